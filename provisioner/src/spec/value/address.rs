@@ -1,0 +1,202 @@
+//! IPv4 ranges: the estate's network, and who may reach its bastion.
+
+use std::net::Ipv4Addr;
+
+use ipnet::Ipv4Net;
+
+use super::{Refusal, quote};
+
+/// A VPC takes /16 to /28 (VPC User Guide, "VPC CIDR blocks").
+const WIDEST_VPC: u8 = 16;
+/// A network is cut in quarters and the first of them again, and AWS's smallest subnet is /28.
+const NARROWEST_VPC: u8 = 24;
+/// The widest range that may reach a bastion.
+const WIDEST_ALLOWED: u8 = 8;
+/// AWS takes the first four addresses of a subnet and the last (VPC User Guide, "Subnet CIDR blocks").
+const RESERVED: u32 = 5;
+
+/// The range of an estate's network, /16 to /24.
+///
+/// It is cut in quarters. The first holds the public subnets, a quarter of it for each zone; the other three are the
+/// private subnets of up to three zones. So a second zone moves no address of the first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct NetworkRange(Ipv4Net);
+
+/// A range that may reach the bastion: no wider than /8, hence never the whole internet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct BastionRange(Ipv4Net);
+
+impl NetworkRange {
+    /// `10.0.0.0/16`.
+    pub const DEFAULT: Self = Self(Ipv4Net::new_assert(Ipv4Addr::new(10, 0, 0, 0), 16));
+
+    /// The range itself.
+    pub fn net(self) -> Ipv4Net {
+        self.0
+    }
+
+    /// The public subnet of the first zone.
+    pub fn public_subnet(self) -> Ipv4Net {
+        self.part(4, 0)
+    }
+
+    /// The private subnet of the first zone.
+    pub fn private_subnet(self) -> Ipv4Net {
+        self.part(2, 1)
+    }
+
+    /// How many hosts the private subnet has addresses for.
+    pub fn host_capacity(self) -> u32 {
+        (1u32 << (32 - self.private_subnet().prefix_len())) - RESERVED
+    }
+
+    /// The part numbered `index` where the range is cut into 2^`bits` equal ones.
+    fn part(self, bits: u8, index: u32) -> Ipv4Net {
+        let prefix = self.0.prefix_len() + bits;
+        let address = u32::from(self.0.network()) + (index << (32 - prefix));
+        Ipv4Net::new_assert(Ipv4Addr::from(address), prefix)
+    }
+}
+
+impl BastionRange {
+    /// The range itself.
+    pub fn net(self) -> Ipv4Net {
+        self.0
+    }
+}
+
+impl std::str::FromStr for NetworkRange {
+    type Err = Refusal;
+
+    fn from_str(text: &str) -> Result<Self, Refusal> {
+        let expected = "a private range from /16 to /24, such as \"10.0.0.0/16\"";
+        let net = parse(text, expected)?;
+        if !(WIDEST_VPC..=NARROWEST_VPC).contains(&net.prefix_len()) {
+            let why =
+                if net.prefix_len() < WIDEST_VPC { "wider than AWS's widest network" } else { "too small to cut" };
+            return Err(Refusal::new(format!("{net} is {why}"), expected)
+                .help("a network of /24 has addresses for 59 hosts, one of /16 for 16,379"));
+        }
+        let private = [[10, 0, 0, 0], [172, 16, 0, 0], [192, 168, 0, 0], [100, 64, 0, 0]]
+            .into_iter()
+            .zip([8, 12, 16, 10])
+            .any(|(address, prefix)| Ipv4Net::new_assert(Ipv4Addr::from(address), prefix).contains(&net));
+        if !private {
+            return Err(Refusal::new(format!("{net} isn't a private range"), expected).help(
+                "private are 10.0.0.0/8, 172.16.0.0/12, 192.168.0.0/16 (RFC 1918) and 100.64.0.0/10 (RFC 6598)",
+            ));
+        }
+        Ok(Self(net))
+    }
+}
+
+impl std::str::FromStr for BastionRange {
+    type Err = Refusal;
+
+    fn from_str(text: &str) -> Result<Self, Refusal> {
+        let expected = "a range no wider than /8, such as \"203.0.113.0/24\"";
+        let net = parse(text, expected)?;
+        let advice = "name the ranges that your people come from; `curl https://checkip.amazonaws.com` prints yours";
+        if net.prefix_len() == 0 {
+            return Err(Refusal::new(format!("{net} lets the whole internet reach the bastion"), expected).help(advice));
+        }
+        if net.prefix_len() < WIDEST_ALLOWED {
+            let share = 1u32 << net.prefix_len();
+            return Err(Refusal::new(format!("{net} is 1/{share} of the internet"), expected).help(advice));
+        }
+        Ok(Self(net))
+    }
+}
+
+fn parse(text: &str, expected: &str) -> Result<Ipv4Net, Refusal> {
+    if let Ok(address) = text.parse::<Ipv4Addr>() {
+        return Err(Refusal::new(format!("{} is an address, not a range", quote(text)), expected)
+            .help(format!("for that address alone write \"{address}/32\"")));
+    }
+    if text.parse::<ipnet::Ipv6Net>().is_ok() || text.parse::<std::net::Ipv6Addr>().is_ok() {
+        return Err(Refusal::new(format!("{} is IPv6, and estates have IPv4 networks", quote(text)), expected));
+    }
+    let net: Ipv4Net =
+        text.parse().map_err(|_| Refusal::new(format!("{} isn't an IPv4 range", quote(text)), expected))?;
+    if net.network() != net.addr() {
+        // EC2 would round it down silently, and the next plan would see a difference.
+        return Err(Refusal::new(format!("{net} has bits set beyond its /{}", net.prefix_len()), expected)
+            .help(format!("the range is \"{}\", the address alone \"{}/32\"", net.trunc(), net.addr())));
+    }
+    Ok(net)
+}
+
+macro_rules! text_form {
+    ($name:ident) => {
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.pad(&self.0.to_string())
+            }
+        }
+
+        impl From<$name> for String {
+            fn from(range: $name) -> Self {
+                range.0.to_string()
+            }
+        }
+
+        impl TryFrom<String> for $name {
+            type Error = Refusal;
+
+            fn try_from(text: String) -> Result<Self, Refusal> {
+                text.parse()
+            }
+        }
+    };
+}
+text_form!(NetworkRange);
+text_form!(BastionRange);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_internet_never_reaches_a_bastion() {
+        for text in ["0.0.0.0/0", "0.0.0.0/1", "128.0.0.0/1", "8.0.0.0/7"] {
+            assert!(text.parse::<BastionRange>().is_err(), "{text}");
+        }
+        for text in ["8.0.0.0/8", "203.0.113.0/24", "203.0.113.7/32"] {
+            assert_eq!(text.parse::<BastionRange>().unwrap().to_string(), text);
+        }
+    }
+
+    #[test]
+    fn near_misses_are_told_what_to_write() {
+        let help = |text: &str| text.parse::<BastionRange>().unwrap_err().help.unwrap();
+        assert_eq!(help("203.0.113.7"), "for that address alone write \"203.0.113.7/32\"");
+        assert_eq!(help("203.0.113.7/24"), "the range is \"203.0.113.0/24\", the address alone \"203.0.113.7/32\"");
+        for text in ["", "ten", "10.0.0.0/33", "10.0.0/8", "::/0", "fd00::1"] {
+            assert!(text.parse::<BastionRange>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_network_is_private_and_cut_without_overlap() {
+        for text in ["10.0.0.0/16", "10.1.2.0/24", "172.31.0.0/20", "192.168.0.0/16", "100.64.0.0/16"] {
+            let range: NetworkRange = text.parse().unwrap();
+            let (public, private) = (range.public_subnet(), range.private_subnet());
+            assert!(range.net().contains(&public) && range.net().contains(&private), "{text}");
+            assert!(!public.contains(&private) && !private.contains(&public), "{text}");
+            assert!(public.prefix_len() <= 28 && private.prefix_len() <= 28, "{text}");
+        }
+        for text in ["10.0.0.0/8", "10.0.0.0/25", "8.8.0.0/16", "169.254.0.0/16", "127.0.0.0/16", "172.32.0.0/16"] {
+            assert!(text.parse::<NetworkRange>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_default_network_has_the_documented_capacity() {
+        assert_eq!(NetworkRange::DEFAULT.public_subnet().to_string(), "10.0.0.0/20");
+        assert_eq!(NetworkRange::DEFAULT.private_subnet().to_string(), "10.0.64.0/18");
+        assert_eq!(NetworkRange::DEFAULT.host_capacity(), 16_379);
+        assert_eq!("10.0.0.0/24".parse::<NetworkRange>().unwrap().host_capacity(), 59);
+    }
+}

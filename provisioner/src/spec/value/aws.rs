@@ -1,0 +1,204 @@
+//! Identifiers in AWS's own shapes.
+
+use super::{Refusal, checked_string, quote};
+use crate::spec::suggest::nearest;
+
+checked_string! {
+    /// An AWS account: twelve digits, of which the first may be zero.
+    AccountId, check_account
+}
+
+checked_string! {
+    /// An AWS region, such as `eu-central-1`.
+    Region, check_region
+}
+
+checked_string! {
+    /// An Amazon machine image, such as `ami-0123456789abcdef0`.
+    ImageId, check_image
+}
+
+checked_string! {
+    /// An EC2 instance type, such as `t3.micro`.
+    InstanceType, check_instance_type
+}
+
+/// Regions that take ordinary accounts (AWS General Reference, "Regions and Zones"), for [`Region::is_known`] and for
+/// the nearest right word. A region that opens later still works: an unknown one is a warning, not an error.
+const REGIONS: &[&str] = &[
+    "af-south-1",
+    "ap-east-1",
+    "ap-east-2",
+    "ap-northeast-1",
+    "ap-northeast-2",
+    "ap-northeast-3",
+    "ap-south-1",
+    "ap-south-2",
+    "ap-southeast-1",
+    "ap-southeast-2",
+    "ap-southeast-3",
+    "ap-southeast-4",
+    "ap-southeast-5",
+    "ap-southeast-6",
+    "ap-southeast-7",
+    "ca-central-1",
+    "ca-west-1",
+    "cn-north-1",
+    "cn-northwest-1",
+    "eu-central-1",
+    "eu-central-2",
+    "eu-north-1",
+    "eu-south-1",
+    "eu-south-2",
+    "eu-west-1",
+    "eu-west-2",
+    "eu-west-3",
+    "eusc-de-east-1",
+    "il-central-1",
+    "me-central-1",
+    "me-south-1",
+    "mx-central-1",
+    "sa-east-1",
+    "us-east-1",
+    "us-east-2",
+    "us-gov-east-1",
+    "us-gov-west-1",
+    "us-west-1",
+    "us-west-2",
+];
+
+impl Region {
+    /// Whether this program knew the region when it was built.
+    pub fn is_known(&self) -> bool {
+        REGIONS.contains(&self.as_str())
+    }
+
+    /// The known region that is nearest to this one, if one is near.
+    pub fn nearest_known(&self) -> Option<&'static str> {
+        nearest(self.as_str(), REGIONS)
+    }
+
+    /// The partition that ARNs of this region begin with: `aws`, `aws-cn`, `aws-us-gov` or `aws-eusc`.
+    pub fn partition(&self) -> &'static str {
+        let name = self.as_str();
+        [("cn-", "aws-cn"), ("us-gov-", "aws-us-gov"), ("eusc-", "aws-eusc")]
+            .into_iter()
+            .find_map(|(prefix, partition)| name.starts_with(prefix).then_some(partition))
+            .unwrap_or("aws")
+    }
+}
+
+fn check_account(text: &str) -> Result<(), Refusal> {
+    if text.len() == 12 && text.bytes().all(|b| b.is_ascii_digit()) {
+        return Ok(());
+    }
+    let digits: String = text.chars().filter(char::is_ascii_digit).collect();
+    let only_punctuated = text.chars().all(|c| c.is_ascii_digit() || matches!(c, '-' | ' '));
+    let refusal = Refusal::new(format!("{} isn't an AWS account", quote(text)), "twelve digits");
+    Err(match digits.len() {
+        12 if only_punctuated => refusal.help(format!("write it without punctuation: \"{digits}\"")),
+        _ => refusal.help("`aws sts get-caller-identity --query Account` prints the one that you are in"),
+    })
+}
+
+fn check_region(text: &str) -> Result<(), Refusal> {
+    let parts: Vec<&str> = text.split('-').collect();
+    let shaped = text.len() <= 14
+        && parts.len() >= 3
+        && parts[0].len() >= 2
+        && parts[..parts.len() - 1].iter().all(|p| !p.is_empty() && p.bytes().all(|b| b.is_ascii_lowercase()))
+        && parts[parts.len() - 1].bytes().all(|b| b.is_ascii_digit())
+        && parts[parts.len() - 1].len() == 1;
+    if shaped {
+        return Ok(());
+    }
+    let refusal = Refusal::new(format!("{} isn't an AWS region", quote(text)), "a region, such as \"eu-central-1\"");
+    let zone_of = text.strip_suffix(|c: char| c.is_ascii_lowercase()).filter(|region| REGIONS.contains(region));
+    Err(match (zone_of, nearest(text, REGIONS)) {
+        (Some(region), _) => refusal.help(format!(
+            "{} is an availability zone; its region is \"{region}\", and `network.zone` takes the zone",
+            quote(text)
+        )),
+        (None, Some(region)) => refusal.help(format!("did you mean \"{region}\"?")),
+        (None, None) => refusal,
+    })
+}
+
+fn check_image(text: &str) -> Result<(), Refusal> {
+    let digits = text.strip_prefix("ami-").unwrap_or_default();
+    if matches!(digits.len(), 8 | 17) && digits.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')) {
+        return Ok(());
+    }
+    Err(Refusal::new(format!("{} isn't an image id", quote(text)), "ami- and 17 (or 8) hexadecimal digits")
+        .help("`aws ec2 describe-images --owners self` lists the images of your account"))
+}
+
+fn check_instance_type(text: &str) -> Result<(), Refusal> {
+    let word = |part: &str| {
+        part.starts_with(|c: char| c.is_ascii_alphanumeric())
+            && part.bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'-'))
+    };
+    match text.split_once('.') {
+        Some((family, size)) if family.starts_with(|c: char| c.is_ascii_lowercase()) && word(family) && word(size) => {
+            Ok(())
+        }
+        _ => Err(Refusal::new(format!("{} isn't an instance type", quote(text)), "family.size, such as \"t3.micro\"")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_account_is_twelve_digits() {
+        assert!("012345678901".parse::<AccountId>().is_ok());
+        for text in ["", "12345678901", "1234567890123", "12345678901a", "１２３４５６７８９０１２"] {
+            assert!(text.parse::<AccountId>().is_err(), "{text}");
+        }
+        let refusal = "1111-2222-3333".parse::<AccountId>().unwrap_err();
+        assert_eq!(refusal.help.as_deref(), Some("write it without punctuation: \"111122223333\""));
+    }
+
+    #[test]
+    fn every_known_region_is_a_region_and_fits_role_names() {
+        for name in REGIONS {
+            let region: Region = name.parse().unwrap();
+            assert!(region.is_known());
+        }
+        assert!("eu-central-9".parse::<Region>().is_ok_and(|region| !region.is_known()));
+    }
+
+    #[test]
+    fn a_zone_is_told_from_a_region() {
+        let refusal = "eu-central-1a".parse::<Region>().unwrap_err();
+        assert!(refusal.help.unwrap().contains("availability zone"));
+        for text in ["", "eu", "europe", "eu-central", "EU-CENTRAL-1", "eu-central-12", "-central-1", "eu--1"] {
+            assert!(text.parse::<Region>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn partitions_follow_the_region() {
+        for (region, partition) in
+            [("eu-central-1", "aws"), ("cn-north-1", "aws-cn"), ("us-gov-west-1", "aws-us-gov"), ("us-west-2", "aws")]
+        {
+            assert_eq!(region.parse::<Region>().unwrap().partition(), partition);
+        }
+    }
+
+    #[test]
+    fn images_and_instance_types_have_awss_shapes() {
+        assert!("ami-0123456789abcdef0".parse::<ImageId>().is_ok());
+        assert!("ami-12345678".parse::<ImageId>().is_ok());
+        for text in ["", "ami-", "ami-0123456789ABCDEF0", "ami-0123", "i-0123456789abcdef0"] {
+            assert!(text.parse::<ImageId>().is_err(), "{text}");
+        }
+        for text in ["t3.micro", "m7i-flex.large", "u-6tb1.metal", "c7g.16xlarge", "mac2.metal", "i4i.metal-24xl"] {
+            assert!(text.parse::<InstanceType>().is_ok(), "{text}");
+        }
+        for text in ["", "t3", "t3.", ".micro", "t3.micro.big", "T3.micro", "t3 micro", "3t.micro"] {
+            assert!(text.parse::<InstanceType>().is_err(), "{text}");
+        }
+    }
+}

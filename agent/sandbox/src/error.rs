@@ -1,0 +1,62 @@
+//! What can go wrong for a caller of the library.
+
+use std::path::PathBuf;
+
+use nix::errno::Errno;
+
+use crate::outcome::SetupFailure;
+use crate::policy::PolicyError;
+
+/// What a caller gets instead of a sandbox.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The policy or the request is refused; nothing was tried.
+    #[error(transparent)]
+    Policy(#[from] PolicyError),
+    /// A step of making the sandbox failed; nothing of the program ran. It converts into an [`crate::Outcome`].
+    #[error(transparent)]
+    Setup(#[from] SetupFailure),
+    /// The spawner could not be started.
+    #[error("the spawner {} could not be started: {source}; it is the static `holdfast-sandbox` command", .binary.display())]
+    Start {
+        /// The binary that was tried.
+        binary: PathBuf,
+        /// The system's error.
+        source: std::io::Error,
+    },
+    /// The spawner has ended, and with it every sandbox that it had started.
+    #[error("the spawner has ended ({0}): its sandboxes ended with it; start another")]
+    SpawnerGone(Errno),
+    /// The spawner's answer can't be understood.
+    #[error("the spawner's answer is not understood ({0}): it must be the same version as its caller")]
+    Protocol(String),
+    /// A sandbox was to be made by this process itself, which has threads.
+    #[error("this process has {0} threads: only one with a single thread can make sandboxes itself; use a Spawner")]
+    Threads(u64),
+    /// SIGSTOP would stop init, which keeps the wall clock.
+    #[error("SIGSTOP would stop the sandbox's init, and the wall clock with it; send SIGTSTP, or stop nothing")]
+    StopRefused,
+    /// A system call on a sandbox's descriptors failed.
+    #[error("{call}: {errno}")]
+    System {
+        /// The call and what it was for.
+        call: &'static str,
+        /// The system's error.
+        errno: Errno,
+    },
+}
+
+/// What functions of this library return.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Names the call that an error number came from.
+pub(crate) trait Context<T> {
+    fn context(self, call: &'static str) -> Result<T>;
+}
+
+impl<T> Context<T> for nix::Result<T> {
+    fn context(self, call: &'static str) -> Result<T> {
+        self.map_err(|errno| Error::System { call, errno })
+    }
+}

@@ -1,0 +1,223 @@
+//! Whose ids a sandbox has: a range of its own (run by root), or the caller's one id.
+//!
+//! **Root.** Each sandbox gets 65,536 host ids that no other live sandbox has, so that two sandboxes share no file, no
+//! process limit and no right to signal or trace each other. The range is never one that has the host's uid 0: the
+//! kernel does not enforce RLIMIT_NPROC for it, and a file that leaks would be root's. The ranges lie between
+//! 0x70000000 and 0x7fffffff, which systemd's assignment of uids leaves free, and not in what /etc/subuid and
+//! /etc/subgid give to others.
+//!
+//! A range is owned by an open-file-description lock (fcntl_locking(2)) on one byte of `/run/holdfast/id-ranges`. The
+//! descriptor is held by init, and by init's parent until it has reaped init: whatever is killed, the kernel frees the
+//! range when the last holder is gone. Nothing is to be cleaned up.
+//!
+//! **Unprivileged.** One id is mapped, and setgroups(2) is denied, as user_namespaces(7) demands.
+//!
+//! Inside, programs run as uid and gid 1000. They are never uid 0, not even a namespaced one, so files of the sandbox's
+//! root are not theirs to change.
+
+use std::fmt::Write as _;
+use std::fs::{DirBuilder, File, OpenOptions};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
+use nix::unistd::{Uid, getegid, geteuid};
+
+use crate::outcome::SetupFailure;
+use crate::step::Step;
+
+/// The uid and gid of the program inside.
+pub(crate) const INSIDE_ID: u32 = 1000;
+
+const RANGE: u32 = 65_536;
+const FIRST: u32 = 0x7000_0000;
+const RANGES: u32 = 4096;
+const RUNTIME_DIRECTORY: &str = "/run/holdfast";
+
+/// The ids of one sandbox.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ids {
+    /// 0 to 65,535 inside are `base` and the following outside.
+    Range { base: u32 },
+    /// [`INSIDE_ID`] inside is the caller outside.
+    Single { uid: u32, gid: u32 },
+}
+
+impl Ids {
+    /// The program's uid and gid as the host sees them.
+    pub(crate) fn on_host(self) -> (u32, u32) {
+        match self {
+            Ids::Range { base } => (base + INSIDE_ID, base + INSIDE_ID),
+            Ids::Single { uid, gid } => (uid, gid),
+        }
+    }
+
+    /// Writes the maps of the process `pid`, a child that has not been reaped, so that the number is its own.
+    pub(crate) fn write(self, pid: i32) -> Result<(), Errno> {
+        let write = |file: &str, text: &str| -> Result<(), Errno> {
+            let fd = nix::fcntl::open(
+                format!("/proc/{pid}/{file}").as_str(),
+                OFlag::O_WRONLY | OFlag::O_CLOEXEC,
+                nix::sys::stat::Mode::empty(),
+            )?;
+            nix::unistd::write(&fd, text.as_bytes()).map(drop)
+        };
+        let mut uids = String::new();
+        let mut gids = String::new();
+        // Writing to a String can't fail.
+        let _ = match self {
+            Ids::Range { base } => write!(uids, "0 {base} {RANGE}").and_then(|()| write!(gids, "0 {base} {RANGE}")),
+            Ids::Single { uid, gid } => {
+                write("setgroups", "deny")?;
+                write!(uids, "{INSIDE_ID} {uid} 1").and_then(|()| write!(gids, "{INSIDE_ID} {gid} 1"))
+            }
+        };
+        write("uid_map", &uids)?;
+        write("gid_map", &gids)
+    }
+}
+
+/// Holds one range; dropping it (in every process that has it) frees the range.
+#[derive(Debug)]
+pub(crate) struct RangeLock(File);
+
+impl AsFd for RangeLock {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+/// Gives out ids; one for a process that makes sandboxes.
+#[derive(Debug)]
+pub(crate) struct IdSource {
+    /// Where ranges are locked; none where the process is unprivileged.
+    ranges: Option<Ranges>,
+}
+
+#[derive(Debug)]
+struct Ranges {
+    file: PathBuf,
+    taken: Vec<(u32, u32)>,
+    next: u32,
+}
+
+impl IdSource {
+    /// Root gets ranges, everybody else a single id.
+    pub(crate) fn new() -> Result<IdSource, SetupFailure> {
+        if !Uid::is_root(geteuid()) {
+            return Ok(IdSource { ranges: None });
+        }
+        Ok(IdSource { ranges: Some(Ranges::new(Path::new(RUNTIME_DIRECTORY))?) })
+    }
+
+    /// The ids of one more sandbox.
+    pub(crate) fn take(&mut self) -> Result<(Ids, Option<RangeLock>), SetupFailure> {
+        match &mut self.ranges {
+            None => Ok((Ids::Single { uid: geteuid().as_raw(), gid: getegid().as_raw() }, None)),
+            Some(ranges) => ranges.take().map(|(base, lock)| (Ids::Range { base }, Some(lock))),
+        }
+    }
+}
+
+impl Ranges {
+    fn new(directory: &Path) -> Result<Ranges, SetupFailure> {
+        DirBuilder::new().recursive(true).mode(0o755).create(directory).map_err(|error| failure(&error, directory))?;
+        let mut taken = Vec::new();
+        for file in ["/etc/subuid", "/etc/subgid"] {
+            match std::fs::read_to_string(file) {
+                Ok(text) => taken.extend(text.lines().filter_map(subordinate)),
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+                Err(error) => return Err(failure(&error, Path::new(file))),
+            }
+        }
+        // Begin elsewhere than others do, and come back late: a range is rarely used again at once.
+        let next = std::process::id().wrapping_mul(0x9e37_79b1) % RANGES;
+        Ok(Ranges { file: directory.join("id-ranges"), taken, next })
+    }
+
+    fn take(&mut self) -> Result<(u32, RangeLock), SetupFailure> {
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create(true).truncate(false).mode(0o600).custom_flags(libc::O_NOFOLLOW);
+        let file = options.open(&self.file).map_err(|error| failure(&error, &self.file))?;
+        for _ in 0..RANGES {
+            let number = self.next;
+            self.next = (number + 1) % RANGES;
+            let base = FIRST + number * RANGE;
+            if self.taken.iter().any(|&(first, last)| first < base + RANGE && base <= last) {
+                continue;
+            }
+            match lock_byte(&file, number) {
+                Ok(()) => return Ok((base, RangeLock(file))),
+                Err(Errno::EAGAIN | Errno::EACCES) => {}
+                Err(errno) => return Err(failure(&errno.into(), &self.file)),
+            }
+        }
+        Err(failure(&Errno::EAGAIN.into(), &self.file))
+    }
+}
+
+fn lock_byte(file: &File, byte: u32) -> Result<(), Errno> {
+    let lock = libc::flock {
+        l_type: libc::F_WRLCK as libc::c_short,
+        l_whence: libc::SEEK_SET as libc::c_short,
+        l_start: libc::off_t::from(byte),
+        l_len: 1,
+        l_pid: 0,
+    };
+    fcntl(file, FcntlArg::F_OFD_SETLK(&lock)).map(drop)
+}
+
+fn failure(error: &std::io::Error, path: &Path) -> SetupFailure {
+    SetupFailure::new(Step::IdRange, error.raw_os_error().unwrap_or(0), Some(path.display().to_string()))
+}
+
+/// First and last id of a line `name:first:count` of subuid(5).
+fn subordinate(line: &str) -> Option<(u32, u32)> {
+    let mut fields = line.trim().split(':').skip(1);
+    let first: u32 = fields.next()?.parse().ok()?;
+    let count: u32 = fields.next()?.parse().ok()?;
+    Some((first, first.saturating_add(count.checked_sub(1)?)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::collections::BTreeSet;
+
+    fn ranges(directory: &Path, taken: Vec<(u32, u32)>) -> Ranges {
+        Ranges { file: directory.join("id-ranges"), taken, next: RANGES - 3 }
+    }
+
+    #[test]
+    fn no_two_live_sandboxes_share_a_range_and_a_dropped_one_is_free() {
+        let directory = tempfile::tempdir().unwrap();
+        let (mut one, mut other) = (ranges(directory.path(), vec![]), ranges(directory.path(), vec![]));
+        let held: Vec<_> = (0..20).flat_map(|_| [one.take().unwrap(), other.take().unwrap()]).collect();
+        assert_eq!(held.iter().map(|(base, _)| base).collect::<BTreeSet<_>>().len(), held.len());
+        let freed = held[0].0;
+        drop(held);
+        assert_eq!(ranges(directory.path(), vec![]).take().unwrap().0, freed);
+    }
+
+    proptest! {
+        #[test]
+        fn a_range_overlaps_no_subordinate_ids(first in FIRST..FIRST + RANGE * 6, count in 1u32..RANGE * 3) {
+            let directory = tempfile::tempdir().unwrap();
+            let taken = subordinate(&format!("user:{first}:{count}")).unwrap();
+            let mut ranges = Ranges { next: 0, ..ranges(directory.path(), vec![taken]) };
+            for _ in 0..8 {
+                let (base, _lock) = ranges.take().unwrap();
+                prop_assert!(base >= FIRST && base + (RANGE - 1) <= 0x7fff_ffff);
+                prop_assert!(base + (RANGE - 1) < first || base > first + (count - 1));
+            }
+        }
+
+        #[test]
+        fn noise_in_subuid_is_no_panic(line in "\\PC*") {
+            let _ = subordinate(&line);
+        }
+    }
+}

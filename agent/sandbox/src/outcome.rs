@@ -1,0 +1,157 @@
+//! How a sandbox ended: what is known, and nothing that isn't.
+//!
+//! Init writes one [`Record`] of fixed size to the result pipe, whose descriptor only it holds: the workload has no
+//! way to write there, so it can't forge a verdict. A pipe that ends without a record says that init was killed.
+//! Figures that rlimits can't give (peak memory, peak processes of the whole sandbox) are absent.
+
+use serde::{Deserialize, Serialize};
+
+use crate::policy::LimitsMode;
+use crate::step::{Step, hint};
+
+/// The result of one run, and the JSON that `--result` writes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Outcome {
+    /// What ended the run.
+    pub ended_by: EndedBy,
+    /// The limits that are known to have been reached, whether or not they ended the run.
+    pub limits_hit: Vec<LimitKind>,
+    /// The program's exit code, where it exited.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<i32>,
+    /// The signal that ended the program.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signal: Option<i32>,
+    /// The step that failed; then nothing of the program ran.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub setup: Option<SetupFailure>,
+    /// Microseconds from the program's start to its end (CLOCK_MONOTONIC).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wall_us: Option<u64>,
+    /// Microseconds of user time of all processes that somebody inside waited for, rusage (getrusage(2)).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user_us: Option<u64>,
+    /// The same for system time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub system_us: Option<u64>,
+    /// How limits were enforced: under `rlimit-only` they bound each process, not the sandbox as a whole.
+    pub limits: LimitsMode,
+}
+
+/// What ended a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum EndedBy {
+    /// The program exited by itself.
+    Exited,
+    /// A signal ended the program.
+    Signaled,
+    /// The wall clock ran out, and everything inside got SIGKILL.
+    Wall,
+    /// The program used up its CPU time (RLIMIT_CPU).
+    CpuTime,
+    /// SIGSYS: the seccomp filter killed the program.
+    Seccomp,
+    /// The sandbox could not be made, or the program not be started ([`Outcome::setup`]).
+    SetupFailed,
+    /// The sandbox's init was killed from outside (by its owner, or with its spawner): nothing more is known.
+    Killed,
+}
+
+/// A limit that can be reached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum LimitKind {
+    /// [`crate::Limits::wall`].
+    Wall,
+    /// [`crate::Limits::cpu_time`].
+    CpuTime,
+}
+
+/// The step that failed, why, and what to do.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[error("{step}{}: {}; {hint}", .subject.as_ref().map(|it| format!(" ({it})")).unwrap_or_default(), Errno(*.errno))]
+pub struct SetupFailure {
+    /// The step's name, as in the documentation of [`Step`].
+    pub step: Step,
+    /// The system's error number (errno(3)); 0 where no system call failed.
+    pub errno: i32,
+    /// The path or the program that it was about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subject: Option<String>,
+    /// What to look at next.
+    pub hint: String,
+}
+
+/// An error number with its name and text: `EPERM: Operation not permitted`.
+struct Errno(i32);
+
+impl std::fmt::Display for Errno {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.0 {
+            0 => f.write_str("refused"),
+            number => {
+                let errno = nix::errno::Errno::from_raw(number);
+                write!(f, "{errno}")
+            }
+        }
+    }
+}
+
+impl SetupFailure {
+    /// With the hint that the table of steps has for this step and error.
+    #[must_use]
+    pub fn new(step: Step, errno: i32, subject: Option<String>) -> Self {
+        SetupFailure { step, errno, subject, hint: hint(step, errno).to_owned() }
+    }
+
+    /// The exit code of a shell for this: 127 not found, 126 not executable, else 125.
+    #[must_use]
+    pub fn exit_code(&self) -> u8 {
+        match (self.step, self.errno) {
+            (Step::Exec, libc::ENOENT | libc::ENOTDIR) => 127,
+            (Step::Exec, _) => 126,
+            _ => 125,
+        }
+    }
+}
+
+impl From<SetupFailure> for Outcome {
+    fn from(failure: SetupFailure) -> Self {
+        Outcome { setup: Some(failure), ..Outcome::bare(EndedBy::SetupFailed) }
+    }
+}
+
+impl Outcome {
+    /// The exit code for a shell: the program's own, 128 + signal, 124 where time ended it, 125 where the sandbox
+    /// could not be made, 126 not executable, 127 not found.
+    #[must_use]
+    pub fn exit_code(&self) -> u8 {
+        match self.ended_by {
+            EndedBy::Wall | EndedBy::CpuTime => 124,
+            EndedBy::SetupFailed => self.setup.as_ref().map_or(125, SetupFailure::exit_code),
+            EndedBy::Killed => 128 + libc::SIGKILL as u8,
+            EndedBy::Exited | EndedBy::Signaled | EndedBy::Seccomp => match (self.signal, self.code) {
+                (Some(signal), _) => 128u8.saturating_add(u8::try_from(signal).unwrap_or(u8::MAX)),
+                (None, code) => code.and_then(|code| u8::try_from(code).ok()).unwrap_or(125),
+            },
+        }
+    }
+
+    /// An outcome without figures.
+    pub(crate) fn bare(ended_by: EndedBy) -> Self {
+        Outcome {
+            ended_by,
+            limits_hit: Vec::new(),
+            code: None,
+            signal: None,
+            setup: None,
+            wall_us: None,
+            user_us: None,
+            system_us: None,
+            limits: LimitsMode::RlimitOnly,
+        }
+    }
+}

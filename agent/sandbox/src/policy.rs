@@ -1,0 +1,351 @@
+//! What a sandbox shows and allows: the caller's words, checked before anything is done.
+//!
+//! `Policy::default()` is the safest policy that runs ordinary programs: a read-only view of the host's `/usr`, a
+//! small `/tmp`, no network but loopback, 256 processes, 1 GiB of data for each, one minute of wall clock.
+//!
+//! Attacks stopped here: a mount over `/proc`, `/dev` or the root that would hide or replace the sandbox's own; `..` and
+//! relative paths that mean different things outside and inside; a host's `/proc` bound in (its processes, their
+//! memory and environment); a newline in a host name that forges a line of `/etc/hosts`.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Component, Path, PathBuf};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+/// Where programs start and what `/tmp` is, unless the policy says otherwise.
+pub(crate) const TMP: &str = "/tmp";
+
+/// Everything that a sandbox is made from, except the program itself ([`crate::Request`]).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Policy {
+    /// Host trees shown inside, besides the default view of `/usr`.
+    pub mounts: Vec<Bind>,
+    /// Empty, writable, size-limited file systems; `/tmp` (64 MiB) and `/dev/shm` (64 MiB) are there unless named here.
+    pub tmpfs: Vec<Tmpfs>,
+    /// Variables added to (or replacing) `PATH`, `HOME`, `LANG`. Nothing of the caller's environment is passed on.
+    pub env: BTreeMap<String, String>,
+    /// The working directory, a path inside.
+    pub cwd: PathBuf,
+    /// The host name inside (UTS namespace and `/etc/hostname`).
+    pub hostname: String,
+    /// What the program may use.
+    pub limits: Limits,
+}
+
+/// A host tree shown inside. It is always `nosuid` and `nodev`, and so is everything mounted below it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Bind {
+    /// An absolute path on the host: a directory or a file.
+    pub source: PathBuf,
+    /// An absolute path inside; made there if it does not exist.
+    pub target: PathBuf,
+    /// Whether the program may write. It grants no ownership: the host's file modes still apply.
+    #[serde(default)]
+    pub mode: Access,
+}
+
+/// Whether a bound tree may be written to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Access {
+    /// Read-only, recursively.
+    #[default]
+    Ro,
+    /// Writable, as far as the files' own modes allow.
+    Rw,
+}
+
+/// An empty writable file system in memory.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Tmpfs {
+    /// An absolute path inside.
+    pub target: PathBuf,
+    /// Its size in bytes.
+    pub size: u64,
+}
+
+/// What a program may use. `None` is no limit.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Limits {
+    /// Bytes of private writable memory of each process (RLIMIT_DATA, setrlimit(2)).
+    pub memory: Option<u64>,
+    /// Processes and threads of the sandbox together (RLIMIT_NPROC in its own user namespace).
+    pub pids: Option<u32>,
+    /// CPU time of each process (RLIMIT_CPU), rounded up to whole seconds.
+    #[serde(rename = "cpu_time_ms", with = "millis")]
+    pub cpu_time: Option<Duration>,
+    /// Wall clock from the program's start; at its end every process of the sandbox gets SIGKILL.
+    #[serde(rename = "wall_ms", with = "millis")]
+    pub wall: Option<Duration>,
+    /// Whether limits on the whole sandbox are demanded.
+    pub mode: LimitsMode,
+}
+
+/// How limits are enforced.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LimitsMode {
+    /// The whole sandbox is limited, by cgroup v2, or nothing runs. This version has no cgroup limits yet, so it
+    /// always refuses: the default stays the safe one, and nobody runs with less without having said so.
+    #[default]
+    Required,
+    /// rlimits alone: memory and CPU time bound each process and not their sum, and memfds are not counted.
+    RlimitOnly,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Policy {
+            mounts: Vec::new(),
+            tmpfs: Vec::new(),
+            env: BTreeMap::new(),
+            cwd: PathBuf::from(TMP),
+            hostname: "sandbox".to_owned(),
+            limits: Limits::default(),
+        }
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Limits {
+            memory: Some(1 << 30),
+            pids: Some(256),
+            cpu_time: None,
+            wall: Some(Duration::from_secs(60)),
+            mode: LimitsMode::default(),
+        }
+    }
+}
+
+/// Why a policy or a request is refused before anything is tried.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PolicyError {
+    /// No cgroup limits in this version.
+    #[error(
+        "limits for the whole sandbox are required, and this version has no cgroup v2 limits yet: nothing was run; \
+         `--limits rlimit-only` (limits.mode = \"rlimit-only\") runs with limits on each process alone"
+    )]
+    LimitsRequired,
+    /// A path that has to be absolute and plain is not.
+    #[error("{what} `{}` {why}", .path.display())]
+    Path {
+        /// What the path is for.
+        what: &'static str,
+        /// The path as given.
+        path: PathBuf,
+        /// What is wrong with it, and what to write instead.
+        why: &'static str,
+    },
+    /// Something other than a path.
+    #[error("{what} {value:?} {why}")]
+    Value {
+        /// What the value is for.
+        what: &'static str,
+        /// The value as given.
+        value: String,
+        /// What is wrong with it, and what to write instead.
+        why: &'static str,
+    },
+}
+
+impl Policy {
+    /// Refuses what can't work or would undo the sandbox; nothing of the host is looked at.
+    ///
+    /// # Errors
+    /// The first thing that is wrong.
+    pub fn check(&self) -> Result<(), PolicyError> {
+        if self.limits.mode == LimitsMode::Required {
+            return Err(PolicyError::LimitsRequired);
+        }
+        let mut targets = BTreeSet::new();
+        for bind in &self.mounts {
+            check_source(bind)?;
+            check_target(&bind.target, &mut targets)?;
+        }
+        for tmpfs in &self.tmpfs {
+            check_target(&tmpfs.target, &mut targets)?;
+            if tmpfs.size == 0 {
+                // The kernel takes size=0 for "no limit".
+                return Err(value("the size of a tmpfs", "0", "is no size: give bytes, or K, M, G after a number"));
+            }
+        }
+        inside("the working directory", &self.cwd)?;
+        self.check_names()?;
+        self.limits.check()
+    }
+
+    fn check_names(&self) -> Result<(), PolicyError> {
+        let plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '.';
+        if self.hostname.is_empty() || self.hostname.len() > 64 || !self.hostname.chars().all(plain) {
+            let why = "is not 1 to 64 letters, digits, `-` and `.`";
+            return Err(value("the host name", &self.hostname, why));
+        }
+        for (name, content) in &self.env {
+            if name.is_empty() || name.contains(['=', '\0']) {
+                return Err(value("the variable's name", name, "is empty, or has `=` or a NUL in it"));
+            }
+            if content.contains('\0') {
+                return Err(value("the value of the variable", name, "has a NUL in it, where it would end"));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Limits {
+    fn check(&self) -> Result<(), PolicyError> {
+        let zero = |what, is_zero| match is_zero {
+            true => Err(value(what, "0", "lets nothing run: give a larger one, or none")),
+            false => Ok(()),
+        };
+        zero("the memory limit", self.memory == Some(0))?;
+        zero("the limit of processes", self.pids == Some(0))?;
+        zero("the CPU time", self.cpu_time.is_some_and(|time| time.is_zero()))?;
+        zero("the wall clock", self.wall.is_some_and(|time| time.is_zero()))
+    }
+}
+
+fn value(what: &'static str, value: &str, why: &'static str) -> PolicyError {
+    PolicyError::Value { what, value: value.to_owned(), why }
+}
+
+fn check_source(bind: &Bind) -> Result<(), PolicyError> {
+    let refuse = |why| Err(PolicyError::Path { what: "the host's path", path: bind.source.clone(), why });
+    let source = inside("the host's path", &bind.source)?;
+    if source.starts_with("/proc") {
+        return refuse("shows the host's processes: the sandbox has a /proc of its own");
+    }
+    let writable = bind.mode == Access::Rw;
+    if writable && source == Path::new("/") {
+        return refuse("would be the whole host, writable: name the directory that is meant");
+    }
+    if writable && source.starts_with("/sys") {
+        return refuse("would let the program configure the host: it can only be bound read-only");
+    }
+    Ok(())
+}
+
+fn check_target(target: &Path, seen: &mut BTreeSet<PathBuf>) -> Result<(), PolicyError> {
+    let refuse = |why| Err(PolicyError::Path { what: "the path inside", path: target.to_owned(), why });
+    let clean = inside("the path inside", target)?;
+    if clean == Path::new("/") {
+        return refuse("is the sandbox's own root: name a path below it");
+    }
+    if clean.starts_with("/proc") || (clean.starts_with("/dev") && clean != Path::new("/dev/shm")) {
+        return refuse("is the sandbox's own /proc or /dev: name another path");
+    }
+    if !seen.insert(clean) {
+        return refuse("is named twice: one mount would hide the other");
+    }
+    Ok(())
+}
+
+/// `path` without `.` and doubled slashes; it must be absolute, without `..`, NUL and newlines.
+pub(crate) fn inside(what: &'static str, path: &Path) -> Result<PathBuf, PolicyError> {
+    let refuse = |why| Err(PolicyError::Path { what, path: path.to_owned(), why });
+    if !path.is_absolute() {
+        return refuse("is not absolute: begin it with `/`");
+    }
+    let bytes = path.as_os_str().as_encoded_bytes();
+    if bytes.contains(&0) || bytes.contains(&b'\n') {
+        return refuse("has a NUL or a newline in it");
+    }
+    if bytes.len() > 4000 {
+        return refuse("is longer than the kernel takes (4,096 bytes with what is put before it)");
+    }
+    if path.components().any(|part| part == Component::ParentDir) {
+        return refuse("has `..` in it, which means one thing outside and another inside: write it out");
+    }
+    Ok(path.components().collect())
+}
+
+/// Durations in JSON are whole milliseconds.
+mod millis {
+    use super::Duration;
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(time: &Option<Duration>, serializer: S) -> Result<S::Ok, S::Error> {
+        time.map(|time| u64::try_from(time.as_millis()).unwrap_or(u64::MAX)).serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
+        Ok(Option::<u64>::deserialize(deserializer)?.map(Duration::from_millis))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn policy() -> Policy {
+        Policy { limits: Limits { mode: LimitsMode::RlimitOnly, ..Limits::default() }, ..Policy::default() }
+    }
+
+    fn bind(source: &str, target: &str, mode: Access) -> Policy {
+        Policy { mounts: vec![Bind { source: source.into(), target: target.into(), mode }], ..policy() }
+    }
+
+    #[test]
+    fn the_default_demands_limits_that_this_version_lacks() {
+        assert_eq!(Policy::default().check(), Err(PolicyError::LimitsRequired));
+        assert_eq!(policy().check(), Ok(()));
+    }
+
+    #[test]
+    fn mounts_that_would_undo_the_sandbox_are_refused() {
+        for (source, target, mode) in [
+            ("/", "/host", Access::Rw),
+            ("/proc", "/data", Access::Ro),
+            ("/proc/1/root", "/data", Access::Ro),
+            ("/sys/kernel", "/data", Access::Rw),
+            ("/data", "/", Access::Ro),
+            ("/data", "/proc/sys", Access::Rw),
+            ("/data", "/dev", Access::Ro),
+            ("/data", "relative", Access::Ro),
+            ("relative", "/data", Access::Ro),
+            ("/data/../etc", "/data", Access::Ro),
+            ("/data", "/a/../../b", Access::Ro),
+            ("/data\n", "/data", Access::Ro),
+            ("/data", "/a\0b", Access::Ro),
+        ] {
+            assert!(bind(source, target, mode).check().is_err(), "{source:?} at {target:?} was taken");
+        }
+        assert_eq!(bind("/", "/host", Access::Ro).check(), Ok(()));
+        assert_eq!(bind("/data", "/data", Access::Rw).check(), Ok(()));
+    }
+
+    #[test]
+    fn one_path_inside_is_one_mount() {
+        let mut policy = bind("/a", "/data", Access::Ro);
+        policy.tmpfs = vec![Tmpfs { target: "/data/.".into(), size: 1 }];
+        assert!(policy.check().is_err());
+    }
+
+    #[test]
+    fn names_that_could_forge_another_line_or_variable_are_refused() {
+        for hostname in ["", "a b", "a\n127.0.0.1 bank", &"x".repeat(65)] {
+            assert!(Policy { hostname: hostname.to_owned(), ..policy() }.check().is_err(), "{hostname:?}");
+        }
+        for (name, content) in [("", "x"), ("A=B", "x"), ("A", "x\0y")] {
+            let env = BTreeMap::from([(name.to_owned(), content.to_owned())]);
+            assert!(Policy { env, ..policy() }.check().is_err(), "{name:?}");
+        }
+        let env = BTreeMap::from([("A".to_owned(), "a newline\nis data".to_owned())]);
+        assert_eq!(Policy { env, ..policy() }.check(), Ok(()));
+    }
+
+    #[test]
+    fn a_policy_survives_json_and_unknown_keys_do_not() {
+        let policy = Policy { tmpfs: vec![Tmpfs { target: "/scratch".into(), size: 4096 }], ..policy() };
+        let text = serde_json::to_string(&policy).unwrap();
+        assert!(text.contains("\"wall_ms\":60000"), "{text}");
+        assert_eq!(serde_json::from_str::<Policy>(&text).unwrap(), policy);
+        assert!(serde_json::from_str::<Policy>("{\"mount\":[]}").is_err());
+    }
+}

@@ -1,0 +1,135 @@
+//! A running sandbox, as its owner holds it.
+//!
+//! The owner has a pidfd of init and the reading end of init's result pipe. Killing init ends everything inside (the
+//! kernel kills a PID namespace whose init is gone), so dropping a `Sandbox` leaves nothing behind.
+
+use std::io::{ErrorKind, Read};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::signal::Signal;
+use nix::sys::wait::{Id, WaitPidFlag, waitid};
+
+use crate::error::{Context, Error, Result};
+use crate::idmap::RangeLock;
+use crate::outcome::Outcome;
+use crate::record;
+use crate::sys;
+
+/// The caller's descriptors that become the program's standard input, output and error.
+#[derive(Debug, Clone, Copy)]
+pub struct Stdio<'fd> {
+    /// Descriptor 0 of the program.
+    pub stdin: BorrowedFd<'fd>,
+    /// Descriptor 1.
+    pub stdout: BorrowedFd<'fd>,
+    /// Descriptor 2.
+    pub stderr: BorrowedFd<'fd>,
+}
+
+/// A running sandbox. Dropping it kills it.
+#[derive(Debug)]
+pub struct Sandbox {
+    pub(crate) pid: i32,
+    pub(crate) pidfd: OwnedFd,
+    pub(crate) result: OwnedFd,
+    pub(crate) warnings: Vec<String>,
+    pub(crate) parent: Parent,
+}
+
+/// Who reaps init.
+#[derive(Debug)]
+pub(crate) enum Parent {
+    /// The spawner does.
+    Spawner,
+    /// This process is init's parent. It keeps the lock of the id range until init is reaped.
+    Own(#[expect(dead_code, reason = "held for its Drop")] Option<RangeLock>),
+}
+
+impl Sandbox {
+    /// The process id of the sandbox's init, as the spawner sees it.
+    #[must_use]
+    pub fn pid(&self) -> i32 {
+        self.pid
+    }
+
+    /// A pidfd (pidfd_open(2)) of init: readable when the sandbox has ended.
+    #[must_use]
+    pub fn pidfd(&self) -> BorrowedFd<'_> {
+        self.pidfd.as_fd()
+    }
+
+    /// Readable when the outcome is there.
+    #[must_use]
+    pub fn outcome_fd(&self) -> BorrowedFd<'_> {
+        self.result.as_fd()
+    }
+
+    /// What the caller should know though it stops nothing: a writable mount that the sandbox's user can't write.
+    #[must_use]
+    pub fn warnings(&self) -> &[String] {
+        &self.warnings
+    }
+
+    /// Sends a signal: SIGKILL ends the sandbox at once, others init passes on to the program.
+    ///
+    /// # Errors
+    /// SIGSTOP is refused, since it would stop the wall clock. A sandbox that has ended is no error.
+    pub fn signal(&self, signal: Signal) -> Result<()> {
+        if signal == Signal::SIGSTOP {
+            return Err(Error::StopRefused);
+        }
+        match sys::pidfd_send_signal(self.pidfd.as_fd(), signal) {
+            Err(Errno::ESRCH) => Ok(()),
+            sent => sent.context("pidfd_send_signal to a sandbox"),
+        }
+    }
+
+    /// Waits until nothing of the sandbox is left, and says how it ended.
+    ///
+    /// # Errors
+    /// Only where a system call on the sandbox's own descriptors fails.
+    pub fn outcome(self) -> Result<Outcome> {
+        let mut bytes = Vec::with_capacity(record::MAX);
+        let mut pipe = std::fs::File::from(self.result.try_clone().map_err(|error| Error::System {
+            call: "dup of a result pipe",
+            errno: error.raw_os_error().map_or(Errno::EIO, Errno::from_raw),
+        })?);
+        let mut buffer = [0; record::MAX];
+        while bytes.len() <= record::MAX {
+            match pipe.read(&mut buffer) {
+                Ok(0) => break,
+                Ok(length) => bytes.extend_from_slice(&buffer[..length]),
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => {
+                    let errno = error.raw_os_error().map_or(Errno::EIO, Errno::from_raw);
+                    return Err(Error::System { call: "read of a result pipe", errno });
+                }
+            }
+        }
+        self.wait_for_init()?;
+        record::decode(&bytes)
+    }
+
+    /// The pipe ends when init's descriptors are closed; a moment later the last process is gone.
+    fn wait_for_init(&self) -> Result<()> {
+        loop {
+            let mut fds = [PollFd::new(self.pidfd.as_fd(), PollFlags::POLLIN)];
+            match poll(&mut fds, PollTimeout::NONE) {
+                Err(Errno::EINTR) => {}
+                other => break other.context("poll of a sandbox's pidfd").map(drop),
+            }
+        }
+    }
+}
+
+impl Drop for Sandbox {
+    fn drop(&mut self) {
+        // A sandbox that has ended already gives ESRCH, which is what is wanted.
+        let _ = sys::pidfd_send_signal(self.pidfd.as_fd(), Signal::SIGKILL);
+        if let Parent::Own(_) = self.parent {
+            while waitid(Id::PIDFd(self.pidfd.as_fd()), WaitPidFlag::WEXITED) == Err(Errno::EINTR) {}
+        }
+    }
+}

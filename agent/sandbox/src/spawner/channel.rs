@@ -1,0 +1,62 @@
+//! Messages with descriptors over a SOCK_SEQPACKET socket: one sendmsg(2), one recvmsg(2), SCM_RIGHTS.
+
+use std::io::{IoSlice, IoSliceMut};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+
+use nix::errno::Errno;
+use nix::sys::socket::{ControlMessage, ControlMessageOwned, MsgFlags, recvmsg, sendmsg};
+
+/// More descriptors than any message has.
+const MAX_FDS: usize = 8;
+/// More bytes than any message has; warnings are cut to fit.
+pub(super) const MAX_BYTES: usize = 64 * 1024;
+
+/// What came in one message.
+#[derive(Debug)]
+pub(super) struct Message {
+    pub(super) bytes: Vec<u8>,
+    pub(super) fds: Vec<OwnedFd>,
+}
+
+/// Sends one message; a closed peer is EPIPE, not a signal.
+pub(super) fn send(socket: BorrowedFd<'_>, bytes: &[u8], fds: &[BorrowedFd<'_>]) -> Result<(), Errno> {
+    let raw: Vec<i32> = fds.iter().map(AsRawFd::as_raw_fd).collect();
+    let rights = [ControlMessage::ScmRights(&raw)];
+    let control = if raw.is_empty() { &[][..] } else { &rights[..] };
+    loop {
+        match sendmsg::<()>(socket.as_raw_fd(), &[IoSlice::new(bytes)], control, MsgFlags::MSG_NOSIGNAL, None) {
+            Err(Errno::EINTR) => {}
+            other => break other.map(drop),
+        }
+    }
+}
+
+/// Receives one message, or nothing where the peer has closed.
+pub(super) fn receive(socket: BorrowedFd<'_>) -> Result<Option<Message>, Errno> {
+    let mut bytes = vec![0; MAX_BYTES];
+    let mut space = nix::cmsg_space!([i32; MAX_FDS]);
+    loop {
+        let mut parts = [IoSliceMut::new(&mut bytes)];
+        let flags = MsgFlags::MSG_CMSG_CLOEXEC;
+        let message = match recvmsg::<()>(socket.as_raw_fd(), &mut parts, Some(&mut space), flags) {
+            Err(Errno::EINTR) => continue,
+            other => other?,
+        };
+        let mut fds = Vec::new();
+        for control in message.cmsgs()? {
+            if let ControlMessageOwned::ScmRights(raw) = control {
+                // SAFETY: the kernel has just made these descriptors for this process; nobody else owns them.
+                fds.extend(raw.into_iter().map(|fd| unsafe { OwnedFd::from_raw_fd(fd) }));
+            }
+        }
+        if message.flags.intersects(MsgFlags::MSG_TRUNC | MsgFlags::MSG_CTRUNC) {
+            return Err(Errno::EMSGSIZE);
+        }
+        let length = message.bytes;
+        if length == 0 && fds.is_empty() {
+            return Ok(None);
+        }
+        bytes.truncate(length);
+        return Ok(Some(Message { bytes, fds }));
+    }
+}

@@ -1,0 +1,137 @@
+//! The caller's side of the spawner: the static `holdfast-sandbox` executed anew, which makes sandboxes on request.
+//!
+//! Why a process of its own: `clone3` in a program with threads leaves the child with locks that nobody unlocks, and
+//! its cost grows with the memory of the caller. Why executed and not forked: it starts small, and stays small.
+//!
+//! - Its only tie is a SOCK_SEQPACKET socketpair on its descriptor 0; nobody else can connect, so there are no peers to
+//!   check. When the socket closes (this process ended, in whatever way), it kills all that it has and ends.
+//! - A request is one message: a byte for the protocol's version, and six descriptors: the sealed memfd, standard
+//!   input, output and error, the result pipe, and a socket for the answer. Each request has an answer socket of its
+//!   own, so threads share a `Spawner` without a lock, and no answer reaches the wrong caller.
+//! - Its death (`pidfd()` becomes readable) ends its sandboxes: each init gets SIGKILL by its parent-death signal, and
+//!   sees its liveness pipe close.
+
+mod channel;
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Child, Command, Stdio as Redirect};
+use std::sync::Mutex;
+
+use nix::errno::Errno;
+use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Context, Error, Result};
+use crate::outcome::SetupFailure;
+use crate::request::Request;
+use crate::sandbox::{Parent, Sandbox, Stdio};
+use crate::sys;
+
+/// The argument that makes the command a spawner. It takes no other.
+pub const SPAWNER_ARGUMENT: &str = "--spawner-on-stdin";
+
+/// The version of the messages between caller and spawner.
+const VERSION: u8 = 1;
+
+/// A spawner process. Dropping it ends it, and every sandbox that it has started.
+#[derive(Debug)]
+pub struct Spawner {
+    socket: Option<OwnedFd>,
+    pidfd: OwnedFd,
+    child: Mutex<Child>,
+}
+
+/// What the spawner answers; the pidfd travels beside it.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Answer {
+    /// The sandbox is being made by the init with this process id.
+    Started { pid: i32, warnings: Vec<String> },
+    /// Nothing was started: a step before clone3 failed.
+    Failed(SetupFailure),
+    /// Nothing was started: the request was refused.
+    Refused(String),
+}
+
+impl Spawner {
+    /// Executes `binary`, the static `holdfast-sandbox`, as a spawner with an empty environment.
+    ///
+    /// # Errors
+    /// [`Error::Start`] where it can't be executed.
+    pub fn start(binary: &Path) -> Result<Spawner> {
+        let (ours, theirs) = socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC)
+            .context("socketpair for the spawner")?;
+        let mut child = Command::new(binary)
+            .arg0("holdfast-spawner")
+            .arg(SPAWNER_ARGUMENT)
+            .env_clear()
+            .current_dir("/")
+            .stdin(Redirect::from(theirs))
+            .stdout(Redirect::null())
+            .stderr(Redirect::inherit())
+            .spawn()
+            .map_err(|source| Error::Start { binary: binary.to_owned(), source })?;
+        match sys::pidfd_open(child.id().cast_signed()) {
+            Ok(pidfd) => Ok(Spawner { socket: Some(ours), pidfd, child: Mutex::new(child) }),
+            Err(errno) => {
+                drop(ours);
+                child.wait().map_err(|source| Error::Start { binary: binary.to_owned(), source })?;
+                Err(Error::System { call: "pidfd_open of the spawner", errno })
+            }
+        }
+    }
+
+    /// A pidfd of the spawner: readable when it has ended.
+    #[must_use]
+    pub fn pidfd(&self) -> BorrowedFd<'_> {
+        self.pidfd.as_fd()
+    }
+
+    /// Starts one sandbox. It returns when the sandbox's init exists: that setup failed inside is told by
+    /// [`Sandbox::outcome`]; that it failed before, by [`Error::Setup`].
+    ///
+    /// # Errors
+    /// A refused request, a failed step before clone3, or a spawner that has ended.
+    pub fn spawn(&self, request: &Request, stdio: Stdio<'_>) -> Result<Sandbox> {
+        request.check()?;
+        let socket = self.socket.as_ref().ok_or(Error::SpawnerGone(Errno::EBADF))?;
+        let memfd = request.seal()?;
+        let (result, init_result) = nix::unistd::pipe2(nix::fcntl::OFlag::O_CLOEXEC).context("pipe2 for a result")?;
+        let (answers, reply) = socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC)
+            .context("socketpair for an answer")?;
+        let fds = [memfd.as_fd(), stdio.stdin, stdio.stdout, stdio.stderr, init_result.as_fd(), reply.as_fd()];
+        channel::send(socket.as_fd(), &[VERSION], &fds).map_err(gone)?;
+        drop((init_result, reply));
+        let message = channel::receive(answers.as_fd()).map_err(gone)?.ok_or(Error::SpawnerGone(Errno::EPIPE))?;
+        let mut fds = message.fds.into_iter();
+        match serde_json::from_slice(&message.bytes).map_err(|error| Error::Protocol(error.to_string()))? {
+            Answer::Started { pid, warnings } => {
+                let pidfd = fds.next().ok_or_else(|| Error::Protocol("no pidfd came".to_owned()))?;
+                Ok(Sandbox { pid, pidfd, result, warnings, parent: Parent::Spawner })
+            }
+            Answer::Failed(failure) => Err(Error::Setup(failure)),
+            Answer::Refused(why) => Err(Error::Protocol(why)),
+        }
+    }
+}
+
+/// A socket whose other end is closed says so in several ways.
+fn gone(errno: Errno) -> Error {
+    match errno {
+        Errno::EPIPE | Errno::ECONNRESET | Errno::ENOTCONN => Error::SpawnerGone(errno),
+        errno => Error::System { call: "message to or from the spawner", errno },
+    }
+}
+
+impl Drop for Spawner {
+    fn drop(&mut self) {
+        // Its end of the socket sees this, and the spawner kills what it has and exits.
+        self.socket = None;
+        if let Ok(child) = self.child.get_mut() {
+            // Nothing can be done about a child that can't be waited for.
+            let _ = child.wait();
+        }
+    }
+}

@@ -1,0 +1,214 @@
+//! The steps that make a sandbox, in their order, and what to do when one fails.
+//!
+//! A step travels from init as one byte; people read its name. The hints are data: one row for each cause that users
+//! of such sandboxes meet.
+
+use serde::{Deserialize, Serialize};
+
+/// A step of making a sandbox. The names are those in messages and in the result's JSON.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[repr(u8)]
+pub enum Step {
+    /// Reading the request, and resources of the runner itself (descriptors, memory).
+    Request,
+    /// Opening a host path that is to be shown inside.
+    HostPath,
+    /// Finding a range of ids that no other sandbox has.
+    IdRange,
+    /// clone3(2) into the new namespaces.
+    Clone,
+    /// Writing the id maps.
+    IdMap,
+    /// Closing what init must not hold.
+    InitDescriptors,
+    /// Taking the namespace's ids.
+    Identity,
+    /// Cutting mount propagation from and to the host.
+    Propagation,
+    /// The root file system.
+    Root,
+    /// The files that were sent in, and those that are made up (passwd, hosts, ...).
+    Files,
+    /// Mounting a host tree inside.
+    Bind,
+    /// A writable file system in memory.
+    Tmpfs,
+    /// /proc and its masks.
+    Proc,
+    /// /dev.
+    Dev,
+    /// pivot_root(2) and detaching the host's root.
+    PivotRoot,
+    /// Making the root read-only.
+    ReadOnly,
+    /// The host name.
+    Hostname,
+    /// The loopback interface.
+    Loopback,
+    /// Giving up capabilities.
+    Capabilities,
+    /// no_new_privs, dumpable, the parent-death signal.
+    Process,
+    /// Starting the workload's process.
+    Workload,
+    /// A new session without a terminal.
+    Session,
+    /// Standard input, output and error, and closing all else.
+    Stdio,
+    /// The working directory.
+    Cwd,
+    /// Resource limits.
+    Limits,
+    /// The seccomp filter.
+    Seccomp,
+    /// Executing the program.
+    Exec,
+}
+
+/// All steps, in order; a step's byte is its place here.
+const ALL: [Step; 27] = [
+    Step::Request,
+    Step::HostPath,
+    Step::IdRange,
+    Step::Clone,
+    Step::IdMap,
+    Step::InitDescriptors,
+    Step::Identity,
+    Step::Propagation,
+    Step::Root,
+    Step::Files,
+    Step::Bind,
+    Step::Tmpfs,
+    Step::Proc,
+    Step::Dev,
+    Step::PivotRoot,
+    Step::ReadOnly,
+    Step::Hostname,
+    Step::Loopback,
+    Step::Capabilities,
+    Step::Process,
+    Step::Workload,
+    Step::Session,
+    Step::Stdio,
+    Step::Cwd,
+    Step::Limits,
+    Step::Seccomp,
+    Step::Exec,
+];
+
+impl Step {
+    /// The step that a byte of init's record stands for.
+    pub(crate) fn from_byte(byte: u8) -> Option<Step> {
+        ALL.get(usize::from(byte)).copied()
+    }
+
+    /// The name in messages.
+    fn name(self) -> &'static str {
+        match self {
+            Step::Request => "request",
+            Step::HostPath => "host-path",
+            Step::IdRange => "id-range",
+            Step::Clone => "clone",
+            Step::IdMap => "id-map",
+            Step::InitDescriptors => "init-descriptors",
+            Step::Identity => "identity",
+            Step::Propagation => "propagation",
+            Step::Root => "root",
+            Step::Files => "files",
+            Step::Bind => "bind",
+            Step::Tmpfs => "tmpfs",
+            Step::Proc => "proc",
+            Step::Dev => "dev",
+            Step::PivotRoot => "pivot-root",
+            Step::ReadOnly => "read-only",
+            Step::Hostname => "hostname",
+            Step::Loopback => "loopback",
+            Step::Capabilities => "capabilities",
+            Step::Process => "process",
+            Step::Workload => "workload",
+            Step::Session => "session",
+            Step::Stdio => "stdio",
+            Step::Cwd => "cwd",
+            Step::Limits => "limits",
+            Step::Seccomp => "seccomp",
+            Step::Exec => "exec",
+        }
+    }
+}
+
+impl std::fmt::Display for Step {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// One cause: the step, the errors it shows as (none: any), and what to do.
+type Row = (Step, &'static [i32], &'static str);
+
+#[rustfmt::skip]
+const HINTS: &[Row] = &[
+    (Step::Request, &[libc::EMFILE, libc::ENFILE], "the runner is out of descriptors: raise `ulimit -n`, or run fewer sandboxes at once"),
+    (Step::Request, &[], "the request did not arrive whole: is the spawner the same version as its caller?"),
+    (Step::HostPath, &[libc::ENOENT, libc::ENOTDIR], "there is no such path on the host: make it, or leave the option out"),
+    (Step::HostPath, &[libc::EACCES], "the caller may not look there: check the directories' modes, also those above it"),
+    (Step::HostPath, &[libc::ELOOP], "the path leads through a link of /proc, or through too many links: name the real path"),
+    (Step::HostPath, &[libc::EPERM], "mounts need CAP_SYS_ADMIN here: run as root with it, or as a normal user"),
+    (Step::IdRange, &[libc::EAGAIN, libc::EACCES], "all ranges of ids are in use: let sandboxes end, or run fewer at once"),
+    (Step::IdRange, &[], "/run/holdfast must be a directory that root can write: it holds the lock of the id ranges"),
+    (Step::Clone, &[libc::ENOSPC, libc::EUSERS], "a limit of namespaces is reached: see the sysctls user.max_*_namespaces"),
+    (Step::Clone, &[libc::EPERM], "the kernel refuses new user namespaces: see the sysctls kernel.unprivileged_userns_clone and \
+        kernel.apparmor_restrict_unprivileged_userns, or the seccomp profile of the container around this"),
+    (Step::Clone, &[libc::ENOSYS, libc::EINVAL], "the kernel lacks clone3 or a namespace type: Linux 6.1 or later is needed"),
+    (Step::Clone, &[libc::EAGAIN, libc::ENOMEM], "the host is out of processes or memory"),
+    (Step::IdMap, &[libc::EPERM], "the ids are not ours to map: root needs CAP_SETUID and the range in its own /proc/self/uid_map"),
+    (Step::Root, &[libc::EPERM], "mounts are refused in new user namespaces: look for an AppArmor or SELinux rule (audit log), or a container's profile"),
+    (Step::Propagation, &[libc::EPERM, libc::EACCES], "mounts are refused in new user namespaces: look for an AppArmor or SELinux rule (audit log)"),
+    (Step::Files, &[libc::ENOSPC], "the file system is full: the files sent in must fit the tmpfs that they are put into"),
+    (Step::Files, &[libc::EEXIST, libc::EISDIR, libc::ENOTDIR], "another file or a directory has that name: name each file once"),
+    (Step::Bind, &[libc::ENOENT], "there is no such path inside the host's tree it lies in, and none is made there: make it on the host, or choose another path"),
+    (Step::Bind, &[libc::ELOOP], "the path inside leads through a symbolic link: name the real path"),
+    (Step::Bind, &[libc::ENOTDIR, libc::EISDIR], "a directory can be mounted on a directory only, and a file on a file"),
+    (Step::Bind, &[libc::EACCES], "the caller may not look there: check the directories' modes, also those above it"),
+    (Step::Proc, &[libc::EPERM], "the /proc around this is masked (a container's is): give that container an unmasked /proc"),
+    (Step::Dev, &[libc::ENOENT], "the host's /dev lacks a device that every program expects"),
+    (Step::PivotRoot, &[libc::EINVAL], "the host's root is the initial ramfs, which pivot_root can't leave: switch to a real root first"),
+    (Step::Cwd, &[], "the working directory does not exist inside, or can't be entered: name another by --cwd"),
+    (Step::Limits, &[libc::EPERM], "a limit is above the caller's own hard limit: ask for less (see `ulimit -Ha`)"),
+    (Step::Seccomp, &[], "the kernel lacks seccomp filters (CONFIG_SECCOMP_FILTER)"),
+    (Step::Workload, &[libc::EAGAIN, libc::ENOMEM], "the host is out of processes or memory"),
+    (Step::Exec, &[libc::ENOENT, libc::ENOTDIR], "no such program inside, or its interpreter is missing there: show it by --ro, or give a path below /usr"),
+    (Step::Exec, &[libc::EACCES], "the file is not executable for the sandbox's user, or lies on a noexec mount: check its mode"),
+    (Step::Exec, &[libc::ENOEXEC], "the file is no program for this machine, or a script without a `#!` line"),
+    (Step::Exec, &[libc::E2BIG], "the arguments and variables are too long together"),
+];
+
+/// What to do about `errno` in `step`.
+pub(crate) fn hint(step: Step, errno: i32) -> &'static str {
+    HINTS
+        .iter()
+        .find(|(of, errnos, _)| *of == step && (errnos.is_empty() || errnos.contains(&errno)))
+        .map_or("see the manual page of the step's system call; `strace -f` shows it", |(.., text)| text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_step_survives_its_byte_and_its_name_is_the_same_in_json() {
+        for (place, step) in ALL.into_iter().enumerate() {
+            assert_eq!(step as usize, place);
+            assert_eq!(Step::from_byte(step as u8), Some(step));
+            assert_eq!(serde_json::to_string(&step).unwrap(), format!("\"{step}\""));
+        }
+        assert_eq!(Step::from_byte(ALL.len() as u8), None);
+    }
+
+    #[test]
+    fn a_missing_program_and_a_full_namespace_limit_have_their_own_hints() {
+        assert!(hint(Step::Exec, libc::ENOENT).contains("no such program"));
+        assert!(hint(Step::Clone, libc::ENOSPC).contains("user.max_"));
+        assert!(hint(Step::Root, libc::EIO).contains("strace"));
+    }
+}

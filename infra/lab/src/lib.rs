@@ -1,1 +1,35 @@
-//! Placeholder.
+//! The cloud in a box: a strict control plane on one machine.
+//!
+//! moto, made as strict as AWS where Holdfast's claims lean on strictness (the Python package `strict` beside this
+//! crate), serves the APIs on loopback; this crate installs what that needs, starts it, and says how to reach it.
+//!
+//! * A person's lab: [`up`], [`current`], [`down`]; it goes on after the command that started it.
+//! * A test's own: [`Lab::start`]; it ends with the value, or with the test's process.
+//!
+//! The lab holds no logic of the product, and the product knows no lab: variables of the environment are all that
+//! stands between them.
+
+#![forbid(unsafe_code)]
+
+mod certificates;
+mod control_plane;
+mod error;
+mod evaluator;
+mod lab;
+mod layout;
+mod packages;
+mod process;
+mod run;
+mod server;
+mod shared;
+mod shell;
+mod trust;
+mod venv;
+
+pub use control_plane::{Account, ControlPlane, Credentials, Identity};
+pub use error::LabError;
+pub use lab::Lab;
+pub use layout::Layout;
+pub use server::prepare;
+pub use shared::{Down, Up, current, down, up};
+pub use shell::exports;

@@ -1,0 +1,81 @@
+//! `cargo lab`: parses, hands over, prints.
+
+#![forbid(unsafe_code)]
+
+mod cli;
+
+use std::collections::BTreeMap;
+use std::error::Error;
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use clap::Parser;
+use cli::{Cli, Command, EnvArguments};
+use holdfast_lab::{Account, ControlPlane, Down, Layout, Up};
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help is no error; usage is exit code 1, as for every command of the project.
+            let code = if error.use_stderr() { ExitCode::FAILURE } else { ExitCode::SUCCESS };
+            return if error.print().is_ok() { code } else { ExitCode::FAILURE };
+        }
+    };
+    let layout = Layout::of_this_workspace();
+    let result = match cli.command {
+        Command::Up => up(&layout),
+        Command::Down => down(&layout),
+        Command::Env(arguments) => env(&layout, &arguments),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn up(layout: &Layout) -> Result<(), Box<dyn Error>> {
+    let (plane, up) = holdfast_lab::up(layout)?;
+    let said = match up {
+        Up::Started => "the lab is up",
+        Up::AlreadyUp => "the lab is up already",
+    };
+    print(&format!("{said}\n{}", summary(&plane)))
+}
+
+fn summary(plane: &ControlPlane) -> String {
+    format!(
+        "  endpoint   {}\n  region     {}\n  accounts   {} workloads, {} audit ({})\n  image      {}\n\
+         next: eval \"$(cargo lab env)\"\n",
+        plane.endpoint(),
+        plane.region(),
+        plane.account_id(Account::Workloads),
+        plane.account_id(Account::Audit),
+        plane.organization(),
+        plane.stock_image(),
+    )
+}
+
+fn down(layout: &Layout) -> Result<(), Box<dyn Error>> {
+    print(match holdfast_lab::down(layout)? {
+        Down::Ended => "the lab is down\n",
+        Down::CleanedUp => "the control plane had ended already; what it left is removed\n",
+        Down::NotUp => "no lab was up\n",
+    })
+}
+
+fn env(layout: &Layout, arguments: &EnvArguments) -> Result<(), Box<dyn Error>> {
+    let variables = holdfast_lab::current(layout)?.env(arguments.identity())?;
+    if arguments.json {
+        let object: BTreeMap<String, String> = variables.into_iter().collect();
+        return print(&format!("{}\n", serde_json::to_string_pretty(&object)?));
+    }
+    print(&holdfast_lab::exports(&variables))
+}
+
+fn print(text: &str) -> Result<(), Box<dyn Error>> {
+    Ok(io::stdout().write_all(text.as_bytes())?)
+}

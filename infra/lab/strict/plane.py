@@ -1,0 +1,97 @@
+"""The WSGI application in front of moto: what every request passes before moto sees it, and the lab's own doors.
+
+* moto's back doors (its own API, the header that names an account, instance metadata for everyone) are shut.
+* Guards see each request first and may answer it: policy evaluation is one.
+* One request at a time reaches each service's state: moto's backends take no locks, and a parallel client would
+  otherwise meet "dictionary changed size during iteration" where AWS has no such thing.
+* ``/_holdfast/…`` are the lab's own calls, for whoever knows the secret that the start announced.
+"""
+
+import io
+import json
+import secrets
+import threading
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
+from werkzeug.wrappers import Request, Response
+
+Guard = Callable[[Request], Response | None]
+Route = Callable[[Request], Any]
+
+LAB_PREFIX = "/_holdfast/"
+SHUT_PREFIXES = ("/moto-api", "/latest/")
+
+
+class LabError(Exception):
+    """A refusal of one of the lab's own calls, with what to do about it."""
+
+
+class ControlPlane:
+    """moto and what stands before it. Truths register themselves here."""
+
+    def __init__(self, node: Path, evaluator: Path) -> None:
+        #: The program and the directory of the policy evaluator (its scripts and node modules).
+        self.node = node
+        self.evaluator = evaluator
+        #: What the lab's own calls must show.
+        self.secret = secrets.token_urlsafe(32)
+        self._guards: list[Guard] = []
+        self._routes: dict[str, Route] = {}
+        self._moto = DomainDispatcherApplication(create_backend_app)
+        self._locks: defaultdict[int, threading.Lock] = defaultdict(threading.Lock)
+
+    def guard(self, function: Guard) -> Guard:
+        """Registers a function that sees each request before moto, and answers it by returning a response.
+
+        ``request.scheme`` tells TLS from plain HTTP; ``request.get_data()`` may be called.
+        """
+        self._guards.append(function)
+        return function
+
+    def route(self, name: str) -> Callable[[Route], Route]:
+        """Registers a call of the lab's own at ``/_holdfast/<name>``; what it returns is sent as JSON."""
+
+        def decorate(function: Route) -> Route:
+            self._routes[LAB_PREFIX + name] = function
+            return function
+
+        return decorate
+
+    def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        path = environ.get("PATH_INFO", "")
+        environ.pop("HTTP_X_MOTO_ACCOUNT_ID", None)
+        if path.startswith(LAB_PREFIX):
+            return self._own_call(Request(environ))(environ, start_response)
+        if path.startswith(SHUT_PREFIXES):
+            return Response("no such door in this lab\n", status=404)(environ, start_response)
+
+        # Read before any lock is held, so that a slow client holds up nobody; and once, so that guards may look.
+        request = Request(environ)
+        body = request.get_data(cache=True)
+        for guard in self._guards:
+            response = guard(request)
+            if response is not None:
+                return response(environ, start_response)
+        environ["wsgi.input"] = io.BytesIO(body)
+        environ["wsgi.input_terminated"] = True
+        environ["CONTENT_LENGTH"] = str(len(body))
+        environ.pop("werkzeug.request", None)
+
+        app = self._moto.get_application(environ)
+        with self._locks[id(app)]:
+            return list(app(environ, start_response))
+
+    def _own_call(self, request: Request) -> Response:
+        if not secrets.compare_digest(request.headers.get("x-holdfast-lab", ""), self.secret):
+            return Response("this call is the lab's own\n", status=403)
+        route = self._routes.get(request.path)
+        if route is None:
+            return Response("no such call\n", status=404)
+        try:
+            return Response(json.dumps(route(request)), content_type="application/json")
+        except LabError as error:
+            return Response(f"{error}\n", status=400)

@@ -1,0 +1,169 @@
+//! A lab of a test's own, and the shared one through the real binary.
+
+#![allow(clippy::unwrap_used, reason = "fixtures may fail like tests")]
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
+use std::process::{Command, Output};
+use std::time::{Duration, Instant};
+
+use holdfast_lab::{Account, Lab, LabError, Layout};
+
+/// A target directory of its own for `cargo lab`; what was started there is ended when this is dropped.
+struct Target(tempfile::TempDir);
+
+impl Target {
+    /// Shares the interpreters and packages that this build's labs have.
+    fn new() -> Target {
+        let layout = Layout::of_this_workspace();
+        holdfast_lab::prepare(&layout).unwrap();
+        let target = Target(tempfile::tempdir().unwrap());
+        fs::create_dir(target.lab()).unwrap();
+        for part in ["venv", "evaluator"] {
+            std::os::unix::fs::symlink(layout.lab().join(part), target.lab().join(part)).unwrap();
+        }
+        target
+    }
+
+    fn lab(&self) -> PathBuf {
+        self.0.path().join("lab")
+    }
+
+    fn run(&self, arguments: &[&str]) -> Output {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_holdfast-lab"));
+        command.args(arguments).env("CARGO_TARGET_DIR", self.0.path()).output().unwrap()
+    }
+
+    fn env(&self) -> BTreeMap<String, String> {
+        serde_json::from_str(&text(&self.run(&["env", "--json"]))).unwrap()
+    }
+
+    fn pid(&self) -> i64 {
+        let state = fs::read_to_string(self.lab().join("state.json")).unwrap();
+        serde_json::from_str::<serde_json::Value>(&state).unwrap()["process"]["pid"].as_i64().unwrap()
+    }
+
+    fn kill(&self) {
+        text(&Command::new("kill").args(["-KILL", &self.pid().to_string()]).output().unwrap());
+        wait_until("env says that no lab is up", || !self.run(&["env"]).status.success());
+    }
+}
+
+impl Drop for Target {
+    fn drop(&mut self) {
+        let output = self.run(&["down"]);
+        if !output.status.success() && !std::thread::panicking() {
+            panic!("{}", String::from_utf8_lossy(&output.stderr));
+        }
+    }
+}
+
+fn text(output: &Output) -> String {
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+/// Whether something accepts connections there.
+fn listens(endpoint: &str) -> bool {
+    TcpStream::connect(endpoint.rsplit_once("//").unwrap().1).is_ok()
+}
+
+fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
+    let start = Instant::now();
+    while !condition() {
+        assert!(start.elapsed() < Duration::from_secs(20), "not within 20 s: {what}");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+#[test]
+fn twice_up_is_one_lab_and_down_ends_it() {
+    let target = Target::new();
+    let first = text(&target.run(&["up"]));
+    assert!(first.starts_with("the lab is up\n"), "{first}");
+    let second = text(&target.run(&["up"]));
+    assert_eq!(second, first.replacen("the lab is up", "the lab is up already", 1));
+
+    let endpoint = target.env()["AWS_ENDPOINT_URL"].clone();
+    assert!(listens(&endpoint));
+    assert_eq!(text(&target.run(&["down"])), "the lab is down\n");
+    assert!(!listens(&endpoint));
+    assert_eq!(text(&target.run(&["down"])), "no lab was up\n");
+    assert!(!target.lab().join("state.json").exists());
+}
+
+#[test]
+fn a_lab_that_was_killed_is_cleaned_up_and_can_be_started_again() {
+    let target = Target::new();
+    text(&target.run(&["up"]));
+    let killed = target.pid();
+    target.kill();
+    let error = target.run(&["env"]);
+    assert_eq!(error.status.code(), Some(1));
+    assert_eq!(String::from_utf8_lossy(&error.stderr), "error: no lab is up: run `cargo lab up`\n");
+
+    assert!(text(&target.run(&["up"])).starts_with("the lab is up\n"));
+    assert_ne!(target.pid(), killed);
+    target.kill();
+    assert!(text(&target.run(&["down"])).starts_with("the control plane had ended already"));
+}
+
+#[test]
+fn the_state_is_readable_by_its_owner_alone() {
+    let target = Target::new();
+    text(&target.run(&["up"]));
+    for file in ["state.json", "control-plane/server.key"] {
+        let mode = fs::metadata(target.lab().join(file)).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600, "{file}");
+    }
+}
+
+#[test]
+fn usage_errors_end_with_1_and_help_with_0() {
+    let target = Target::new();
+    assert_eq!(target.run(&["upp"]).status.code(), Some(1));
+    let help = target.run(&["--help"]);
+    assert_eq!(help.status.code(), Some(0));
+    assert!(String::from_utf8_lossy(&help.stdout).contains("eval \"$(cargo lab env)\""));
+}
+
+#[test]
+fn labs_of_tests_stand_side_by_side_and_end_with_their_value() {
+    let directories = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
+    let one = Lab::start(directories[0].path()).unwrap();
+    let other = Lab::start(directories[1].path()).unwrap();
+    assert_ne!(one.endpoint(), other.endpoint());
+    assert_ne!(one.account_id(Account::Workloads), one.account_id(Account::Audit));
+    let endpoint = one.endpoint().to_owned();
+    assert!(listens(&endpoint));
+    drop(one);
+    assert!(!listens(&endpoint));
+    assert!(listens(other.endpoint()));
+}
+
+#[test]
+fn an_instance_that_is_not_there_has_no_credentials() {
+    let directory = tempfile::tempdir().unwrap();
+    let lab = Lab::start(directory.path()).unwrap();
+    let error = lab.env("i-0123456789abcdef0").unwrap_err();
+    assert!(matches!(&error, LabError::Call { .. }));
+    assert!(error.to_string().contains("there is no instance i-0123456789abcdef0"), "{error}");
+}
+
+#[test]
+fn the_labs_own_calls_are_closed_to_who_lacks_the_secret() {
+    let directory = tempfile::tempdir().unwrap();
+    let lab = Lab::start(directory.path()).unwrap();
+    let address = lab.plain_endpoint().strip_prefix("http://").unwrap();
+    for (path, status) in [("/_holdfast/instance-credentials", "403"), ("/moto-api/data.json", "404")] {
+        let mut stream = TcpStream::connect(address).unwrap();
+        write!(stream, "GET {path} HTTP/1.1\r\nHost: lab\r\nConnection: close\r\n\r\n").unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{path}: {answer}");
+    }
+}

@@ -199,7 +199,7 @@ mod tests {
         for region in ["eu-central-1", "ap-southeast-4", "us-gov-west-1"] {
             assert_eq!(region.parse::<Region>().unwrap().to_string(), region);
         }
-        assert!("o-exampleorg1".parse::<OrgId>().is_ok());
+        assert!("o-holdfast01".parse::<OrgId>().is_ok());
         assert!("111111111111".parse::<AccountId>().is_ok());
         let key = "arn:aws:kms:eu-central-1:222222222222:key/1234abcd-12ab-34cd-56ef-1234567890ab";
         assert!(key.parse::<KmsKeyArn>().is_ok());

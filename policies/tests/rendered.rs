@@ -17,7 +17,7 @@ use holdfast_policies::{
 /// The made-up organisation: `111111111111` runs hosts, `222222222222` keeps the trail.
 fn policies() -> BTreeMap<&'static str, Policy> {
     let (workloads, audit) = ("111111111111".parse().unwrap(), "222222222222".parse().unwrap());
-    let (region, org) = ("eu-central-1".parse().unwrap(), "o-exampleorg1".parse().unwrap());
+    let (region, org) = ("eu-central-1".parse().unwrap(), "o-holdfast01".parse().unwrap());
     let bucket = TrailBucketName::new(&audit, &region);
     let readers: Vec<PrincipalArn> = ["holdfast-auditor", "OrganizationAccountAccessRole"]
         .map(|role| PrincipalArn::role(&region, &audit, role).unwrap())

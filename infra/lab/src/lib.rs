@@ -12,6 +12,7 @@
 #![forbid(unsafe_code)]
 
 mod certificates;
+mod checks;
 mod control_plane;
 mod error;
 mod evaluator;
@@ -19,6 +20,7 @@ mod lab;
 mod layout;
 mod packages;
 mod process;
+mod programs;
 mod run;
 mod server;
 mod shared;
@@ -26,10 +28,12 @@ mod shell;
 mod trust;
 mod venv;
 
+pub use checks::run_checks;
 pub use control_plane::{Account, ControlPlane, Credentials, Identity};
 pub use error::LabError;
 pub use lab::Lab;
 pub use layout::Layout;
+pub use programs::{Programs, static_sandbox};
 pub use server::prepare;
 pub use shared::{Down, Up, current, down, up};
 pub use shell::exports;

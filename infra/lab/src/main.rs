@@ -27,6 +27,7 @@ fn main() -> ExitCode {
         Command::Up => up(&layout),
         Command::Down => down(&layout),
         Command::Env(arguments) => env(&layout, &arguments),
+        Command::Test => test(&layout),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -74,6 +75,13 @@ fn env(layout: &Layout, arguments: &EnvArguments) -> Result<(), Box<dyn Error>> 
         return print(&format!("{}\n", serde_json::to_string_pretty(&object)?));
     }
     print(&holdfast_lab::exports(&variables))
+}
+
+fn test(layout: &Layout) -> Result<(), Box<dyn Error>> {
+    match holdfast_lab::run_checks(layout) {
+        0 => Ok(()),
+        failed => Err(format!("{failed} of the checks failed: what each printed is above").into()),
+    }
 }
 
 fn print(text: &str) -> Result<(), Box<dyn Error>> {

@@ -1,6 +1,6 @@
 //! Running a program to its end, with what it printed in the error when it fails.
 
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 use crate::error::LabError;
 
@@ -16,6 +16,19 @@ pub(crate) fn run(command: &mut Command) -> Result<Output, LabError> {
     let mut text = String::from_utf8_lossy(&output.stdout).into_owned();
     text.push_str(&String::from_utf8_lossy(&output.stderr));
     Err(LabError::Failed { command: command_line(command), status: output.status, output: tail(&text) })
+}
+
+/// Runs a command with its output shown, and nothing to read.
+pub(crate) fn show(command: &mut Command) -> Result<(), LabError> {
+    let status = command
+        .stdin(Stdio::null())
+        .status()
+        .map_err(|source| LabError::Start { program: program(command), source })?;
+    if status.success() {
+        return Ok(());
+    }
+    let output = "what it printed is above".to_owned();
+    Err(LabError::Failed { command: command_line(command), status, output })
 }
 
 /// Whether a command can be started and succeeds.

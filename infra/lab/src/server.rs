@@ -22,6 +22,15 @@ use crate::venv;
 /// From exec to the announcement takes 2 s; a machine that compiles on every core needs some times as much.
 const START_DEADLINE: Duration = Duration::from_secs(60);
 
+/// The command that checks every truth of the control plane through boto3; what it needs is installed first.
+pub(crate) fn truths_tests(layout: &Layout) -> Result<Command, LabError> {
+    let tools = Toolchain::prepare(layout)?;
+    let mut command = tools.python_command();
+    command.args(["-m", "pytest", "-q", "-p", "no:cacheprovider", "strict/tests"]);
+    tools.name_evaluator(&mut command);
+    Ok(command)
+}
+
 /// A control plane that ends with this value.
 #[derive(Debug)]
 pub(crate) struct Server {
@@ -44,6 +53,19 @@ impl Toolchain {
         let evaluator = evaluator::evaluator(layout, &python)?;
         Ok(Toolchain { python, evaluator, sources: layout.sources() })
     }
+
+    /// Python where the package `strict` is found.
+    fn python_command(&self) -> Command {
+        let mut command = Command::new(&self.python);
+        // Byte code goes where it doesn't dirty the checkout.
+        command.env("PYTHONPYCACHEPREFIX", self.evaluator.directory.with_file_name("pycache"));
+        command.env("PYTHONUNBUFFERED", "1").current_dir(&self.sources);
+        command
+    }
+
+    fn name_evaluator(&self, command: &mut Command) {
+        command.arg("--node").arg(&self.evaluator.node).arg("--evaluator").arg(&self.evaluator.directory);
+    }
 }
 
 /// Installs what every lab needs and shares, where it isn't there: interpreters and packages.
@@ -58,20 +80,11 @@ impl Server {
         let certificates = certificates::make(directory)?;
         let log = directory.join("control-plane.log");
         let log_file = File::create(&log).map_err(LabError::file("make", &log))?;
-        let mut child = Command::new(&tools.python)
-            .args(["-m", "strict"])
-            .arg("--certificate")
-            .arg(&certificates.server)
-            .arg("--key")
-            .arg(&certificates.server_key)
-            .arg("--node")
-            .arg(&tools.evaluator.node)
-            .arg("--evaluator")
-            .arg(&tools.evaluator.directory)
-            // Byte code goes where it doesn't dirty the checkout.
-            .env("PYTHONPYCACHEPREFIX", tools.evaluator.directory.with_file_name("pycache"))
-            .env("PYTHONUNBUFFERED", "1")
-            .current_dir(&tools.sources)
+        let mut command = tools.python_command();
+        command.args(["-m", "strict"]);
+        command.arg("--certificate").arg(&certificates.server).arg("--key").arg(&certificates.server_key);
+        tools.name_evaluator(&mut command);
+        let mut child = command
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(log_file)

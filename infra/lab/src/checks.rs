@@ -1,0 +1,105 @@
+//! `cargo lab test`: every check of the project, in the order in which they are cheap.
+//!
+//! A check that fails doesn't end the run: whoever waited for it wants to know the rest too. What each one prints is
+//! shown as it comes; a table at the end says how each ended. No check is left out for want of a tool: tools are
+//! installed at the versions named here, into the lab's own directory.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+use std::time::Instant;
+
+use crate::error::LabError;
+use crate::layout::Layout;
+use crate::programs::{cargo, static_sandbox};
+use crate::run::show;
+use crate::server::truths_tests;
+
+/// Tools that cargo doesn't bring: name and version.
+const TOOLS: [(&str, &str); 2] = [("cargo-deny", "0.20.2"), ("cargo-machete", "0.9.2")];
+
+/// A check's name, and what it runs.
+type Check = (&'static str, fn(&Layout) -> Result<(), LabError>);
+
+const CHECKS: [Check; 7] = [
+    ("formatting", |layout| show(&mut cargo(layout, &["fmt", "--all", "--check"]))),
+    ("lints", |layout| {
+        show(&mut cargo(layout, &["clippy", "--workspace", "--all-targets", "--quiet", "--", "--deny", "warnings"]))
+    }),
+    ("dependencies", dependencies),
+    ("documentation", documentation),
+    ("the lab is as strict as AWS", |layout| show(&mut truths_tests(layout)?)),
+    ("tests", tests),
+    ("the demo", demo),
+];
+
+/// Runs all checks; returns how many failed.
+pub fn run_checks(layout: &Layout) -> usize {
+    let mut table = String::new();
+    let mut failed = 0;
+    for (name, check) in CHECKS {
+        eprintln!("\n=== {name}");
+        let start = Instant::now();
+        let result = check(layout);
+        let seconds = start.elapsed().as_secs();
+        let word = match result {
+            Ok(()) => "passed",
+            Err(error) => {
+                eprintln!("error: {error}");
+                failed += 1;
+                "FAILED"
+            }
+        };
+        // Writing into a String can't fail.
+        let _infallible = writeln!(table, "  {word}  {seconds:>5} s  {name}");
+    }
+    println!("\n{table}{} passed, {failed} failed", CHECKS.len() - failed);
+    failed
+}
+
+fn dependencies(layout: &Layout) -> Result<(), LabError> {
+    let path = tools(layout)?;
+    // Advisories want a database from the network; everything else is judged from what is here.
+    let deny = ["deny", "--config", ".cargo/deny.toml", "check", "bans", "licenses", "sources"];
+    show(cargo(layout, &deny).env("PATH", &path))?;
+    show(cargo(layout, &["machete"]).env("PATH", &path))
+}
+
+fn documentation(layout: &Layout) -> Result<(), LabError> {
+    let doc = ["doc", "--workspace", "--no-deps", "--document-private-items", "--quiet"];
+    show(cargo(layout, &doc).env("RUSTDOCFLAGS", "--deny warnings"))
+}
+
+fn tests(layout: &Layout) -> Result<(), LabError> {
+    let sandbox = static_sandbox(layout)?;
+    show(cargo(layout, &["test", "--workspace"]).env("HOLDFAST_SANDBOX", sandbox))
+}
+
+fn demo(layout: &Layout) -> Result<(), LabError> {
+    show(&mut cargo(layout, &["lab", "demo"]))
+}
+
+/// Installs the tools that aren't there; returns a `PATH` that has them first.
+fn tools(layout: &Layout) -> Result<std::ffi::OsString, LabError> {
+    let root = layout.lab().join("tools");
+    for (name, version) in TOOLS {
+        if !is_installed(&root, name, version) {
+            // A debug build of a tool that runs for a second is the sooner done.
+            let wanted = format!("{name}@{version}");
+            let arguments = ["install", "--debug", "--locked", "--quiet", &wanted, "--root"];
+            show(Command::new("cargo").args(arguments).arg(&root).env_remove("CARGO_TARGET_DIR"))?;
+        }
+    }
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let directories = std::iter::once(root.join("bin")).chain(std::env::split_paths(&path));
+    std::env::join_paths(directories).map_err(|source| LabError::File {
+        action: "put into PATH",
+        path: root,
+        source: std::io::Error::other(source),
+    })
+}
+
+fn is_installed(root: &Path, name: &str, version: &str) -> bool {
+    fs::read_to_string(root.join(".crates.toml")).is_ok_and(|text| text.contains(&format!("\"{name} {version} (")))
+}

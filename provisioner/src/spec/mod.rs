@@ -9,13 +9,22 @@
 //! - the trail is in another account than the estate;
 //! - no text that looks like a secret is in it, nor in any message about it.
 
+mod parse;
+mod problem;
+mod read;
+mod secret;
 mod suggest;
+mod table;
+mod template;
 pub mod value;
 
+pub use parse::{Checked, parse};
+pub use problem::{Problem, ProblemInSource, Problems};
 use serde::{Deserialize, Serialize};
+pub use template::{Answers, first_spec};
 pub use value::{
     AccountId, BastionRange, Description, Email, Environment, EstateName, GroupName, ImageId, InstanceType,
-    NetworkRange, Region, SshPublicKey, TagValue,
+    NetworkRange, Region, SshPublicKey, TagValue, Zone,
 };
 
 /// What an estate shall be.
@@ -69,7 +78,7 @@ pub struct Network {
     /// Its range; `10.0.0.0/16` unless said otherwise.
     pub cidr: NetworkRange,
     /// The availability zone of both subnets, such as `eu-central-1a`; AWS chooses where it is `None`.
-    pub zone: Option<String>,
+    pub zone: Option<Zone>,
 }
 
 /// The bastion, through which people reach the hosts.
@@ -127,3 +136,6 @@ impl Audit {
         format!("holdfast-trail-{}-{}", self.account, self.region)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -23,6 +23,11 @@ checked_string! {
     InstanceType, check_instance_type
 }
 
+checked_string! {
+    /// An availability zone, such as `eu-central-1a`, or a local zone, such as `us-west-2-lax-1a`.
+    Zone, check_zone
+}
+
 /// Regions that take ordinary accounts (AWS General Reference, "Regions and Zones"), for [`Region::is_known`] and for
 /// the nearest right word. A region that opens later still works: an unknown one is a warning, not an error.
 const REGIONS: &[&str] = &[
@@ -88,6 +93,26 @@ impl Region {
     }
 }
 
+impl Zone {
+    /// Whether the zone's name is one of this region's.
+    pub fn is_in(&self, region: &Region) -> bool {
+        let rest = self.as_str().strip_prefix(region.as_str()).unwrap_or_default();
+        rest.starts_with('-') || (rest.len() == 1 && rest.bytes().all(|b| b.is_ascii_lowercase()))
+    }
+}
+
+impl InstanceType {
+    /// What a bastion is unless the spec says otherwise: it only passes connections on.
+    pub fn bastion_default() -> Self {
+        Self("t3.micro".to_owned())
+    }
+
+    /// What a host is unless the spec says otherwise.
+    pub fn host_default() -> Self {
+        Self("t3.small".to_owned())
+    }
+}
+
 fn check_account(text: &str) -> Result<(), Refusal> {
     if text.len() == 12 && text.bytes().all(|b| b.is_ascii_digit()) {
         return Ok(());
@@ -122,6 +147,20 @@ fn check_region(text: &str) -> Result<(), Refusal> {
         (None, Some(region)) => refusal.help(format!("did you mean \"{region}\"?")),
         (None, None) => refusal,
     })
+}
+
+fn check_zone(text: &str) -> Result<(), Refusal> {
+    let region = text.trim_end_matches(|c: char| c.is_ascii_lowercase());
+    let shaped = region.len() + 1 == text.len()
+        && region.ends_with(|c: char| c.is_ascii_digit())
+        && region.split('-').count() >= 3
+        && region.bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'-'));
+    if shaped {
+        return Ok(());
+    }
+    let refusal =
+        Refusal::new(format!("{} isn't an availability zone", quote(text)), "a zone, such as \"eu-central-1a\"");
+    Err(refusal.help("`aws ec2 describe-availability-zones` lists your account's; leave it out and AWS chooses"))
 }
 
 fn check_image(text: &str) -> Result<(), Refusal> {
@@ -175,6 +214,24 @@ mod tests {
         assert!(refusal.help.unwrap().contains("availability zone"));
         for text in ["", "eu", "europe", "eu-central", "EU-CENTRAL-1", "eu-central-12", "-central-1", "eu--1"] {
             assert!(text.parse::<Region>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_zone_belongs_to_its_region() {
+        let region: Region = "eu-central-1".parse().unwrap();
+        assert!("eu-central-1a".parse::<Zone>().unwrap().is_in(&region));
+        assert!("eu-central-1-ham-1a".parse::<Zone>().unwrap().is_in(&region));
+        assert!(!"eu-central-2a".parse::<Zone>().unwrap().is_in(&region));
+        for text in ["", "a", "eu-central-1", "eu-central-1aa", "eu-central-1A", "1a"] {
+            assert!(text.parse::<Zone>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn defaults_are_instance_types() {
+        for default in [InstanceType::bastion_default(), InstanceType::host_default()] {
+            assert_eq!(default.as_str().parse(), Ok(default));
         }
     }
 

@@ -10,7 +10,7 @@ mod ssh;
 mod text;
 
 pub use address::{BastionRange, NetworkRange};
-pub use aws::{AccountId, ImageId, InstanceType, Region};
+pub use aws::{AccountId, ImageId, InstanceType, Region, Zone};
 pub use name::{EstateName, GroupName};
 pub use ssh::SshPublicKey;
 pub use text::{Description, Email, Environment, TagValue};

@@ -29,6 +29,8 @@ pub(crate) enum Command {
     Down,
     /// Print the variables that point any AWS SDK or the AWS CLI at the lab.
     Env(EnvArguments),
+    /// Show all that Holdfast does, once, in a lab of the demo's own: launch, contain, prove.
+    Demo,
     /// Run every check of the project: formatting, lints, dependencies, documentation, tests, the demo.
     Test,
 }

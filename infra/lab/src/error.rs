@@ -76,6 +76,14 @@ pub enum LabError {
         /// What is wrong with it.
         source: serde_json::Error,
     },
+    /// Every command ended as it should, and yet the demo doesn't show what it is to show.
+    #[error("the demo failed: {what}:\n{evidence}")]
+    Story {
+        /// What went wrong.
+        what: String,
+        /// Where it shows.
+        evidence: String,
+    },
     /// A process that may not be signalled.
     #[error("end the control plane, process {pid}: {errno}")]
     Signal {

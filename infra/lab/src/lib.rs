@@ -14,6 +14,7 @@
 mod certificates;
 mod checks;
 mod control_plane;
+mod demo;
 mod error;
 mod evaluator;
 mod lab;
@@ -30,6 +31,7 @@ mod venv;
 
 pub use checks::run_checks;
 pub use control_plane::{Account, ControlPlane, Credentials, Identity};
+pub use demo::run_demo;
 pub use error::LabError;
 pub use lab::Lab;
 pub use layout::Layout;

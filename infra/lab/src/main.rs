@@ -27,6 +27,7 @@ fn main() -> ExitCode {
         Command::Up => up(&layout),
         Command::Down => down(&layout),
         Command::Env(arguments) => env(&layout, &arguments),
+        Command::Demo => holdfast_lab::run_demo(&layout).map_err(Box::from),
         Command::Test => test(&layout),
     };
     match result {

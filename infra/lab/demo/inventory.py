@@ -1,0 +1,41 @@
+"""What is in the workloads account, asked of AWS's APIs and not of Holdfast: one line for each thing that is left."""
+
+import boto3
+from botocore.config import Config
+
+ec2, iam, kms, s3, budgets, sts = (
+    boto3.client(name, config=Config(s3={"addressing_style": "path"}))
+    for name in ("ec2", "iam", "kms", "s3", "budgets", "sts")
+)
+
+for reservation in ec2.describe_instances()["Reservations"]:
+    for instance in reservation["Instances"]:
+        if instance["State"]["Name"] != "terminated":
+            print("instance", instance["InstanceId"], instance["State"]["Name"])
+for name, call, key in [
+    ("volume", ec2.describe_volumes, "VolumeId"),
+    ("network interface", ec2.describe_network_interfaces, "NetworkInterfaceId"),
+    ("launch template", ec2.describe_launch_templates, "LaunchTemplateId"),
+    ("VPC endpoint", ec2.describe_vpc_endpoints, "VpcEndpointId"),
+]:
+    answer = call()
+    for entries in (value for value in answer.values() if isinstance(value, list)):
+        for entry in entries:
+            print(name, entry[key])
+for vpc in ec2.describe_vpcs()["Vpcs"]:
+    if not vpc["IsDefault"]:
+        print("VPC", vpc["VpcId"])
+for profile in iam.list_instance_profiles()["InstanceProfiles"]:
+    print("instance profile", profile["InstanceProfileName"])
+for role in iam.list_roles()["Roles"]:
+    if "holdfast" in role["RoleName"]:
+        print("role", role["RoleName"])
+for key in kms.list_keys()["Keys"]:
+    metadata = kms.describe_key(KeyId=key["KeyId"])["KeyMetadata"]
+    if metadata["KeyManager"] == "CUSTOMER":
+        until = f" on {metadata['DeletionDate']:%Y-%m-%d}" if "DeletionDate" in metadata else ""
+        print("KMS key", key["KeyId"], metadata["KeyState"] + until)
+for bucket in s3.list_buckets()["Buckets"]:
+    print("bucket", bucket["Name"])
+for budget in budgets.describe_budgets(AccountId=sts.get_caller_identity()["Account"]).get("Budgets", []):
+    print("budget", budget["BudgetName"])

@@ -1,0 +1,146 @@
+"""Whose a request is: the account, the principal, its unique id and its policies.
+
+moto falls back to a default account for an access key that it doesn't know. AWS refuses it, and a session's key with
+another session's token.
+https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_variables.html#principaltable
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from moto.core.request import Request
+from moto.iam.exceptions import NotFoundException
+from moto.iam.models import iam_backends
+from moto.organizations.models import organizations_backends
+from moto.sts.models import sts_backends
+
+from .evaluator import Document
+from .request import scope_of, session_token_of
+
+PARTITION = "aws"
+
+
+class Unknown(Exception):
+    """Credentials that nobody has. ``token`` tells a session token that isn't the key's."""
+
+    def __init__(self, access_key: str, token: bool) -> None:
+        super().__init__(access_key)
+        self.access_key = access_key
+        self.token = token
+
+
+@dataclass(frozen=True)
+class Caller:
+    """A principal that has signed a request."""
+
+    account: str
+    #: A session's or a user's ARN, as errors and trust policies have it.
+    arn: str
+    #: What ``aws:PrincipalArn`` is: for a session its role.
+    principal_arn: str
+    user_id: str
+    kind: str
+    policies: Mapping[str, Document]
+    session_policy: Document | None = None
+    boundary: Document | None = None
+    user_name: str | None = None
+
+    def context(self) -> dict[str, str | list[str]]:
+        """The keys of conditions that are the principal's."""
+        context: dict[str, str | list[str]] = {
+            "aws:PrincipalAccount": self.account,
+            "aws:PrincipalArn": self.principal_arn,
+            "aws:PrincipalType": self.kind,
+            "aws:PrincipalIsAWSService": "false",
+            "aws:userid": self.user_id,
+        }
+        if self.user_name is not None:
+            context["aws:username"] = self.user_name
+        if (organization := organization_of(self.account)) is not None:
+            context["aws:PrincipalOrgID"] = organization
+        return context
+
+
+def caller_of(request: Request) -> Caller | None:
+    """The principal that signed the request; none where nobody did."""
+    scope = scope_of(request)
+    if scope is None:
+        return None
+    for account in list(iam_backends):
+        if (caller := _session(account, scope["key"], session_token_of(request))) is not None:
+            return caller
+        if (caller := _user(account, scope["key"], session_token_of(request))) is not None:
+            return caller
+    raise Unknown(scope["key"], token=False)
+
+
+def organization_of(account: str) -> str | None:
+    """The organisation that an account is in."""
+    for _, _, backend in organizations_backends.iter_backends():
+        if backend.org is not None and any(member.id == account for member in list(backend.accounts)):
+            return str(backend.org.id)
+    return None
+
+
+def _session(account: str, access_key: str, token: str | None) -> Caller | None:
+    session = sts_backends[account][PARTITION].get_assumed_role_from_access_key(access_key)
+    if session is None:
+        return None
+    if token != session.session_token:
+        raise Unknown(access_key, token=True)
+    try:
+        role = iam_backends[account][PARTITION].get_role_by_arn(session.role_arn)
+    except NotFoundException:
+        # A role that was deleted: its sessions go on, with no policy that would allow them anything.
+        return Caller(account, session.arn, session.role_arn, f"deleted:{session.session_name}", "AssumedRole", {})
+    return Caller(
+        account=account,
+        arn=session.arn,
+        principal_arn=role.arn,
+        user_id=f"{role.id}:{session.session_name}",
+        kind="AssumedRole",
+        policies=_policies(role),
+        session_policy=json.loads(session.policy) if session.policy else None,
+        boundary=_boundary(account, role.permissions_boundary_arn),
+    )
+
+
+def _user(account: str, access_key: str, token: str | None) -> Caller | None:
+    backend = iam_backends[account][PARTITION]
+    user = backend.get_user_from_access_key_id(access_key)
+    if user is None:
+        return None
+    if token is not None:
+        raise Unknown(access_key, token=True)
+    policies = _policies(user)
+    for group in backend.get_groups_for_user(user.name):
+        policies |= {f"{group.name}/{name}": document for name, document in _policies(group).items()}
+    return Caller(
+        account=account,
+        arn=user.arn,
+        principal_arn=user.arn,
+        user_id=user.id,
+        kind="User",
+        policies=policies,
+        user_name=user.name,
+    )
+
+
+def _policies(identity: Any) -> dict[str, Document]:
+    """Inline and attached policies of a role, a user or a group."""
+    inline = {name: json.loads(document) for name, document in list(identity.policies.items())}
+    return inline | {policy.arn: _in_force(policy) for policy in list(identity.managed_policies.values())}
+
+
+def _in_force(policy: Any) -> Document:
+    """A managed policy's default version."""
+    document: Document = json.loads(next(version.document for version in policy.versions if version.is_default))
+    return document
+
+
+def _boundary(account: str, arn: str | None) -> Document | None:
+    if not arn:
+        return None
+    return _in_force(iam_backends[account][PARTITION].get_policy(arn))

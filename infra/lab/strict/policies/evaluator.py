@@ -1,0 +1,93 @@
+"""The evaluator's process: a question a line, an answer a line. ``infra/lab/evaluator`` is its other end."""
+
+import json
+import subprocess
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+Document = Mapping[str, Any]
+
+
+class Unanswered(Exception):
+    """The evaluator couldn't judge, or isn't there."""
+
+
+@dataclass(frozen=True)
+class Question:
+    """A request, and every policy that bears on it."""
+
+    #: A session's, user's or role's ARN; none for an anonymous request.
+    principal: str | None
+    action: str
+    resource: str
+    #: The account that the resource is in.
+    owner: str
+    context: Mapping[str, str | list[str]]
+    identity_policies: Mapping[str, Document]
+    session_policy: Document | None = None
+    boundary: Document | None = None
+    resource_policy: Document | None = None
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+    def simulation(self) -> dict[str, Any]:
+        def named(policies: Mapping[str, Document]) -> list[dict[str, Any]]:
+            return [{"name": name, "policy": policy} for name, policy in policies.items()]
+
+        simulation: dict[str, Any] = {
+            "request": {
+                "principal": self.principal or {"type": "Anonymous"},
+                "action": self.action,
+                "resource": {"resource": self.resource, "accountId": self.owner},
+                "contextVariables": dict(self.context),
+            },
+            "identityPolicies": named(self.identity_policies),
+            "serviceControlPolicies": [],
+            "resourceControlPolicies": [],
+            "additionalSettings": dict(self.settings),
+        }
+        if self.session_policy is not None:
+            simulation["sessionPolicy"] = self.session_policy
+        if self.boundary is not None:
+            simulation["permissionBoundaryPolicies"] = named({"boundary": self.boundary})
+        if self.resource_policy is not None:
+            simulation["resourcePolicy"] = self.resource_policy
+        return simulation
+
+
+class Evaluator:
+    """Started once; it ends when this process does, since that closes its standard input."""
+
+    def __init__(self, node: Path, directory: Path) -> None:
+        self._lock = threading.Lock()
+        self._process = subprocess.Popen(
+            [node, "evaluator.mjs"], cwd=directory, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1
+        )
+
+    def judge(self, question: Question) -> str:
+        """``Allowed``, ``ImplicitlyDenied`` or ``ExplicitlyDenied``."""
+        if "*" in question.resource and question.resource != "*":
+            # The evaluator would take the star for a pattern, and judge something else.
+            raise Unanswered(f"{question.resource} has a * in its name, which can't be told from a pattern")
+        return str(self._ask({"simulation": question.simulation()})["decision"])
+
+    def problems(self, document: Document, kind: str) -> list[str]:
+        """What AWS would find wrong with a policy: kinds are ``identity``, ``resource``, ``trust``, ``endpoint``."""
+        return list(self._ask({"validate": document, "as": kind})["problems"])
+
+    def _ask(self, question: dict[str, Any]) -> dict[str, Any]:
+        assert self._process.stdin is not None and self._process.stdout is not None
+        with self._lock:
+            try:
+                self._process.stdin.write(json.dumps(question) + "\n")
+                line = self._process.stdout.readline()
+            except (OSError, ValueError) as error:
+                raise Unanswered(f"it is gone: {error}") from error
+        if not line:
+            raise Unanswered(f"it ended (status {self._process.poll()}); its last words are in this log")
+        answer = json.loads(line)
+        if "error" in answer:
+            raise Unanswered(answer["error"])
+        return answer

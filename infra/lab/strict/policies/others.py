@@ -1,0 +1,61 @@
+"""All other services: what a caller's own policies allow it to do to everything.
+
+Resources of these services aren't told apart: an action is allowed if it is for any resource (``Resource: "*"``), which
+is stricter than AWS for a policy that names resources, and never laxer. So a host's role can't describe instances here,
+and an administrator can.
+https://docs.aws.amazon.com/service-authorization/latest/reference/reference_policies_actions-resources-contextkeys.html
+"""
+
+from collections.abc import Mapping
+
+from moto.core.request import Request
+from moto.core.routing import get_service_router
+from werkzeug.exceptions import NotFound
+
+from .caller import Caller
+from .evaluator import Document, Evaluator
+from .refusal import Refusal
+from .request import form_of
+from .verdict import Wanted, permit
+
+
+def judge(evaluator: Evaluator, service: str, request: Request, body: bytes, caller: Caller | None) -> None:
+    if caller is None:
+        raise Refusal(403, "MissingAuthenticationToken", "Request is missing Authentication Token")
+    if _administrator(caller):
+        return  # what most calls are; the evaluator would say the same
+    action = f"{service}:{_operation(service, request, body)}"
+    permit(evaluator, request, caller, Wanted(action, "*", caller.account))
+
+
+def _administrator(caller: Caller) -> bool:
+    """Whether everything is allowed and nothing denied, as by AdministratorAccess."""
+    if caller.session_policy is not None or caller.boundary is not None:
+        return False
+    statements = [statement for policy in caller.policies.values() for statement in _statements(policy)]
+    everything = {"Effect": "Allow", "Action": "*", "Resource": "*"}
+    denies = any(statement.get("Effect") != "Allow" for statement in statements)
+    return not denies and any(
+        {**statement, **everything} == statement and _plain(statement) for statement in statements
+    )
+
+
+def _plain(statement: Mapping[str, object]) -> bool:
+    return "Condition" not in statement
+
+
+def _statements(policy: Document) -> list[Mapping[str, object]]:
+    statements = policy.get("Statement", [])
+    return statements if isinstance(statements, list) else [statements]
+
+
+def _operation(service: str, request: Request, body: bytes) -> str:
+    if target := request.headers.get("X-Amz-Target"):
+        return target.rpartition(".")[2]
+    if operation := form_of(body).get("Action") or request.args.get("Action"):
+        return operation
+    try:
+        found, _ = get_service_router(service).match(request)
+    except (NotFound, NotImplementedError):
+        raise Refusal(403, "AccessDenied", "the lab can't tell what is wanted, so it lets nobody do it") from None
+    return str(found.name)

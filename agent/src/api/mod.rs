@@ -1,0 +1,227 @@
+//! The API: HTTP/1.1 and JSON on a UNIX socket.
+//!
+//! | method and path | what |
+//! |---|---|
+//! | `POST /v1/jobs` | start a job ([`types::JobSpec`]); answers 201 with the job, or 101 and its streams ([`frame`]) if upgraded |
+//! | `GET /v1/jobs` | list the caller's jobs, or everybody's for an operator |
+//! | `GET /v1/jobs/{id}` | one job ([`types::Job`]) |
+//! | `GET /v1/jobs/{id}/wait` | the same, answered when it has ended |
+//! | `GET /v1/jobs/{id}/logs` | what is kept of its output, as frames of kind 1 and 2 |
+//! | `POST /v1/jobs/{id}/signal` | send its program a signal ([`types::SignalRequest`]) |
+//! | `DELETE /v1/jobs/{id}` | forget an ended job |
+//! | `GET /v1/status` | the agent and its trail ([`types::Status`]); the one call that isn't recorded, as it tells of no job |
+//!
+//! Every other call is recorded ([`crate::trail::events`]). A look that can't be recorded isn't answered; a signal or a
+//! removal is done all the same, since an operator must be able to end what runs, and recorded as soon as that is possible.
+
+use std::sync::Arc;
+
+use axum::body::{Body, Bytes};
+use axum::extract::{DefaultBodyLimit, Path, State};
+use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use nix::unistd::Gid;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+use tokio::sync::mpsc;
+
+use crate::config::Config;
+use crate::supervisor::Supervisor;
+use crate::supervisor::job::Job;
+use crate::supervisor::keeper::Keeper;
+use crate::supervisor::log::Stream;
+use crate::trail::{Recorder, events};
+use caller::Caller;
+use error::{Code, Refusal};
+use frame::Frame;
+
+mod attach;
+pub(crate) mod caller;
+pub mod error;
+pub(crate) mod frame;
+pub(crate) mod peer;
+pub mod types;
+
+/// What every request needs.
+pub(crate) struct App {
+    pub(crate) config: Arc<Config>,
+    /// The group whose members may run, if the host has it.
+    pub(crate) group: Option<Gid>,
+    pub(crate) recorder: Arc<Recorder>,
+    pub(crate) keeper: Arc<Keeper>,
+    pub(crate) supervisor: Arc<Supervisor>,
+    /// Held by every attached connection; the receiver ends when the last is gone.
+    pub(crate) attached: mpsc::Sender<std::convert::Infallible>,
+}
+
+/// The whole API.
+pub(crate) fn router(app: Arc<App>) -> Router {
+    let most = usize::try_from(app.config.jobs.request_bytes.0).unwrap_or(usize::MAX);
+    Router::new()
+        .route("/v1/jobs", post(start_job).get(list_jobs))
+        .route("/v1/jobs/{id}", get(get_job).delete(remove_job))
+        .route("/v1/jobs/{id}/wait", get(wait_for_job))
+        .route("/v1/jobs/{id}/logs", get(get_logs))
+        .route("/v1/jobs/{id}/signal", post(signal_job))
+        .route("/v1/status", get(status))
+        .fallback(no_such_path)
+        .method_not_allowed_fallback(no_such_path)
+        .layer(DefaultBodyLimit::max(most))
+        .with_state(app)
+}
+
+/// A request's body, parsed here so that what is wrong with it is told as every refusal is.
+struct Parsed<T>(T);
+
+impl<T: DeserializeOwned> axum::extract::FromRequest<Arc<App>> for Parsed<T> {
+    type Rejection = Refusal;
+
+    async fn from_request(request: axum::extract::Request, app: &Arc<App>) -> Result<Self, Refusal> {
+        let refuse = |message: String| Refusal::new(Code::InvalidRequest, message);
+        let most = app.config.jobs.request_bytes;
+        let body = Bytes::from_request(request, app).await.map_err(|rejection| match rejection.status() {
+            StatusCode::PAYLOAD_TOO_LARGE => refuse(format!(
+                "the request is larger than the {most} that jobs.request_bytes in the agent's configuration allows; input files count, in base64"
+            )),
+            _ => refuse(format!("the request's body can't be read: {rejection}")),
+        })?;
+        serde_json::from_slice(&body).map(Self).map_err(|error| {
+            // serde's message may quote a value, and a value may be a secret: where and of which kind is enough.
+            let (line, column) = (error.line(), error.column());
+            let kind = match error.classify() {
+                serde_json::error::Category::Data => "has a key or a value that this call does not take",
+                _ => "is not JSON",
+            };
+            refuse(format!("the request {kind} at line {line}, column {column}"))
+        })
+    }
+}
+
+async fn start_job(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    headers: HeaderMap,
+    upgrade: Option<attach::Upgrade>,
+    spec: Result<Parsed<types::JobSpec>, Refusal>,
+) -> Result<Response, Refusal> {
+    let spec = match spec {
+        Ok(Parsed(spec)) => spec,
+        Err(refusal) => {
+            record_anyway(&app, events::changed_job("StartJob", &caller, Value::Null, Some(&refusal)));
+            return Err(refusal);
+        }
+    };
+    let Some(upgrade) = upgrade else {
+        if headers.contains_key(header::UPGRADE) {
+            let message = format!("this call can be upgraded to {} only", frame::PROTOCOL);
+            let refusal = Refusal::new(Code::InvalidRequest, message);
+            record_anyway(&app, events::changed_job("StartJob", &caller, Value::Null, Some(&refusal)));
+            return Err(refusal);
+        }
+        let job = app.supervisor.start(caller, spec, None).await?;
+        return Ok((StatusCode::CREATED, Json(view(&app, &job))).into_response());
+    };
+    attach::start(app, caller, spec, upgrade).await
+}
+
+async fn list_jobs(State(app): State<Arc<App>>, caller: Caller) -> Result<Json<Vec<types::Job>>, Refusal> {
+    app.recorder.record(events::looked("ListJobs", &caller, Value::Null, None)).await?;
+    Ok(Json(app.supervisor.list(&caller).iter().map(|job| view(&app, job)).collect()))
+}
+
+async fn get_job(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    Path(id): Path<String>,
+) -> Result<Json<types::Job>, Refusal> {
+    let job = look_at(&app, "GetJob", &caller, &id).await?;
+    Ok(Json(view(&app, &job)))
+}
+
+async fn wait_for_job(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    Path(id): Path<String>,
+) -> Result<Json<types::Job>, Refusal> {
+    let job = look_at(&app, "GetJob", &caller, &id).await?;
+    job.wait().await;
+    Ok(Json(view(&app, &job)))
+}
+
+async fn get_logs(State(app): State<Arc<App>>, caller: Caller, Path(id): Path<String>) -> Result<Response, Refusal> {
+    let job = look_at(&app, "GetJobLogs", &caller, &id).await?;
+    let frames: Vec<Bytes> = job
+        .log()
+        .chunks()
+        .map(|(stream, bytes)| match stream {
+            Stream::Stdout => Frame::Stdout(bytes).encode(),
+            Stream::Stderr => Frame::Stderr(bytes).encode(),
+        })
+        .collect();
+    Ok(([(header::CONTENT_TYPE, "application/vnd.holdfast.stream")], Body::from(frames.concat())).into_response())
+}
+
+async fn signal_job(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    Path(id): Path<String>,
+    Parsed(request): Parsed<types::SignalRequest>,
+) -> Result<StatusCode, Refusal> {
+    let result = check_signal(request.signal)
+        .and_then(|()| app.supervisor.find(&caller, &id))
+        .and_then(|job| job.signal(request.signal.into()));
+    let parameters = json!({ "jobId": id, "signal": request.signal });
+    record_anyway(&app, events::changed_job("SignalJob", &caller, parameters, result.as_ref().err()));
+    result.map(|()| StatusCode::NO_CONTENT)
+}
+
+fn check_signal(number: u8) -> Result<(), Refusal> {
+    match nix::sys::signal::Signal::try_from(i32::from(number)) {
+        Ok(nix::sys::signal::Signal::SIGSTOP) => {
+            Err(Refusal::new(Code::InvalidRequest, "SIGSTOP would stop the job's wall clock: send SIGTSTP (20) or nothing"))
+        }
+        Ok(_) => Ok(()),
+        Err(_) => Err(Refusal::new(Code::InvalidRequest, format!("{number} is no signal: `kill -l` lists them"))),
+    }
+}
+
+async fn remove_job(State(app): State<Arc<App>>, caller: Caller, Path(id): Path<String>) -> Result<StatusCode, Refusal> {
+    let result = app.supervisor.find(&caller, &id).and_then(|job| app.supervisor.remove(&job));
+    record_anyway(&app, events::changed_job("RemoveJob", &caller, json!({ "jobId": id }), result.as_ref().err()));
+    result.map(|()| StatusCode::NO_CONTENT)
+}
+
+async fn status(State(app): State<Arc<App>>, _caller: Caller) -> Json<types::Status> {
+    Json(types::Status {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        pid: std::process::id(),
+        spawner: app.keeper.is_there(),
+        jobs: app.supervisor.running(),
+        max_jobs: app.config.jobs.max,
+        trail: app.recorder.status(),
+    })
+}
+
+async fn no_such_path(_caller: Caller, method: Method, uri: Uri) -> Response {
+    let message = format!("there is no {method} {} in this API", uri.path());
+    (StatusCode::NOT_FOUND, Refusal::new(Code::InvalidRequest, message)).into_response()
+}
+
+/// Finds a job and records that somebody looked at it, found or not.
+async fn look_at(app: &App, name: &str, caller: &Caller, id: &str) -> Result<Arc<Job>, Refusal> {
+    let found = app.supervisor.find(caller, id);
+    app.recorder.record(events::looked(name, caller, json!({ "jobId": id }), found.as_ref().err())).await?;
+    found
+}
+
+/// Records what was done or refused whatever the trail's state, now or as soon as that is possible.
+fn record_anyway(app: &App, event: holdfast_audit::Event) {
+    let recorder = app.recorder.clone();
+    tokio::spawn(async move { recorder.record_when_possible(event).await });
+}
+
+fn view(app: &App, job: &Job) -> types::Job {
+    job.view(app.recorder.confirmed())
+}

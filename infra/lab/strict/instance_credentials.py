@@ -34,13 +34,13 @@ def _running_instance(instance_id: str) -> Any:
 
 
 def _role_arn(instance: Any) -> str:
-    profile_arn = instance.iam_instance_profile
-    if not profile_arn:
+    association = instance.iam_instance_profile
+    if not association:
         raise LabError(f"{instance.id} has no instance profile, so EC2 would give it no credentials")
     account = instance.ec2_backend.account_id
     for profile in iam_backends[account][seed.PARTITION].instance_profiles.values():
-        if profile_arn in (profile.arn, profile.name, profile.id):
+        if profile.arn == association["Arn"]:
             if not profile.roles:
                 raise LabError(f"the instance profile {profile.name} of {instance.id} has no role")
             return profile.roles[0].arn
-    raise LabError(f"the instance profile {profile_arn} of {instance.id} is gone")
+    raise LabError(f"the instance profile {association['Arn']} of {instance.id} is gone")

@@ -9,6 +9,7 @@
 
 import io
 import json
+import logging
 import secrets
 import threading
 from collections import defaultdict
@@ -26,6 +27,15 @@ LAB_PREFIX = "/_holdfast/"
 SHUT_PREFIXES = ("/moto-api", "/latest/")
 
 
+log = logging.getLogger(__name__)
+
+
+def _create_app(service: Any) -> Any:
+    app = create_backend_app(service)
+    app.config["PROPAGATE_EXCEPTIONS"] = True
+    return app
+
+
 class LabError(Exception):
     """A refusal of one of the lab's own calls, with what to do about it."""
 
@@ -41,7 +51,7 @@ class ControlPlane:
         self.secret = secrets.token_urlsafe(32)
         self._guards: list[Guard] = []
         self._routes: dict[str, Route] = {}
-        self._moto = DomainDispatcherApplication(create_backend_app)
+        self._moto = DomainDispatcherApplication(_create_app)
         self._locks: defaultdict[int, threading.Lock] = defaultdict(threading.Lock)
 
     def guard(self, function: Guard) -> Guard:
@@ -82,8 +92,13 @@ class ControlPlane:
         environ.pop("werkzeug.request", None)
 
         app = self._moto.get_application(environ)
-        with self._locks[id(app)]:
-            return list(app(environ, start_response))
+        try:
+            with self._locks[id(app)]:
+                return list(app(environ, start_response))
+        except Exception:
+            # A gap or a mistake here or in moto: the client gets what AWS says of its own, the log says why.
+            log.exception("%s %s failed: %s", request.method, path, body[:500])
+            return Response("InternalFailure\n", status=500)(environ, start_response)
 
     def _own_call(self, request: Request) -> Response:
         if not secrets.compare_digest(request.headers.get("x-holdfast-lab", ""), self.secret):

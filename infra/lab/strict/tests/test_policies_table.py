@@ -1,7 +1,7 @@
 """Every row of the policies' table as a live request: the lab answers as the evaluator does.
 
-The table and the policies are `policies/tests/table.toml` and `policies/rendered/`; `policies/tests/table` puts the same
-rows to the evaluator itself. Principals have the table's own unique ids here, and the keys theirs.
+The table and the policies are `policies/tests/table.toml` and `policies/rendered/`; `policies/tests/table` puts the
+same rows to the evaluator itself. Principals have the table's own unique ids here, and the keys theirs.
 """
 
 import json

@@ -16,13 +16,19 @@
 
 #![deny(clippy::unwrap_used, clippy::expect_used)]
 
+mod clone;
 mod error;
+mod exec;
 mod idmap;
+mod init;
+mod limits;
 mod outcome;
 mod policy;
 mod record;
 mod request;
+mod rootfs;
 mod sandbox;
+mod seccomp;
 mod spawner;
 mod step;
 mod sys;
@@ -32,5 +38,5 @@ pub use outcome::{EndedBy, LimitKind, Outcome, SetupFailure};
 pub use policy::{Access, Bind, Limits, LimitsMode, Policy, PolicyError, Tmpfs};
 pub use request::{InputFile, Request};
 pub use sandbox::{Sandbox, Stdio};
-pub use spawner::{SPAWNER_ARGUMENT, Spawner};
+pub use spawner::{SPAWNER_ARGUMENT, Spawner, serve};
 pub use step::Step;

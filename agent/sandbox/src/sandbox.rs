@@ -5,16 +5,21 @@
 
 use std::io::{ErrorKind, Read};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::fs::MetadataExt;
 
 use nix::errno::Errno;
+use nix::fcntl::OFlag;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::Signal;
 use nix::sys::wait::{Id, WaitPidFlag, waitid};
+use nix::unistd::pipe2;
 
+use crate::clone::{Maker, Started};
 use crate::error::{Context, Error, Result};
 use crate::idmap::RangeLock;
 use crate::outcome::Outcome;
 use crate::record;
+use crate::request::Request;
 use crate::sys;
 
 /// The caller's descriptors that become the program's standard input, output and error.
@@ -44,10 +49,31 @@ pub(crate) enum Parent {
     /// The spawner does.
     Spawner,
     /// This process is init's parent. It keeps the lock of the id range until init is reaped.
-    Own(#[expect(dead_code, reason = "held for its Drop")] Option<RangeLock>),
+    Own {
+        /// Holds the pipe whose end ends init.
+        _maker: Maker,
+        _lock: Option<RangeLock>,
+    },
 }
 
 impl Sandbox {
+    /// Makes a sandbox as a child of this process, which must have one thread; others use a [`crate::Spawner`]. Signals
+    /// have to be blocked by the caller if it wants to pass them on.
+    ///
+    /// # Errors
+    /// A refused request, a process with threads, or a failed step before clone3.
+    pub fn start(request: &Request, stdio: Stdio<'_>) -> Result<Sandbox> {
+        request.check()?;
+        let threads = std::fs::metadata("/proc/self/task").map_or(1, |it| it.nlink().saturating_sub(2));
+        if threads > 1 {
+            return Err(Error::Threads(threads));
+        }
+        let (result, init_result) = pipe2(OFlag::O_CLOEXEC).context("pipe2 for a result")?;
+        let mut maker = Maker::new()?;
+        let Started { pid, pidfd, lock, warnings } = maker.start(request, stdio, init_result)?;
+        Ok(Sandbox { pid, pidfd, result, warnings, parent: Parent::Own { _maker: maker, _lock: lock } })
+    }
+
     /// The process id of the sandbox's init, as the spawner sees it.
     #[must_use]
     pub fn pid(&self) -> i32 {
@@ -128,7 +154,7 @@ impl Drop for Sandbox {
     fn drop(&mut self) {
         // A sandbox that has ended already gives ESRCH, which is what is wanted.
         let _ = sys::pidfd_send_signal(self.pidfd.as_fd(), Signal::SIGKILL);
-        if let Parent::Own(_) = self.parent {
+        if let Parent::Own { .. } = self.parent {
             while waitid(Id::PIDFd(self.pidfd.as_fd()), WaitPidFlag::WEXITED) == Err(Errno::EINTR) {}
         }
     }

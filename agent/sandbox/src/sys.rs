@@ -1,11 +1,21 @@
-//! The system calls that neither nix nor rustix has, and the one room of `unsafe` for them.
+//! The system calls that nix lacks, and the one room of `unsafe` for them.
 //!
-//! Each call is wrapped once, next to its manual page. All of them are async-signal-safe: no allocation, no locks.
+//! Each call is wrapped once, next to its manual page, and gives nix's `Errno`. All of them are async-signal-safe: no
+//! allocation, no locks. rustix's own calls need no `unsafe` here; clone3, mount_setattr, close_range, seccomp, keyctl
+//! and a clone that shares memory have no wrapper anywhere.
 
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::ffi::{CStr, c_int, c_void};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
 use nix::errno::Errno;
 use nix::sys::signal::Signal;
+use rustix::mount::{
+    FsMountFlags, FsOpenFlags, MountAttrFlags, MountPropagationFlags, MoveMountFlags, OpenTreeFlags, UnmountFlags,
+};
+
+use crate::seccomp::Program;
+
+pub(crate) use rustix::mount::MountAttrFlags as MountAttr;
 
 fn errno(error: rustix::io::Errno) -> Errno {
     Errno::from_raw(error.raw_os_error())
@@ -21,4 +31,282 @@ pub(crate) fn pidfd_open(pid: i32) -> Result<OwnedFd, Errno> {
 pub(crate) fn pidfd_send_signal(pidfd: BorrowedFd<'_>, signal: Signal) -> Result<(), Errno> {
     let signal = rustix::process::Signal::from_named_raw(signal as i32).ok_or(Errno::EINVAL)?;
     rustix::process::pidfd_send_signal(pidfd.as_fd(), signal).map_err(errno)
+}
+
+// ---- processes -----------------------------------------------------------------------------------------------------
+
+/// clone3(2) into new namespaces, as fork does otherwise (the child has a copy of the memory).
+///
+/// `child` runs in the child and does not return. It must be async-signal-safe: the caller may hold locks of the C
+/// library, though a caller with one thread, which is all that this crate allows, holds none.
+pub(crate) fn clone3(namespaces: c_int, child: impl FnOnce()) -> Result<(i32, OwnedFd), Errno> {
+    let mut pidfd: c_int = -1;
+    // SAFETY: clone_args is plain numbers, and zero is "not asked for" in each.
+    let mut args: libc::clone_args = unsafe { std::mem::zeroed() };
+    args.flags = (namespaces | libc::CLONE_PIDFD) as u64;
+    args.pidfd = (&raw mut pidfd) as u64;
+    args.exit_signal = libc::SIGCHLD as u64;
+    // SAFETY: without CLONE_VM and without a stack this is fork(2) to the memory model: the child returns here on a
+    // copy of this stack. `args` and `pidfd` outlive the call.
+    let pid = unsafe { libc::syscall(libc::SYS_clone3, &raw const args, size_of::<libc::clone_args>()) };
+    match Errno::result(pid)? {
+        0 => {
+            child();
+            exit(1)
+        }
+        // SAFETY: the kernel has just made this descriptor for us.
+        pid => Ok((pid as i32, unsafe { OwnedFd::from_raw_fd(pidfd) })),
+    }
+}
+
+/// clone(2) as vfork(2) does it, on a stack of its own: the caller waits until the child executes or exits, and sees
+/// what the child wrote to memory.
+pub(crate) fn vfork<T>(
+    stack: &mut [u8],
+    child: extern "C" fn(*mut c_void) -> c_int,
+    argument: &mut T,
+) -> Result<i32, Errno> {
+    let top = stack.as_mut_ptr_range().end;
+    let aligned = top.wrapping_sub(top as usize % 16);
+    let flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::SIGCHLD;
+    // SAFETY: the stack is ours and unused, its top aligned as both ABIs demand; CLONE_VFORK keeps this thread stopped
+    // until the child is done with the shared memory, so `argument` is never touched by two at once.
+    Errno::result(unsafe { libc::clone(child, aligned.cast(), flags, std::ptr::from_mut(argument).cast()) })
+}
+
+/// execve(2); the arrays end with a null pointer. It returns only the error.
+pub(crate) fn execve(path: &CStr, argv: &Pointers, envp: &Pointers) -> Errno {
+    // SAFETY: `Pointers` are null-terminated arrays of pointers to C strings that live as long as they.
+    unsafe { libc::execve(path.as_ptr(), argv.0.as_ptr(), envp.0.as_ptr()) };
+    Errno::last()
+}
+
+/// A null-terminated array of C strings, made before it is needed.
+#[derive(Debug)]
+pub(crate) struct Pointers(
+    Vec<*const libc::c_char>,
+    #[expect(dead_code, reason = "owns what the pointers name")] Vec<std::ffi::CString>,
+);
+
+impl Pointers {
+    pub(crate) fn new(strings: Vec<std::ffi::CString>) -> Pointers {
+        // The strings' bytes lie on the heap and stay there when the vector moves.
+        let pointers = strings.iter().map(|it| it.as_ptr()).chain([std::ptr::null()]).collect();
+        Pointers(pointers, strings)
+    }
+}
+
+/// _exit(2).
+pub(crate) fn exit(code: c_int) -> ! {
+    // SAFETY: it ends the process without running anything of this program.
+    unsafe { libc::_exit(code) }
+}
+
+/// wait4(2) for any child: its pid, status and resource use; nothing if none has ended (with WNOHANG).
+pub(crate) fn wait_any(options: c_int) -> Result<Option<(i32, c_int, libc::rusage)>, Errno> {
+    let mut status = 0;
+    // SAFETY: rusage is plain numbers.
+    let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
+    // SAFETY: both places are ours for the call.
+    let pid = Errno::result(unsafe { libc::wait4(-1, &raw mut status, options, &raw mut usage) })?;
+    Ok((pid != 0).then_some((pid, status, usage)))
+}
+
+/// setgroups(2) to none, setresgid(2), setresuid(2), for this thread; the C library's would signal other threads.
+pub(crate) fn become_ids(id: u32, drop_groups: bool) -> Result<(), Errno> {
+    use rustix::thread::{set_thread_groups, set_thread_res_gid, set_thread_res_uid};
+    let (uid, gid) = (rustix::fs::Uid::from_raw(id), rustix::fs::Gid::from_raw(id));
+    if drop_groups {
+        set_thread_groups(&[]).map_err(errno)?;
+    }
+    set_thread_res_gid(gid, gid, gid).map_err(errno)?;
+    set_thread_res_uid(uid, uid, uid).map_err(errno)
+}
+
+/// The bounding and ambient sets to nothing, and the secure bits so that no uid means anything: prctl(2),
+/// capabilities(7). Needs CAP_SETPCAP.
+pub(crate) fn drop_bounding_set() -> Result<(), Errno> {
+    use rustix::thread::CapabilitiesSecureBits as Bits;
+    for capability in 0..64 {
+        // SAFETY: PR_CAPBSET_DROP takes a number.
+        match Errno::result(unsafe { libc::prctl(libc::PR_CAPBSET_DROP, capability, 0, 0, 0) }) {
+            // Past the kernel's last capability.
+            Err(Errno::EINVAL) if capability > 0 => break,
+            other => other?,
+        };
+    }
+    rustix::thread::clear_ambient_capability_set().map_err(errno)?;
+    let locked = Bits::NO_ROOT
+        | Bits::NO_ROOT_LOCKED
+        | Bits::NO_SETUID_FIXUP
+        | Bits::NO_SETUID_FIXUP_LOCKED
+        | Bits::KEEP_CAPS_LOCKED
+        | Bits::NO_CAP_AMBIENT_RAISE
+        | Bits::NO_CAP_AMBIENT_RAISE_LOCKED;
+    rustix::thread::set_capabilities_secure_bits(locked).map_err(errno)
+}
+
+/// Effective, permitted and inheritable sets to nothing: capset(2).
+pub(crate) fn drop_capabilities() -> Result<(), Errno> {
+    let none = rustix::thread::CapabilitySet::empty();
+    let sets = rustix::thread::CapabilitySets { effective: none, permitted: none, inheritable: none };
+    rustix::thread::set_capabilities(None, sets).map_err(errno)
+}
+
+/// Attaches a filter to this thread: seccomp(2). Needs no_new_privs.
+pub(crate) fn attach_filter(program: &Program) -> Result<(), Errno> {
+    let instructions = program.instructions();
+    let length = u16::try_from(instructions.len()).map_err(|_| Errno::E2BIG)?;
+    let fprog = libc::sock_fprog { len: length, filter: instructions.as_ptr().cast_mut().cast() };
+    // SAFETY: `Instruction` has sock_filter's layout (repr(C): u16, u8, u8, u32); the kernel copies and checks it.
+    let done = unsafe { libc::syscall(libc::SYS_seccomp, libc::SECCOMP_SET_MODE_FILTER, 0, &raw const fprog) };
+    Errno::result(done).map(drop)
+}
+
+/// All signals' actions to the default; the handlers of the program that was, and an ignored SIGPIPE (Rust's start-up
+/// ignores it), would else reach the one that is to be.
+pub(crate) fn reset_signals() {
+    for number in 1..=64 {
+        // SAFETY: setting the default action touches no code of ours. SIGKILL, SIGSTOP and the C library's own two
+        // refuse, and need no reset.
+        unsafe { libc::signal(number, libc::SIG_DFL) };
+    }
+}
+
+/// Joins a new, empty session keyring: keyctl(2). The caller's keys are not this process's from here on.
+pub(crate) fn leave_session_keyring() -> Result<(), Errno> {
+    const KEYCTL_JOIN_SESSION_KEYRING: c_int = 1;
+    // SAFETY: a null name asks for an anonymous keyring.
+    let key = unsafe { libc::syscall(libc::SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, std::ptr::null::<u8>()) };
+    match Errno::result(key) {
+        // A kernel without keys has none to leave.
+        Err(Errno::ENOSYS) => Ok(()),
+        other => other.map(drop),
+    }
+}
+
+// ---- descriptors ---------------------------------------------------------------------------------------------------
+
+/// close_range(2), both ends included.
+pub(crate) fn close_range(first: RawFd, last: RawFd) -> Result<(), Errno> {
+    // SAFETY: the callers name descriptors that nobody in this process uses any more.
+    let done = unsafe { libc::syscall(libc::SYS_close_range, first as u32, last as u32, 0) };
+    Errno::result(done).map(drop)
+}
+
+/// Closes every descriptor but those in `keep`, which is sorted.
+pub(crate) fn close_all_but(keep: &[RawFd]) -> Result<(), Errno> {
+    let mut next = 0;
+    for &fd in keep {
+        if fd > next {
+            close_range(next, fd - 1)?;
+        }
+        next = next.max(fd + 1);
+    }
+    close_range(next, RawFd::MAX)
+}
+
+/// dup2(2) onto a number that is standard input, output or error.
+pub(crate) fn dup2(fd: BorrowedFd<'_>, to: RawFd) -> Result<(), Errno> {
+    // SAFETY: what was open there is not used by this process.
+    Errno::result(unsafe { libc::dup2(fd.as_raw_fd(), to) }).map(drop)
+}
+
+/// A descriptor that is known by its number, in the child of a clone3.
+pub(crate) fn borrow(fd: RawFd) -> BorrowedFd<'static> {
+    // SAFETY: the child has a copy of the descriptor table; its owner in the parent does not close the child's copy.
+    unsafe { BorrowedFd::borrow_raw(fd) }
+}
+
+// ---- mounts --------------------------------------------------------------------------------------------------------
+
+/// `struct mount_attr` of linux/mount.h, which the libc crate lacks on glibc.
+#[repr(C)]
+#[derive(Default)]
+struct mount_attr {
+    attr_set: u64,
+    attr_clr: u64,
+    propagation: u64,
+    userns_fd: u64,
+}
+
+/// mount_setattr(2) on a whole tree: sets attributes and cuts propagation. A read-only remount reaches the top mount
+/// only, and leaves what is mounted below it writable.
+pub(crate) fn restrict_tree(tree: BorrowedFd<'_>, attributes: MountAttr) -> Result<(), Errno> {
+    let attr =
+        mount_attr { attr_set: u64::from(attributes.bits()), propagation: libc::MS_PRIVATE, ..mount_attr::default() };
+    let flags = libc::AT_EMPTY_PATH | libc::AT_RECURSIVE;
+    // SAFETY: `attr` outlives the call, and its size is passed.
+    let done = unsafe {
+        libc::syscall(
+            libc::SYS_mount_setattr,
+            tree.as_raw_fd(),
+            c"".as_ptr(),
+            flags,
+            &raw const attr,
+            size_of::<mount_attr>(),
+        )
+    };
+    Errno::result(done).map(drop)
+}
+
+/// open_tree(2): a detached copy of the mounts from `path` down. An empty path is `at` itself.
+pub(crate) fn clone_tree(at: BorrowedFd<'_>, path: &CStr) -> Result<OwnedFd, Errno> {
+    let flags = OpenTreeFlags::OPEN_TREE_CLONE
+        | OpenTreeFlags::OPEN_TREE_CLOEXEC
+        | OpenTreeFlags::AT_RECURSIVE
+        | OpenTreeFlags::AT_EMPTY_PATH;
+    rustix::mount::open_tree(at, path, flags).map_err(errno)
+}
+
+/// fsopen(2), fsconfig(2), fsmount(2): a new file system, mounted nowhere.
+pub(crate) fn new_mount(kind: &CStr, options: &[(&CStr, &CStr)], attributes: MountAttrFlags) -> Result<OwnedFd, Errno> {
+    let context = rustix::mount::fsopen(kind, FsOpenFlags::FSOPEN_CLOEXEC).map_err(errno)?;
+    for (key, value) in options {
+        rustix::mount::fsconfig_set_string(context.as_fd(), *key, *value).map_err(errno)?;
+    }
+    rustix::mount::fsconfig_create(context.as_fd()).map_err(errno)?;
+    rustix::mount::fsmount(context.as_fd(), FsMountFlags::FSMOUNT_CLOEXEC, attributes).map_err(errno)
+}
+
+/// move_mount(2) of a detached mount onto the place that `target` is open at.
+pub(crate) fn attach(mount: BorrowedFd<'_>, target: BorrowedFd<'_>) -> Result<(), Errno> {
+    let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH;
+    rustix::mount::move_mount(mount, c"", target, c"", flags).map_err(errno)
+}
+
+/// mount(2) with MS_REC|MS_PRIVATE on the root.
+pub(crate) fn cut_propagation() -> Result<(), Errno> {
+    let flags = MountPropagationFlags::PRIVATE | MountPropagationFlags::REC;
+    rustix::mount::mount_change(c"/", flags).map_err(errno)
+}
+
+/// pivot_root(2) to the working directory, and the old root detached: the new root is under the old one at `/`, so the
+/// old one is what `.` finds first.
+pub(crate) fn pivot_to_working_directory() -> Result<(), Errno> {
+    rustix::process::pivot_root(c".", c".").map_err(errno)?;
+    rustix::mount::unmount(c".", UnmountFlags::DETACH).map_err(errno)?;
+    rustix::process::chdir(c"/").map_err(errno)
+}
+
+// ---- the rest of the namespaces ------------------------------------------------------------------------------------
+
+/// sethostname(2) and setdomainname(2): the host's NIS domain is nobody's business.
+pub(crate) fn set_names(host: &[u8]) -> Result<(), Errno> {
+    rustix::system::sethostname(host).map_err(errno)?;
+    rustix::system::setdomainname(b"(none)").map_err(errno)
+}
+
+/// SIOCSIFFLAGS on `lo` (netdevice(7)): the loopback interface up.
+pub(crate) fn loopback_up() -> Result<(), Errno> {
+    use nix::sys::socket::{AddressFamily, SockFlag, SockType, socket};
+    let socket = socket(AddressFamily::Inet, SockType::Datagram, SockFlag::SOCK_CLOEXEC, None)?;
+    // SAFETY: ifreq is plain numbers.
+    let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
+    for (to, from) in request.ifr_name.iter_mut().zip(c"lo".to_bytes()) {
+        *to = *from as libc::c_char;
+    }
+    request.ifr_ifru.ifru_flags = (libc::IFF_UP | libc::IFF_RUNNING) as libc::c_short;
+    // SAFETY: the request is a whole ifreq, which is what SIOCSIFFLAGS reads.
+    Errno::result(unsafe { libc::ioctl(socket.as_raw_fd(), libc::SIOCSIFFLAGS, &raw const request) }).map(drop)
 }

@@ -12,6 +12,7 @@
 //!   sees its liveness pipe close.
 
 mod channel;
+mod serve;
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::process::CommandExt;
@@ -28,6 +29,8 @@ use crate::outcome::SetupFailure;
 use crate::request::Request;
 use crate::sandbox::{Parent, Sandbox, Stdio};
 use crate::sys;
+
+pub use serve::serve;
 
 /// The argument that makes the command a spawner. It takes no other.
 pub const SPAWNER_ARGUMENT: &str = "--spawner-on-stdin";

@@ -1,0 +1,145 @@
+//! One sandbox, from a request to a running init: the parent's side, in order.
+//!
+//! Everything is prepared before clone3, since after it the child may not allocate: host paths opened, strings and
+//! arrays made, filters compiled. Then clone3 into all namespaces at once, the id maps, and one byte that lets init go on.
+
+use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
+use std::sync::Arc;
+use std::time::Duration;
+
+use nix::errno::Errno;
+use nix::fcntl::OFlag;
+use nix::sys::wait::waitpid;
+use nix::unistd::{Pid, pipe2, write};
+
+use crate::exec::Workload;
+use crate::idmap::{IdSource, Ids, RangeLock};
+use crate::init::{self, Descriptors};
+use crate::outcome::SetupFailure;
+use crate::request::Request;
+use crate::rootfs::{self, Root};
+use crate::sandbox::Stdio;
+use crate::seccomp::{self, Program};
+use crate::step::Step;
+use crate::{limits, sys};
+
+const NAMESPACES: libc::c_int = libc::CLONE_NEWUSER
+    | libc::CLONE_NEWPID
+    | libc::CLONE_NEWNS
+    | libc::CLONE_NEWNET
+    | libc::CLONE_NEWIPC
+    | libc::CLONE_NEWUTS
+    | libc::CLONE_NEWCGROUP;
+
+/// The program's stack until it executes: a few calls deep.
+const STACK: usize = 64 * 1024;
+
+/// What one sandbox is made from; init only reads it.
+pub(crate) struct Plan {
+    pub(crate) root: Root,
+    pub(crate) workload: Workload,
+    pub(crate) filters: Arc<Filters>,
+    pub(crate) hostname: Vec<u8>,
+    pub(crate) wall: Option<Duration>,
+    pub(crate) cpu_seconds: Option<u64>,
+}
+
+/// The two filters, the same for every sandbox.
+#[derive(Debug)]
+pub(crate) struct Filters {
+    pub(crate) workload: Program,
+    pub(crate) init: Program,
+}
+
+/// A process that makes sandboxes: single-threaded, and their parent.
+#[derive(Debug)]
+pub(crate) struct Maker {
+    ids: IdSource,
+    filters: Arc<Filters>,
+    /// Inits hold the reading end, and end when the writing end does.
+    alive: (OwnedFd, OwnedFd),
+}
+
+/// An init that is on its way.
+pub(crate) struct Started {
+    pub(crate) pid: i32,
+    pub(crate) pidfd: OwnedFd,
+    /// To be held until init is reaped.
+    pub(crate) lock: Option<RangeLock>,
+    pub(crate) warnings: Vec<String>,
+}
+
+fn own(errno: Errno) -> SetupFailure {
+    SetupFailure::new(Step::Request, errno as i32, None)
+}
+
+impl Maker {
+    /// Also leaves the caller's session keyring: keyrings are not namespaced.
+    pub(crate) fn new() -> Result<Maker, SetupFailure> {
+        sys::leave_session_keyring()
+            .map_err(|errno| SetupFailure::new(Step::Process, errno as i32, Some("keyring".to_owned())))?;
+        let filters = Filters { workload: seccomp::workload(), init: seccomp::init() };
+        let alive = pipe2(OFlag::O_CLOEXEC).map_err(own)?;
+        Ok(Maker { ids: IdSource::new()?, filters: Arc::new(filters), alive })
+    }
+
+    /// Starts one sandbox. `result` is the writing end of its result pipe.
+    pub(crate) fn start(
+        &mut self,
+        request: &Request,
+        stdio: Stdio<'_>,
+        result: OwnedFd,
+    ) -> Result<Started, SetupFailure> {
+        let (ids, lock) = self.ids.take()?;
+        let (root, warnings) = rootfs::plan(request, ids)?;
+        let plan = Plan {
+            root,
+            workload: Workload::plan(request)?,
+            filters: Arc::clone(&self.filters),
+            hostname: request.policy.hostname.clone().into_bytes(),
+            wall: request.policy.limits.wall,
+            cpu_seconds: limits::cpu_seconds(&request.policy.limits),
+        };
+        let (mapped, map_written) = pipe2(OFlag::O_CLOEXEC).map_err(own)?;
+        let fds = Descriptors {
+            stdio: [stdio.stdin.as_raw_fd(), stdio.stdout.as_raw_fd(), stdio.stderr.as_raw_fd()],
+            mapped: mapped.as_raw_fd(),
+            alive: self.alive.0.as_raw_fd(),
+            result: result.as_raw_fd(),
+            lock: lock.as_ref().map(|lock| lock.as_fd().as_raw_fd()),
+        };
+        let keep = kept(&fds, &plan.root);
+        let mut stack = vec![0; STACK];
+        let cloned = sys::clone3(NAMESPACES, || init::run(&plan, fds, &keep, &mut stack));
+        let (pid, pidfd) = cloned.map_err(|errno| SetupFailure::new(Step::Clone, errno as i32, None))?;
+        match admit(pid, ids, &map_written) {
+            Ok(()) => Ok(Started { pid, pidfd, lock, warnings }),
+            Err(failure) => {
+                // Init sees the pipe end, and exits.
+                drop(map_written);
+                waitpid(Pid::from_raw(pid), None).map_err(own)?;
+                Err(failure)
+            }
+        }
+    }
+}
+
+/// What the parent does for a new init.
+fn admit(pid: i32, ids: Ids, map_written: &OwnedFd) -> Result<(), SetupFailure> {
+    // Should the host run out of memory, it takes a sandbox's processes first. Set before the ids change hands.
+    std::fs::write(format!("/proc/{pid}/oom_score_adj"), "1000").map_err(|error| {
+        SetupFailure::new(Step::Limits, error.raw_os_error().unwrap_or(0), Some("oom_score_adj".to_owned()))
+    })?;
+    ids.write(pid).map_err(|errno| SetupFailure::new(Step::IdMap, errno as i32, None))?;
+    write(map_written, &[1]).map(drop).map_err(own)
+}
+
+/// The numbers of all descriptors that init keeps, sorted.
+fn kept(fds: &Descriptors, root: &Root) -> Vec<RawFd> {
+    let mut keep: Vec<RawFd> = root.descriptors().map(AsRawFd::as_raw_fd).collect();
+    keep.extend(fds.stdio);
+    keep.extend([fds.mapped, fds.alive, fds.result]);
+    keep.extend(fds.lock);
+    keep.sort_unstable();
+    keep
+}

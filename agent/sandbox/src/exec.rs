@@ -1,0 +1,136 @@
+//! The program's process, from its start to execve(2).
+//!
+//! It starts as a vfork of init: it has init's memory until it executes, so whatever fails it writes there, and no
+//! descriptor for errors has to be given to it. It is process 2: as process 1 it would lose the default actions of
+//! signals (abort(3), SIGTERM), and its verdicts would be wrong.
+//!
+//! Attacks stopped here: a descriptor of the runner left open (CVE-2024-21626: `/proc/self/fd/7` was a directory of the
+//! host); the caller's terminal, by a session of its own; the caller's ignored and blocked signals.
+
+use std::ffi::{CString, c_int, c_void};
+use std::os::fd::{AsRawFd, RawFd};
+use std::path::Path;
+
+use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, fcntl};
+use nix::sys::signal::SigSet;
+use nix::sys::stat::{Mode, umask};
+use nix::unistd::{chdir, setsid};
+
+use crate::limits::Rlimits;
+use crate::outcome::SetupFailure;
+use crate::record::Failed;
+use crate::request::Request;
+use crate::seccomp::Program;
+use crate::step::Step;
+use crate::sys::{self, Pointers};
+
+const PATH: &str = "/usr/local/bin:/usr/bin:/bin";
+
+/// All that is needed to start the program, made before clone3.
+#[derive(Debug)]
+pub(crate) struct Workload {
+    program: CString,
+    /// Paths to try, in order.
+    candidates: Vec<CString>,
+    argv: Pointers,
+    envp: Pointers,
+    cwd: CString,
+    limits: Rlimits,
+}
+
+impl Workload {
+    pub(crate) fn plan(request: &Request) -> Result<Workload, SetupFailure> {
+        let policy = &request.policy;
+        let mut env = std::collections::BTreeMap::from([("PATH", PATH), ("HOME", "/tmp"), ("LANG", "C.UTF-8")]);
+        env.extend(policy.env.iter().map(|(name, value)| (name.as_str(), value.as_str())));
+        let candidates = match request.program.contains('/') {
+            true => vec![c_string(&request.program)?],
+            false => env
+                .get("PATH")
+                .into_iter()
+                .flat_map(|path| path.split(':').filter(|directory| !directory.is_empty()))
+                .map(|directory| c_string(&format!("{directory}/{}", request.program)))
+                .collect::<Result<_, _>>()?,
+        };
+        let argv = std::iter::once(&request.program).chain(&request.args).map(|word| c_string(word));
+        let envp = env.iter().map(|(name, value)| c_string(&format!("{name}={value}")));
+        Ok(Workload {
+            program: c_string(&request.program)?,
+            candidates,
+            argv: Pointers::new(argv.collect::<Result<_, _>>()?),
+            envp: Pointers::new(envp.collect::<Result<_, _>>()?),
+            cwd: c_string(&policy.cwd.to_string_lossy())?,
+            limits: Rlimits::plan(&policy.limits)?,
+        })
+    }
+}
+
+fn c_string(text: &str) -> Result<CString, SetupFailure> {
+    CString::new(text)
+        .map_err(|_| SetupFailure::new(Step::Request, libc::EINVAL, Some(Path::new(text).display().to_string())))
+}
+
+/// What init shares with the starting process.
+pub(crate) struct Start<'p> {
+    pub(crate) workload: &'p Workload,
+    pub(crate) filter: &'p Program,
+    /// What become descriptors 0, 1 and 2.
+    pub(crate) stdio: [RawFd; 3],
+    /// Why the program did not start.
+    pub(crate) failed: Option<Failed<'p>>,
+}
+
+/// The process's first function, as clone(2) wants it.
+pub(crate) extern "C" fn main(argument: *mut c_void) -> c_int {
+    // SAFETY: init passes its `Start`, and is stopped until this process executes or exits.
+    let start: &mut Start<'_> = unsafe { &mut *argument.cast() };
+    start.failed = Some(run(start));
+    sys::exit(127)
+}
+
+/// Returns only the failure.
+fn run<'p>(start: &Start<'p>) -> Failed<'p> {
+    let workload = start.workload;
+    match prepare(start) {
+        Ok(()) => Failed::about(Step::Exec, workload.program.to_bytes())(execute(workload)),
+        Err(failed) => failed,
+    }
+}
+
+fn prepare<'p>(start: &Start<'p>) -> Result<(), Failed<'p>> {
+    let workload = start.workload;
+    sys::reset_signals();
+    setsid().map_err(Failed::of(Step::Session))?;
+    connect(start.stdio).map_err(Failed::of(Step::Stdio))?;
+    umask(Mode::from_bits_truncate(0o022));
+    chdir(workload.cwd.as_c_str()).map_err(Failed::about(Step::Cwd, workload.cwd.to_bytes()))?;
+    workload.limits.set().map_err(Failed::of(Step::Limits))?;
+    SigSet::empty().thread_set_mask().map_err(Failed::of(Step::Process))?;
+    sys::attach_filter(start.filter).map_err(Failed::of(Step::Seccomp))
+}
+
+/// Moves the three first away, since one may be where another has to go, then into place; closes all else.
+fn connect(stdio: [RawFd; 3]) -> Result<(), Errno> {
+    let mut moved = [0; 3];
+    for (to, from) in moved.iter_mut().zip(stdio) {
+        *to = fcntl(sys::borrow(from), FcntlArg::F_DUPFD_CLOEXEC(10))?;
+    }
+    for (to, from) in moved.into_iter().enumerate() {
+        sys::dup2(sys::borrow(from.as_raw_fd()), to as RawFd)?;
+    }
+    sys::close_range(3, RawFd::MAX)
+}
+
+/// Tries the candidates as execvp(3) does: not there is the next one's turn; not allowed too, but is remembered.
+fn execute(workload: &Workload) -> Errno {
+    let mut result = Errno::ENOENT;
+    for candidate in &workload.candidates {
+        match sys::execve(candidate, &workload.argv, &workload.envp) {
+            Errno::ENOENT | Errno::ENOTDIR => {}
+            Errno::EACCES => result = Errno::EACCES,
+            other => return other,
+        }
+    }
+    result
+}

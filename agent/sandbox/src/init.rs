@@ -1,0 +1,235 @@
+//! Init: process 1 of a sandbox. It makes the sandbox from inside, starts the program, waits, and tells the outcome.
+//!
+//! It is part of the wall, for it has the program's uid. What keeps the program out of it:
+//! - It is not dumpable for life, so `/proc/1/mem`, ptrace(2) and process_vm_writev(2) are refused, and it never executes
+//!   anything, so nothing makes it dumpable again. setresuid(2) resets this and the parent-death signal: both are set
+//!   after it.
+//! - It has no capabilities, and a filter of its own, which allows twelve calls.
+//! - Signals from inside can't end it (pid_namespaces(7)); it reads them from a signalfd, and passes on only those that
+//!   come from outside.
+//! - The program's filter refuses to change init's limits and priority.
+//!
+//! What ends with what: init's end ends every process inside (the kernel's rule). Init ends when its parent does: by
+//! the parent-death signal, and by the end of a pipe whose other end the parent alone holds.
+//!
+//! At the deadline every process gets SIGKILL at once, without a warning before: a program that ignores SIGTERM, or is
+//! stopped, ends all the same.
+//!
+//! Nothing here allocates: it runs after clone3.
+
+use std::os::fd::{AsFd, AsRawFd, RawFd};
+use std::time::{Duration, Instant};
+
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, ppoll};
+use nix::sys::resource::{UsageWho, getrusage};
+use nix::sys::signal::{SigSet, Signal, kill};
+use nix::sys::signalfd::{SfdFlags, SignalFd};
+use nix::sys::stat::{Mode, umask};
+use nix::sys::time::TimeSpec;
+use nix::unistd::Pid;
+
+use crate::clone::Plan;
+use crate::exec::{self, Start};
+use crate::idmap::INSIDE_ID;
+use crate::record::{Bytes, Ended, Failed};
+use crate::step::Step;
+use crate::{rootfs, sys};
+
+/// The descriptors that init starts with, by number: it has a copy of its parent's table.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Descriptors {
+    pub(crate) stdio: [RawFd; 3],
+    /// One byte comes when the id maps are written.
+    pub(crate) mapped: RawFd,
+    /// Ends when the parent does.
+    pub(crate) alive: RawFd,
+    /// Where the record goes.
+    pub(crate) result: RawFd,
+    /// Holds the id range.
+    pub(crate) lock: Option<RawFd>,
+}
+
+/// Everything that init does. `keep` is sorted: [`Descriptors`] and the plan's own. `stack` is the program's until it
+/// executes.
+pub(crate) fn run(plan: &Plan, fds: Descriptors, keep: &[RawFd], stack: &mut [u8]) -> ! {
+    let record = match prepare(plan, fds, keep) {
+        Ok(signals) => start(plan, fds, &signals, stack),
+        Err(failed) => Err(failed),
+    };
+    let record = record.map_or_else(|failed| failed.encode(), |ended| ended.encode());
+    tell(fds.result, &record);
+    sys::exit(0)
+}
+
+/// One write, smaller than PIPE_BUF, is whole or not at all. A reader that has gone away wants no answer.
+fn tell(result: RawFd, record: &Bytes) {
+    while nix::unistd::write(sys::borrow(result), record.as_slice()) == Err(Errno::EINTR) {}
+}
+
+/// The sandbox, from inside, in the order that DESIGN gives; it ends without a capability.
+fn prepare<'p>(plan: &'p Plan, fds: Descriptors, keep: &[RawFd]) -> Result<SignalFd, Failed<'p>> {
+    let all = SigSet::all();
+    all.thread_set_mask().map_err(Failed::of(Step::Process))?;
+    sys::close_all_but(keep).map_err(Failed::of(Step::InitDescriptors))?;
+    // Set at once for a parent that dies during setup; setresuid clears it.
+    die_with_parent()?;
+    wait_for_maps(fds.mapped);
+    let ranged = fds.lock.is_some();
+    if ranged {
+        sys::become_ids(0, true).map_err(Failed::of(Step::Identity))?;
+        die_with_parent()?;
+    }
+    umask(Mode::empty());
+    rootfs::build(&plan.root)?;
+    sys::set_names(&plan.hostname).map_err(Failed::of(Step::Hostname))?;
+    sys::loopback_up().map_err(Failed::of(Step::Loopback))?;
+    setsid()?;
+    sys::drop_bounding_set().map_err(Failed::of(Step::Capabilities))?;
+    if ranged {
+        sys::become_ids(INSIDE_ID, false).map_err(Failed::of(Step::Identity))?;
+    }
+    sys::drop_capabilities().map_err(Failed::of(Step::Capabilities))?;
+    die_with_parent()?;
+    nix::sys::prctl::set_dumpable(false).map_err(Failed::of(Step::Process))?;
+    nix::sys::prctl::set_no_new_privs().map_err(Failed::of(Step::Process))?;
+    SignalFd::with_flags(&all, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK).map_err(Failed::of(Step::Process))
+}
+
+/// A session of its own, so that no terminal's hang-up or key reaches it.
+fn setsid<'p>() -> Result<(), Failed<'p>> {
+    nix::unistd::setsid().map(drop).map_err(Failed::of(Step::Session))
+}
+
+fn die_with_parent<'p>() -> Result<(), Failed<'p>> {
+    nix::sys::prctl::set_pdeathsig(Signal::SIGKILL).map_err(Failed::of(Step::Process))
+}
+
+/// The pipe ends without its byte if the parent gave up or is gone: then nobody is there to be told.
+fn wait_for_maps(mapped: RawFd) {
+    let mut byte = [0];
+    loop {
+        match nix::unistd::read(sys::borrow(mapped), &mut byte) {
+            Ok(1) => return,
+            Err(Errno::EINTR) => {}
+            _ => sys::exit(1),
+        }
+    }
+}
+
+/// Starts the program and stays until nothing is left of it.
+fn start<'p>(plan: &'p Plan, fds: Descriptors, signals: &SignalFd, stack: &mut [u8]) -> Result<Ended, Failed<'p>> {
+    let mut start = Start { workload: &plan.workload, filter: &plan.filters.workload, stdio: fds.stdio, failed: None };
+    let begin = Instant::now();
+    let pid = sys::vfork(stack, exec::main, &mut start).map_err(Failed::of(Step::Workload))?;
+    if let Some(failed) = start.failed {
+        return Err(failed);
+    }
+    // The program runs from here on. Init keeps no descriptor of its input and output, so that their readers see the
+    // end when the program ends.
+    let mut keep = [fds.alive, fds.result, signals.as_fd().as_raw_fd(), fds.lock.unwrap_or(fds.result)];
+    keep.sort_unstable();
+    let closed = sys::close_all_but(&keep).map_err(Failed::of(Step::InitDescriptors));
+    // A failure here ends the program with init; it has run by then, but unguarded it shall not go on.
+    closed.and_then(|()| sys::attach_filter(&plan.filters.init).map_err(Failed::of(Step::Seccomp)))?;
+    let watch = Watch { pid, begin, deadline: plan.wall.and_then(|wall| begin.checked_add(wall)), alive: fds.alive };
+    Ok(watch.until_all_are_gone(signals, plan.cpu_seconds))
+}
+
+/// What init looks at while the program runs.
+struct Watch {
+    pid: i32,
+    begin: Instant,
+    deadline: Option<Instant>,
+    alive: RawFd,
+}
+
+/// How the program itself ended.
+struct End {
+    status: i32,
+    cpu: Duration,
+    at: Instant,
+}
+
+impl Watch {
+    fn until_all_are_gone(&self, signals: &SignalFd, cpu_seconds: Option<u64>) -> Ended {
+        let (mut end, wall) = self.until_the_end(signals);
+        // What the program left running ends with it.
+        let _ = kill(Pid::from_raw(-1), Signal::SIGKILL);
+        while let Ok(Some((pid, status, usage))) = sys::wait_any(0) {
+            if pid == self.pid {
+                end = Some(End { status, cpu: cpu(&usage), at: Instant::now() });
+            }
+        }
+        let all = getrusage(UsageWho::RUSAGE_CHILDREN);
+        let micros = |time: nix::sys::time::TimeVal| micros(time.tv_sec(), time.tv_usec());
+        let (user_us, system_us) = all.map_or((0, 0), |all| (micros(all.user_time()), micros(all.system_time())));
+        let End { status, cpu, at } =
+            end.unwrap_or(End { status: libc::SIGKILL, cpu: Duration::ZERO, at: Instant::now() });
+        // Sampled by the kernel's tick: a few milliseconds less than the limit are the limit.
+        let reached = cpu_seconds.is_some_and(|limit| cpu + Duration::from_millis(20) >= Duration::from_secs(limit));
+        let by_limit = libc::WIFSIGNALED(status) && matches!(libc::WTERMSIG(status), libc::SIGXCPU | libc::SIGKILL);
+        Ended {
+            status,
+            wall,
+            cpu_time: reached && by_limit && !wall,
+            wall_us: u64::try_from(at.duration_since(self.begin).as_micros()).unwrap_or(u64::MAX),
+            user_us,
+            system_us,
+        }
+    }
+
+    /// Returns when the program has ended (then with how), or when its time is over (then with `true`).
+    fn until_the_end(&self, signals: &SignalFd) -> (Option<End>, bool) {
+        loop {
+            if let Some(end) = self.reap() {
+                return (Some(end), false);
+            }
+            let left = self.deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+            if left == Some(Duration::ZERO) {
+                return (None, true);
+            }
+            let mut fds = [
+                PollFd::new(signals.as_fd(), PollFlags::POLLIN),
+                PollFd::new(sys::borrow(self.alive), PollFlags::POLLIN),
+            ];
+            // Whatever it returns, the next round looks at everything.
+            let _ = ppoll(&mut fds, left.map(TimeSpec::from_duration), None);
+            if fds[1].any() == Some(true) {
+                sys::exit(1);
+            }
+            self.pass_on(signals);
+        }
+    }
+
+    /// Waits for whoever has ended, adopted processes too.
+    fn reap(&self) -> Option<End> {
+        while let Ok(Some((pid, status, usage))) = sys::wait_any(libc::WNOHANG) {
+            if pid == self.pid {
+                return Some(End { status, cpu: cpu(&usage), at: Instant::now() });
+            }
+        }
+        None
+    }
+
+    /// Signals from outside (the sender has no process id here) go to the program. Those from inside are the
+    /// program's own affair; were one forged (rt_sigqueueinfo), the program would signal itself.
+    fn pass_on(&self, signals: &SignalFd) {
+        while let Ok(Some(info)) = signals.read_signal() {
+            let Ok(signal) = Signal::try_from(info.ssi_signo as i32) else { continue };
+            if signal != Signal::SIGCHLD && info.ssi_pid == 0 {
+                // It may have ended just now.
+                let _ = kill(Pid::from_raw(self.pid), signal);
+            }
+        }
+    }
+}
+
+fn micros(seconds: i64, micros: i64) -> u64 {
+    u64::try_from(seconds.saturating_mul(1_000_000).saturating_add(micros)).unwrap_or(0)
+}
+
+fn cpu(usage: &libc::rusage) -> Duration {
+    let of = |time: libc::timeval| Duration::from_micros(micros(time.tv_sec, time.tv_usec));
+    of(usage.ru_utime) + of(usage.ru_stime)
+}

@@ -1,0 +1,39 @@
+//! `holdfast-sandbox`: runs one program in a sandbox of its own, without any daemon.
+//!
+//! The same binary, started by [`holdfast_sandbox::Spawner`] with a hidden argument, is the spawner.
+
+mod cli;
+mod run;
+mod units;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use clap::error::ErrorKind;
+
+/// The exit code where the sandbox could not be made, or was not asked for rightly.
+const SETUP: u8 = 125;
+
+fn main() -> ExitCode {
+    let mut words = std::env::args_os().skip(1);
+    if words.next().is_some_and(|word| word == holdfast_sandbox::SPAWNER_ARGUMENT) {
+        return match holdfast_sandbox::serve() {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => complain(&error),
+        };
+    }
+    match cli::Options::try_parse() {
+        Ok(options) => run::run(options).unwrap_or_else(|error| complain(&*error)),
+        Err(error) => {
+            let wanted = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
+            // A closed standard error takes no message.
+            let _ = error.print();
+            if wanted { ExitCode::SUCCESS } else { ExitCode::from(SETUP) }
+        }
+    }
+}
+
+fn complain(error: &dyn std::error::Error) -> ExitCode {
+    eprintln!("holdfast-sandbox: {error}");
+    ExitCode::from(SETUP)
+}

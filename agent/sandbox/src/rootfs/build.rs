@@ -1,0 +1,133 @@
+//! The plan becomes mounts, in init. Nothing here allocates.
+
+use std::ffi::CStr;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use nix::errno::Errno;
+use nix::fcntl::{AT_FDCWD, OFlag, OpenHow, ResolveFlag, openat2};
+use nix::sys::stat::{Mode, mkdirat};
+use nix::unistd::{Gid, Uid, fchdir, fchown, symlinkat, write};
+
+use super::{Memory, Mount, Node, NodeKind, Root, Tree, What};
+use crate::idmap::INSIDE_ID;
+use crate::record::Failed;
+use crate::step::Step;
+use crate::sys::{self, MountAttr};
+
+/// Makes the root and moves into it.
+pub(crate) fn build(root: &Root) -> Result<(), Failed<'_>> {
+    sys::cut_propagation().map_err(Failed::of(Step::Propagation))?;
+    let new_root = memory(&root.memory, Step::Root)?;
+    let host_root = nix::fcntl::open(c"/", OFlag::O_PATH | OFlag::O_CLOEXEC, Mode::empty());
+    let host_root = host_root.map_err(Failed::of(Step::Root))?;
+    sys::attach(new_root.as_fd(), host_root.as_fd()).map_err(Failed::of(Step::Root))?;
+    for mount in &root.mounts {
+        let made = make(mount, new_root.as_fd())?;
+        let failed = Failed::about(mount.step, mount.target.to_bytes());
+        let target = mount_point(new_root.as_fd(), &mount.target).map_err(&failed)?;
+        sys::attach(made.as_fd(), target.as_fd()).map_err(&failed)?;
+    }
+    fchdir(&new_root).and_then(|()| sys::pivot_to_working_directory()).map_err(Failed::of(Step::PivotRoot))
+}
+
+/// A place below the root, reached through no link and no `..`.
+fn mount_point(root: BorrowedFd<'_>, path: &CStr) -> Result<OwnedFd, Errno> {
+    let resolve = ResolveFlag::RESOLVE_BENEATH | ResolveFlag::RESOLVE_NO_SYMLINKS | ResolveFlag::RESOLVE_NO_MAGICLINKS;
+    openat2(root, path, OpenHow::new().flags(OFlag::O_PATH | OFlag::O_CLOEXEC).resolve(resolve))
+}
+
+/// A mount that is not attached yet; a tree that the parent cloned is borrowed.
+enum Made {
+    Own(OwnedFd),
+    Given(BorrowedFd<'static>),
+}
+
+impl AsFd for Made {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        match self {
+            Made::Own(fd) => fd.as_fd(),
+            Made::Given(fd) => *fd,
+        }
+    }
+}
+
+fn make<'p>(mount: &'p Mount, root: BorrowedFd<'_>) -> Result<Made, Failed<'p>> {
+    let closed = MountAttr::MOUNT_ATTR_NOSUID | MountAttr::MOUNT_ATTR_NODEV | MountAttr::MOUNT_ATTR_NOEXEC;
+    let read_only = closed | MountAttr::MOUNT_ATTR_RDONLY;
+    let made = match &mount.what {
+        What::Memory(it) => return memory(it, mount.step).map(Made::Own),
+        What::Tree(Tree::Cloned(fd)) => return Ok(Made::Given(sys::borrow(std::os::fd::AsRawFd::as_raw_fd(fd)))),
+        What::Tree(Tree::Path { path, attributes }) => tree(path, *attributes),
+        What::Proc => sys::new_mount(c"proc", &[], read_only),
+        // devpts makes its own nodes, so this one mount is not nodev.
+        What::Terminals { group } => {
+            let options: &[(&CStr, &CStr)] = &[(c"ptmxmode", c"0666"), (c"mode", c"0620"), (c"gid", c"5")];
+            // Without a range, group 5 is nobody's here.
+            let options = if *group { options } else { &options[..2] };
+            sys::new_mount(c"devpts", options, MountAttr::MOUNT_ATTR_NOSUID | MountAttr::MOUNT_ATTR_NOEXEC)
+        }
+        What::MaskFile => sys::clone_tree(root, c"dev/null"),
+        What::MaskDirectory => {
+            sys::new_mount(c"tmpfs", &[(c"size", c"4096"), (c"nr_inodes", c"2"), (c"mode", c"555")], read_only)
+        }
+    };
+    made.map(Made::Own).map_err(Failed::about(mount.step, mount.target.to_bytes()))
+}
+
+fn tree(path: &CStr, attributes: MountAttr) -> Result<OwnedFd, Errno> {
+    let how = OpenHow::new().flags(OFlag::O_PATH | OFlag::O_CLOEXEC).resolve(ResolveFlag::RESOLVE_NO_MAGICLINKS);
+    let source = openat2(AT_FDCWD, path, how)?;
+    let tree = sys::clone_tree(source.as_fd(), c"")?;
+    sys::restrict_tree(tree.as_fd(), attributes)?;
+    Ok(tree)
+}
+
+/// A tmpfs with all that belongs into it, mounted nowhere yet.
+fn memory(memory: &Memory, step: Step) -> Result<OwnedFd, Failed<'_>> {
+    let options: &[(&CStr, &CStr)] = &[
+        (c"size", memory.size.as_c_str()),
+        (c"nr_inodes", memory.inodes.as_c_str()),
+        (c"mode", memory.mode.as_c_str()),
+    ];
+    let writable = memory.attributes.difference(MountAttr::MOUNT_ATTR_RDONLY);
+    let mount = sys::new_mount(c"tmpfs", options, writable).map_err(Failed::of(step))?;
+    for node in &memory.nodes {
+        fill(mount.as_fd(), node).map_err(Failed::about(Step::Files, node.path.to_bytes()))?;
+    }
+    if writable != memory.attributes {
+        sys::restrict_tree(mount.as_fd(), memory.attributes).map_err(Failed::of(Step::ReadOnly))?;
+    }
+    Ok(mount)
+}
+
+/// Makes one node. Nothing else is in this tmpfs than what the plan put there, and openat2 stays beneath it.
+fn fill(memory: BorrowedFd<'_>, node: &Node) -> Result<(), Errno> {
+    let resolve = ResolveFlag::RESOLVE_BENEATH | ResolveFlag::RESOLVE_NO_SYMLINKS | ResolveFlag::RESOLVE_NO_XDEV;
+    match &node.kind {
+        NodeKind::Link(to) => symlinkat(to.as_c_str(), memory, node.path.as_c_str()),
+        NodeKind::Directory => {
+            mkdirat(memory, node.path.as_c_str(), Mode::from_bits_truncate(0o755))?;
+            if !node.owned {
+                return Ok(());
+            }
+            let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+            own(&openat2(memory, node.path.as_c_str(), OpenHow::new().flags(flags).resolve(resolve))?)
+        }
+        NodeKind::File { mode, data } => {
+            let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_CLOEXEC;
+            let mode = Mode::from_bits_truncate(*mode);
+            let file = openat2(memory, node.path.as_c_str(), OpenHow::new().flags(flags).mode(mode).resolve(resolve))?;
+            let mut rest = data.as_slice();
+            while !rest.is_empty() {
+                let written = write(&file, rest)?;
+                rest = rest.get(written..).unwrap_or_default();
+            }
+            if node.owned { own(&file) } else { Ok(()) }
+        }
+    }
+}
+
+/// To the program's user; where there is one id only, it is that already.
+fn own(file: &OwnedFd) -> Result<(), Errno> {
+    fchown(file, Some(Uid::from_raw(INSIDE_ID)), Some(Gid::from_raw(INSIDE_ID)))
+}

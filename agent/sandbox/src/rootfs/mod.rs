@@ -1,0 +1,112 @@
+//! The root file system: what the program sees, made from nothing.
+//!
+//! [`plan`] runs before clone3: it opens the host's paths and writes down every directory, link, file and mount.
+//! [`build`] runs in init: it allocates nothing, and does what the plan says, in this order:
+//!
+//! 1. Propagation is cut, so that no mount made inside shows outside, or the other way round.
+//! 2. The root is a new tmpfs, filled through its descriptor while it is mounted nowhere, then made read-only, then
+//!    attached. Every tmpfs is made this way.
+//! 3. All other mounts, parents before children. Mount points are looked up from the new root by openat2(2) with
+//!    RESOLVE_BENEATH and without following any link.
+//! 4. pivot_root(2), and the host's root is detached: no path, descriptor or working directory leads there.
+//!
+//! Invariants, and the attacks that they stop:
+//! - A host path is opened before anything else, by descriptor, without magic links (`/proc/PID/fd/N`): CVE-2024-21626.
+//! - **Nothing is ever written through a mounted host tree.** Files and mount points are made only in a tmpfs that is not
+//!   yet attached, with openat2(2) kept beneath it; a mount point below a bound tree has to exist there. So a symbolic link
+//!   planted in a writable directory (CVE-2019-19921, CVE-2021-30465) leads nowhere.
+//! - Every bound tree is `nosuid` and `nodev`, and read-only with all that is mounted below it (mount_setattr(2) with
+//!   AT_RECURSIVE; a bind remount reaches the top only).
+//! - `/proc` is the sandbox's own and wholly read-only: `core_pattern`, `sysrq-trigger`, `/proc/1/mem`, `uid_map` can't
+//!   be written. Files that tell of the host are masked, each by a null device that was checked to be one before any
+//!   code of the program ran (CVE-2025-31133: a `/dev/null` that was a link).
+//! - No `/sys` and no cgroup file system: no `release_agent`, no `uevent_helper`.
+
+mod build;
+mod plan;
+mod view;
+
+use std::ffi::CString;
+use std::os::fd::OwnedFd;
+
+use crate::step::Step;
+use crate::sys::MountAttr;
+
+pub(crate) use build::build;
+pub(crate) use plan::plan;
+
+/// The whole tree, as data.
+#[derive(Debug)]
+pub(crate) struct Root {
+    memory: Memory,
+    mounts: Vec<Mount>,
+}
+
+/// A tmpfs: its options and what is put into it before it is attached.
+#[derive(Debug)]
+struct Memory {
+    size: CString,
+    inodes: CString,
+    mode: CString,
+    nodes: Vec<Node>,
+    attributes: MountAttr,
+}
+
+/// Something made in a tmpfs; paths are relative to it, parents come before children.
+#[derive(Debug)]
+struct Node {
+    path: CString,
+    kind: NodeKind,
+    /// Owned by the program's user, not by the sandbox's root.
+    owned: bool,
+}
+
+#[derive(Debug)]
+enum NodeKind {
+    Directory,
+    Link(CString),
+    File { mode: u32, data: Vec<u8> },
+}
+
+/// One mount on the root, or on another mount.
+#[derive(Debug)]
+struct Mount {
+    /// Where, relative to the root.
+    target: CString,
+    what: What,
+    /// The step that fails if it does.
+    step: Step,
+}
+
+#[derive(Debug)]
+enum What {
+    Memory(Memory),
+    Tree(Tree),
+    Proc,
+    Terminals {
+        group: bool,
+    },
+    /// The null device over a file of /proc.
+    MaskFile,
+    /// An empty read-only tmpfs over a directory of /proc.
+    MaskDirectory,
+}
+
+/// A host tree.
+#[derive(Debug)]
+enum Tree {
+    /// Cloned by the parent, which has the right to.
+    Cloned(OwnedFd),
+    /// To be cloned by init: an unprivileged parent has no right to, and init has the same rights to files.
+    Path { path: CString, attributes: MountAttr },
+}
+
+impl Root {
+    /// The descriptors that init needs.
+    pub(crate) fn descriptors(&self) -> impl Iterator<Item = &OwnedFd> {
+        self.mounts.iter().filter_map(|mount| match &mount.what {
+            What::Tree(Tree::Cloned(fd)) => Some(fd),
+            _ => None,
+        })
+    }
+}

@@ -1,0 +1,376 @@
+//! The plan of the root, made by the parent: host paths opened, everything else written down.
+
+use std::collections::BTreeSet;
+use std::ffi::CString;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use nix::errno::Errno;
+use nix::fcntl::{AT_FDCWD, OFlag, OpenHow, ResolveFlag, openat2};
+use nix::sys::stat::{FileStat, SFlag, fstat};
+use nix::unistd::{AccessFlags, faccessat};
+
+use super::{Memory, Mount, Node, NodeKind, Root, Tree, What, view};
+use crate::idmap::Ids;
+use crate::outcome::SetupFailure;
+use crate::policy::{Access, Bind, TMP};
+use crate::request::{InputFile, Request};
+use crate::step::Step;
+use crate::sys::{self, MountAttr};
+
+/// The size of `/tmp` and `/dev/shm`, unless the policy names them.
+const DEFAULT_MEMORY: u64 = 64 << 20;
+/// What directories, links and small files of the root and of /dev may take.
+const ROOT_MEMORY: u64 = 1 << 20;
+const PAGE: u64 = 4096;
+
+/// The plan, and what the caller should know though it stops nothing.
+pub(crate) fn plan(request: &Request, ids: Ids) -> Result<(Root, Vec<String>), SetupFailure> {
+    let privileged = matches!(ids, Ids::Range { .. });
+    let mut planner = Planner { privileged, drafts: Vec::new(), links: Vec::new() };
+    let mut warnings = Vec::new();
+    for bind in &request.policy.mounts {
+        planner.user_tree(bind, ids, &mut warnings)?;
+    }
+    for tmpfs in &request.policy.tmpfs {
+        planner.user_memory(&tmpfs.target, tmpfs.size);
+    }
+    planner.default_view()?;
+    planner.devices()?;
+    planner.processes();
+    for target in [TMP, "/dev/shm"] {
+        planner.default_memory(target);
+    }
+    let root = planner.finish(&request.files, &request.policy.hostname)?;
+    Ok((root, warnings))
+}
+
+/// A mount before its parents are known.
+struct Draft {
+    target: PathBuf,
+    what: What,
+    step: Step,
+    directory: bool,
+}
+
+struct Planner {
+    privileged: bool,
+    drafts: Vec<Draft>,
+    /// Links in the root: path and target.
+    links: Vec<(PathBuf, PathBuf)>,
+}
+
+impl Planner {
+    fn add(&mut self, target: impl Into<PathBuf>, what: What, step: Step, directory: bool) {
+        self.drafts.push(Draft { target: target.into(), what, step, directory });
+    }
+
+    /// Whether a mount of the caller's is there or above; then it replaces what the default view has.
+    fn is_covered(&self, target: &Path) -> bool {
+        self.drafts.iter().any(|draft| target.starts_with(&draft.target))
+    }
+
+    fn user_tree(&mut self, bind: &Bind, ids: Ids, warnings: &mut Vec<String>) -> Result<(), SetupFailure> {
+        let source = open_host(&bind.source)?;
+        if bind.mode == Access::Rw {
+            warnings.extend(unwritable(&source, bind, ids)?);
+        }
+        let mut attributes = MountAttr::MOUNT_ATTR_NOSUID | MountAttr::MOUNT_ATTR_NODEV;
+        if bind.mode == Access::Ro {
+            attributes |= MountAttr::MOUNT_ATTR_RDONLY;
+        }
+        self.tree(source, &bind.source, bind.target.components().collect(), attributes)
+    }
+
+    fn tree(
+        &mut self,
+        source: OwnedFd,
+        path: &Path,
+        target: PathBuf,
+        attributes: MountAttr,
+    ) -> Result<(), SetupFailure> {
+        let directory = is_kind(&stat(&source, path)?, SFlag::S_IFDIR);
+        let tree = if self.privileged {
+            let tree = sys::clone_tree(source.as_fd(), c"").map_err(host_path(path))?;
+            sys::restrict_tree(tree.as_fd(), attributes).map_err(host_path(path))?;
+            Tree::Cloned(tree)
+        } else {
+            Tree::Path { path: c_string(path)?, attributes }
+        };
+        self.add(target, What::Tree(tree), Step::Bind, directory);
+        Ok(())
+    }
+
+    fn user_memory(&mut self, target: &Path, size: u64) {
+        let memory = Memory::new(size, MountAttr::empty());
+        self.add(target.components().collect::<PathBuf>(), What::Memory(memory), Step::Tmpfs, true);
+    }
+
+    fn default_memory(&mut self, target: &str) {
+        let target = Path::new(target);
+        if !self.drafts.iter().any(|draft| draft.target == target) {
+            self.user_memory(target, DEFAULT_MEMORY);
+        }
+    }
+
+    fn default_view(&mut self) -> Result<(), SetupFailure> {
+        let mut trees: Vec<PathBuf> = view::TREES.iter().map(PathBuf::from).collect();
+        trees.extend(etc_directories()?);
+        for top in view::TOPS.iter().chain([&view::LOCALTIME]).map(Path::new) {
+            match std::fs::read_link(top) {
+                Ok(to) if !self.is_covered(top) => self.links.push((top.to_owned(), to)),
+                Ok(_) => {}
+                // Not a link, or not there.
+                Err(_) => trees.push(top.to_owned()),
+            }
+        }
+        let attributes = MountAttr::MOUNT_ATTR_NOSUID | MountAttr::MOUNT_ATTR_NODEV | MountAttr::MOUNT_ATTR_RDONLY;
+        for path in trees {
+            if self.is_covered(&path) {
+                continue;
+            }
+            match open_host(&path) {
+                Err(failure) if failure.errno == libc::ENOENT && path != Path::new("/usr") => {}
+                source => self.tree(source?, &path, path.clone(), attributes)?,
+            }
+        }
+        Ok(())
+    }
+
+    fn devices(&mut self) -> Result<(), SetupFailure> {
+        let mut memory = Memory::new(
+            ROOT_MEMORY,
+            MountAttr::MOUNT_ATTR_NOEXEC | MountAttr::MOUNT_ATTR_NODEV | MountAttr::MOUNT_ATTR_RDONLY,
+        );
+        memory.mode = c"755".to_owned();
+        self.add("/dev", What::Memory(memory), Step::Dev, true);
+        for &(name, major, minor) in view::DEVICES {
+            let path = Path::new("/dev").join(name);
+            let source = open_host(&path).map_err(|failure| SetupFailure { step: Step::Dev, ..failure })?;
+            // A container around this may have put something else there.
+            let status = stat(&source, &path)?;
+            if !is_kind(&status, SFlag::S_IFCHR) || status.st_rdev != libc::makedev(major, minor) {
+                let subject = Some(path.display().to_string());
+                return Err(SetupFailure::new(Step::Dev, libc::ENODEV, subject));
+            }
+            let attributes = MountAttr::MOUNT_ATTR_NOSUID | MountAttr::MOUNT_ATTR_NOEXEC | MountAttr::MOUNT_ATTR_RDONLY;
+            self.tree(source, &path, path.clone(), attributes)?;
+        }
+        self.add("/dev/pts", What::Terminals { group: self.privileged }, Step::Dev, true);
+        Ok(())
+    }
+
+    fn processes(&mut self) {
+        self.add("/proc", What::Proc, Step::Proc, true);
+        for name in view::MASKED {
+            let path = Path::new("/proc").join(name);
+            // What this kernel hasn't needs no mask.
+            if let Ok(status) = std::fs::symlink_metadata(&path) {
+                let mask = if status.is_dir() { What::MaskDirectory } else { What::MaskFile };
+                self.add(path, mask, Step::Proc, status.is_dir());
+            }
+        }
+    }
+
+    /// Orders the mounts, and finds for each mount point and file the tmpfs that it is made in.
+    fn finish(mut self, files: &[InputFile], hostname: &str) -> Result<Root, SetupFailure> {
+        self.drafts.sort_by_key(|draft| draft.target.components().count());
+        let memory = |it: u64| Memory::new(it, MountAttr::MOUNT_ATTR_NODEV | MountAttr::MOUNT_ATTR_RDONLY);
+        let content: u64 = files.iter().map(|file| (file.data.len() as u64).next_multiple_of(PAGE) + PAGE).sum();
+        let mut root = memory(ROOT_MEMORY + content);
+        root.mode = c"755".to_owned();
+        let mut forest = Forest { root, drafts: self.drafts };
+        forest.default_files(hostname)?;
+        for (path, to) in &self.links {
+            forest.link(path, to)?;
+        }
+        for (path, to) in view::DEVICE_LINKS {
+            forest.link(&Path::new("/").join(path), Path::new(to))?;
+        }
+        for at in 0..forest.drafts.len() {
+            forest.mount_point(at)?;
+        }
+        for file in files {
+            let path: PathBuf = file.path.components().collect();
+            forest.file(&path, file.mode, file.data.clone(), true)?;
+        }
+        let mounts = forest.drafts.into_iter().map(|draft| {
+            let target = c_string(draft.target.strip_prefix("/").unwrap_or(&draft.target))?;
+            Ok(Mount { target, what: draft.what, step: draft.step })
+        });
+        Ok(Root { mounts: mounts.collect::<Result<_, SetupFailure>>()?, memory: forest.root })
+    }
+}
+
+/// The root's tmpfs and the mounts on it.
+struct Forest {
+    root: Memory,
+    drafts: Vec<Draft>,
+}
+
+impl Forest {
+    /// The tmpfs that `path` lies in, and the rest of the path; nothing where it lies in a host tree or in /proc.
+    fn memory_of<'p>(&mut self, path: &'p Path) -> Option<(&mut Memory, &'p Path)> {
+        let above = |draft: &&mut Draft| path != draft.target && path.starts_with(&draft.target);
+        match self.drafts.iter_mut().rev().find(above) {
+            None => Some((&mut self.root, path.strip_prefix("/").unwrap_or(path))),
+            Some(Draft { target, what: What::Memory(memory), .. }) => {
+                let rest = path.strip_prefix(&*target).unwrap_or(path);
+                Some((memory, rest))
+            }
+            Some(_) => None,
+        }
+    }
+
+    fn mount_point(&mut self, at: usize) -> Result<(), SetupFailure> {
+        let (target, directory) = (self.drafts[at].target.clone(), self.drafts[at].directory);
+        let Some((memory, rest)) = self.memory_of(&target) else { return Ok(()) };
+        let links_there = memory.nodes.iter().filter(|node| matches!(node.kind, NodeKind::Link(_)));
+        let through = |node: &Node| rest.starts_with(Path::new(std::ffi::OsStr::from_bytes(node.path.as_bytes())));
+        if links_there.into_iter().any(through) {
+            return Err(SetupFailure::new(Step::Bind, libc::ELOOP, Some(target.display().to_string())));
+        }
+        if directory {
+            return memory.directories(rest, false);
+        }
+        memory.file(rest, 0o444, Vec::new(), false)
+    }
+
+    fn default_files(&mut self, hostname: &str) -> Result<(), SetupFailure> {
+        let hosts = format!("127.0.0.1 localhost {hostname}\n::1 localhost {hostname}\n");
+        let made = [("etc/hostname", format!("{hostname}\n")), ("etc/hosts", hosts)];
+        let fixed = view::FILES.iter().map(|&(path, text)| (path, text.to_owned()));
+        for (path, text) in made.into_iter().chain(fixed) {
+            self.file(&Path::new("/").join(path), 0o644, text.into_bytes(), false)?;
+        }
+        Ok(())
+    }
+
+    fn file(&mut self, path: &Path, mode: u32, data: Vec<u8>, owned: bool) -> Result<(), SetupFailure> {
+        match self.memory_of(path) {
+            Some((memory, rest)) => memory.file(rest, mode, data, owned),
+            // The caller's own tree is mounted over what would have been made up there.
+            None if !owned => Ok(()),
+            None => Err(SetupFailure::new(Step::Files, libc::EROFS, Some(path.display().to_string()))),
+        }
+    }
+
+    fn link(&mut self, path: &Path, to: &Path) -> Result<(), SetupFailure> {
+        let (path_in, to) = (path, c_string(to)?);
+        match self.memory_of(path_in) {
+            Some((memory, rest)) => {
+                if let Some(parent) = rest.parent().filter(|it| !it.as_os_str().is_empty()) {
+                    memory.directories(parent, false)?;
+                }
+                memory.nodes.push(Node { path: c_string(rest)?, kind: NodeKind::Link(to), owned: false });
+                Ok(())
+            }
+            None => Ok(()),
+        }
+    }
+}
+
+impl Memory {
+    fn new(size: u64, attributes: MountAttr) -> Memory {
+        // Inodes are kernel memory that the size does not count: a million empty files would be free.
+        let inodes = (size / PAGE).clamp(256, 1 << 20);
+        let text = |number: u64| CString::new(number.to_string()).unwrap_or_default();
+        Memory {
+            size: text(size.next_multiple_of(PAGE)),
+            inodes: text(inodes),
+            mode: c"1777".to_owned(),
+            nodes: Vec::new(),
+            attributes: attributes | MountAttr::MOUNT_ATTR_NOSUID | MountAttr::MOUNT_ATTR_NODEV,
+        }
+    }
+
+    /// A directory and those above it that are not there yet.
+    fn directories(&mut self, path: &Path, owned: bool) -> Result<(), SetupFailure> {
+        let there: BTreeSet<CString> = self.nodes.iter().map(|node| node.path.clone()).collect();
+        let mut above: Vec<&Path> = path.ancestors().filter(|it| !it.as_os_str().is_empty()).collect();
+        above.reverse();
+        for path in above {
+            let path = c_string(path)?;
+            if !there.contains(&path) {
+                self.nodes.push(Node { path, kind: NodeKind::Directory, owned });
+            }
+        }
+        Ok(())
+    }
+
+    fn file(&mut self, path: &Path, mode: u32, data: Vec<u8>, owned: bool) -> Result<(), SetupFailure> {
+        if let Some(parent) = path.parent() {
+            self.directories(parent, owned)?;
+        }
+        self.nodes.push(Node { path: c_string(path)?, kind: NodeKind::File { mode, data }, owned });
+        Ok(())
+    }
+}
+
+/// Opens a host path without using it: links are followed, but not those of /proc, which lead anywhere.
+fn open_host(path: &Path) -> Result<OwnedFd, SetupFailure> {
+    let how = OpenHow::new().flags(OFlag::O_PATH | OFlag::O_CLOEXEC).resolve(ResolveFlag::RESOLVE_NO_MAGICLINKS);
+    openat2(AT_FDCWD, path, how).map_err(host_path(path))
+}
+
+fn host_path(path: &Path) -> impl Fn(Errno) -> SetupFailure {
+    move |errno| SetupFailure::new(Step::HostPath, errno as i32, Some(path.display().to_string()))
+}
+
+fn stat(fd: &OwnedFd, path: &Path) -> Result<FileStat, SetupFailure> {
+    fstat(fd).map_err(host_path(path))
+}
+
+fn is_kind(status: &FileStat, kind: SFlag) -> bool {
+    status.st_mode & SFlag::S_IFMT.bits() == kind.bits()
+}
+
+fn etc_directories() -> Result<Vec<PathBuf>, SetupFailure> {
+    let etc = Path::new("/etc");
+    let failed = |error: std::io::Error| host_path(etc)(Errno::from_raw(error.raw_os_error().unwrap_or(0)));
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(etc).map_err(failed)? {
+        let name = entry.map_err(failed)?.file_name();
+        if view::ETC_PREFIXES.iter().any(|prefix| name.as_bytes().starts_with(prefix.as_bytes())) {
+            found.push(etc.join(name));
+        }
+    }
+    Ok(found)
+}
+
+fn c_string(path: &Path) -> Result<CString, SetupFailure> {
+    CString::new(path.as_os_str().as_bytes())
+        .map_err(|_| SetupFailure::new(Step::Request, libc::EINVAL, Some(path.display().to_string())))
+}
+
+/// A warning if the program's user can't write to a writable tree.
+fn unwritable(source: &OwnedFd, bind: &Bind, ids: Ids) -> Result<Option<String>, SetupFailure> {
+    let status = stat(source, &bind.source)?;
+    let (uid, gid) = ids.on_host();
+    let writable = match ids {
+        Ids::Single { .. } => {
+            faccessat(source, c"", AccessFlags::W_OK, nix::fcntl::AtFlags::AT_EACCESS | EMPTY_PATH).is_ok()
+        }
+        Ids::Range { .. } if status.st_uid == uid => status.st_mode & 0o200 != 0,
+        Ids::Range { .. } if status.st_gid == gid => status.st_mode & 0o020 != 0,
+        Ids::Range { .. } => status.st_mode & 0o002 != 0,
+    };
+    if writable {
+        return Ok(None);
+    }
+    let advice = match ids {
+        Ids::Range { .. } => "let others write there (chmod o+w), or run this unprivileged, as the owner",
+        Ids::Single { .. } => "let the caller write there",
+    };
+    Ok(Some(format!(
+        "{} is owned by {}:{} with mode {:04o}, so the program (host uid {uid}) can't write to it though it is bound \
+         writable: {advice}",
+        bind.source.display(),
+        status.st_uid,
+        status.st_gid,
+        status.st_mode & 0o7777
+    )))
+}
+
+const EMPTY_PATH: nix::fcntl::AtFlags = nix::fcntl::AtFlags::AT_EMPTY_PATH;

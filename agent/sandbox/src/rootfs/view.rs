@@ -1,0 +1,75 @@
+//! The default view of the host, as data: what ordinary programs need, and nothing that is about the host.
+
+/// Host trees shown read-only where they are, if the host has them. `/usr` must be there.
+pub(super) const TREES: &[&str] = &[
+    "/usr",
+    // Which java, cc, awk, editor is meant.
+    "/etc/alternatives",
+    // Without it the loader searches every directory.
+    "/etc/ld.so.cache",
+    // The public certificates; the private keys are beside them in /etc/ssl/private, which is not shown.
+    "/etc/ssl/certs",
+];
+
+/// Directories of `/etc` whose names begin like this: `/etc/java-17-openjdk` has files that the JVM must read.
+pub(super) const ETC_PREFIXES: &[&str] = &["java-"];
+
+/// Links into `/usr` on a merged system; trees of their own on others.
+pub(super) const TOPS: &[&str] = &["/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32"];
+
+/// The time zone: a link into `/usr/share/zoneinfo`, or a file.
+pub(super) const LOCALTIME: &str = "/etc/localtime";
+
+/// Character devices: name, major and minor number (Documentation/admin-guide/devices.txt).
+pub(super) const DEVICES: &[(&str, u32, u32)] =
+    &[("null", 1, 3), ("zero", 1, 5), ("full", 1, 7), ("random", 1, 8), ("urandom", 1, 9), ("tty", 5, 0)];
+
+/// Links in `/dev`.
+pub(super) const DEVICE_LINKS: &[(&str, &str)] = &[
+    ("dev/fd", "/proc/self/fd"),
+    ("dev/stdin", "/proc/self/fd/0"),
+    ("dev/stdout", "/proc/self/fd/1"),
+    ("dev/stderr", "/proc/self/fd/2"),
+    ("dev/ptmx", "pts/ptmx"),
+];
+
+/// Files and directories of `/proc` that are about the host and not about the sandbox's processes, if the kernel has
+/// them: its keys, memory, command line, devices, timers, interrupts. Those that only the host's root can read are not
+/// the sandbox's to read either, and need no mask; of them `kcore` and `timer_list` have one all the same.
+pub(super) const MASKED: &[&str] = &[
+    "acpi",
+    "asound",
+    "bus",
+    "cmdline",
+    "driver",
+    "fs",
+    "interrupts",
+    "irq",
+    "kallsyms",
+    "kcore",
+    "key-users",
+    "keys",
+    "latency_stats",
+    "modules",
+    "mtrr",
+    "sched_debug",
+    "scsi",
+    "timer_list",
+    "timer_stats",
+];
+
+/// Made-up files. Host names: only what is in this file, so that look-ups fail at once and not after a time-out.
+pub(super) const FILES: &[(&str, &str)] = &[
+    (
+        "etc/passwd",
+        "root:x:0:0:root:/:/usr/sbin/nologin\n\
+         sandbox:x:1000:1000:sandbox:/tmp:/bin/sh\n\
+         nobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n",
+    ),
+    ("etc/group", "root:x:0:\ntty:x:5:\nsandbox:x:1000:\nnogroup:x:65534:\n"),
+    (
+        "etc/nsswitch.conf",
+        "passwd: files\ngroup: files\nshadow: files\nhosts: files\nnetworks: files\nprotocols: files\nservices: files\n\
+         ethers: files\nrpc: files\n",
+    ),
+];

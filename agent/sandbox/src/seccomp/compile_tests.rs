@@ -1,0 +1,157 @@
+//! The compiled program against a reference: the profile read word by word, without ranges, trees and jumps.
+
+use super::super::profile::{INIT, Profile, WORKLOAD};
+use super::*;
+use proptest::prelude::*;
+
+const ARCHES: [Arch; 2] = [Arch::X86_64, Arch::Aarch64];
+
+/// What the profile says about a call.
+fn reference(arch: Arch, profile: &Profile, audit: u32, number: u32, args: [u64; 6]) -> u32 {
+    if audit != arch.audit() {
+        return value(Action::Kill);
+    }
+    let Some((name, _)) = arch.calls().iter().find(|(_, known)| *known == number) else {
+        let x32 = arch == Arch::X86_64 && (0x4000_0000..0x8000_0000).contains(&number);
+        return value(if x32 { Action::Kill } else { Action::Errno(Errno::ENOSYS) });
+    };
+    let Some((_, rule)) = profile.rules.iter().find(|(of, _)| of == name) else {
+        return value(if profile.allowed.contains(name) { Action::Allow } else { Action::Errno(Errno::EPERM) });
+    };
+    for case in rule.cases {
+        if case.checks.iter().all(|check| args[usize::from(check.argument)] as u32 & check.mask == check.value) {
+            return value(case.then);
+        }
+    }
+    value(rule.otherwise)
+}
+
+/// Classic BPF, as far as the compiler uses it; a program that runs off its end, or that jumps back, panics.
+fn interpret(program: &Program, audit: u32, number: u32, args: [u64; 6]) -> u32 {
+    let mut data = Vec::new();
+    data.extend(number.to_le_bytes());
+    data.extend(audit.to_le_bytes());
+    data.extend(0u64.to_le_bytes());
+    args.iter().for_each(|arg| data.extend(arg.to_le_bytes()));
+    let (mut accumulator, mut at) = (0u32, 0usize);
+    loop {
+        let Instruction { code, jump_true, jump_false, k } = program.instructions[at];
+        at += 1;
+        match code {
+            LOAD => accumulator = u32::from_le_bytes(data[k as usize..k as usize + 4].try_into().unwrap()),
+            AND => accumulator &= k,
+            JUMP => at += k as usize,
+            JUMP_EQUAL => at += usize::from(if accumulator == k { jump_true } else { jump_false }),
+            JUMP_NOT_BELOW => at += usize::from(if accumulator >= k { jump_true } else { jump_false }),
+            RETURN => return k,
+            other => panic!("operation {other:#x} at {}", at - 1),
+        }
+    }
+}
+
+fn call(arch: Arch, name: &str, args: [u64; 6]) -> u32 {
+    let number = arch.calls().iter().find(|(of, _)| *of == name).unwrap().1;
+    interpret(&compile(arch, &WORKLOAD), arch.audit(), number, args)
+}
+
+fn errno(errno: Errno) -> u32 {
+    value(Action::Errno(errno))
+}
+
+#[test]
+fn every_number_gets_what_the_profile_says() {
+    for arch in ARCHES {
+        for profile in [&WORKLOAD, &INIT] {
+            let program = compile(arch, profile);
+            let edges = [X32_BIT - 1, X32_BIT, X32_BIT + 59, 0x7fff_ffff, 0x8000_0000, u32::MAX];
+            for number in (0..1024).chain(edges) {
+                let expected = reference(arch, profile, arch.audit(), number, [0; 6]);
+                assert_eq!(interpret(&program, arch.audit(), number, [0; 6]), expected, "{arch:?} call {number}");
+            }
+        }
+    }
+}
+
+#[test]
+fn every_name_of_the_profiles_is_a_call_somewhere_and_has_one_answer() {
+    for profile in [&WORKLOAD, &INIT] {
+        let names: Vec<_> = profile.allowed.iter().chain(profile.rules.iter().map(|(name, _)| name)).collect();
+        for name in &names {
+            assert!(ARCHES.iter().any(|arch| arch.calls().iter().any(|(of, _)| of == *name)), "{name} is no call");
+            assert_eq!(names.iter().filter(|other| other == &name).count(), 1, "{name} is there twice");
+        }
+    }
+}
+
+#[test]
+fn tables_are_sorted_and_agree_with_the_c_library() {
+    for arch in ARCHES {
+        assert!(arch.calls().windows(2).all(|pair| pair[0].1 < pair[1].1), "{arch:?}");
+    }
+    let native = |name| i64::from(Arch::NATIVE.calls().iter().find(|(of, _)| *of == name).unwrap().1);
+    assert_eq!(native("execve"), libc::SYS_execve);
+    assert_eq!(native("clone3"), libc::SYS_clone3);
+    assert_eq!(native("mount_setattr"), libc::SYS_mount_setattr);
+}
+
+#[test]
+fn the_attacks_of_the_profile_are_refused_also_with_bit_32_set() {
+    const BIT_32: u64 = 1 << 32;
+    for arch in ARCHES {
+        for name in
+            ["ptrace", "mount", "unshare", "setns", "bpf", "keyctl", "io_uring_setup", "userfaultfd", "perf_event_open"]
+        {
+            assert_eq!(call(arch, name, [0; 6]), errno(Errno::EPERM), "{name}");
+        }
+        assert_eq!(call(arch, "clone3", [0; 6]), errno(Errno::ENOSYS));
+        for high in [0, BIT_32] {
+            assert_eq!(call(arch, "ioctl", [0, high | 0x5412, 0, 0, 0, 0]), errno(Errno::EPERM));
+            assert_eq!(call(arch, "clone", [high | 0x1000_0000, 0, 0, 0, 0, 0]), errno(Errno::EPERM));
+            assert_eq!(call(arch, "socket", [high | 40, 1, 0, 0, 0, 0]), errno(Errno::EAFNOSUPPORT));
+            assert_eq!(call(arch, "socket", [high | 16, 3, 0, 0, 0, 0]), value(Action::Allow));
+            assert_eq!(call(arch, "socket", [16, 3, high | 9, 0, 0, 0]), errno(Errno::EAFNOSUPPORT));
+            assert_eq!(call(arch, "personality", [high | 0x0004_0000, 0, 0, 0, 0, 0]), errno(Errno::EPERM));
+            assert_eq!(call(arch, "prlimit64", [high | 1, 0, 0, 0, 0, 0]), errno(Errno::EPERM));
+        }
+    }
+}
+
+#[test]
+fn the_tree_is_shallow_and_small() {
+    let program = compile(Arch::X86_64, &WORKLOAD);
+    assert!(program.instructions.len() < 400, "{} instructions", program.instructions.len());
+}
+
+proptest! {
+    #[test]
+    fn the_tree_answers_as_the_profile(arch in prop_oneof![Just(Arch::X86_64), Just(Arch::Aarch64)],
+                                       number in prop_oneof![0u32..600, any::<u32>()],
+                                       low in proptest::array::uniform6(prop_oneof![0u32..64, any::<u32>(), Just(0x5412), Just(u32::MAX)]),
+                                       high in proptest::array::uniform6(0u32..3),
+                                       foreign in proptest::bool::weighted(0.05)) {
+        let args = std::array::from_fn(|at| u64::from(high[at]) << 32 | u64::from(low[at]));
+        let audit = if foreign { 0x4000_0003 } else { arch.audit() };
+        for profile in [&WORKLOAD, &INIT] {
+            let program = compile(arch, profile);
+            prop_assert_eq!(interpret(&program, audit, number, args), reference(arch, profile, audit, number, args));
+        }
+    }
+
+    #[test]
+    fn a_tree_over_many_long_leaves_still_finds_its_range(firsts in proptest::collection::btree_set(1u32..100_000, 1..400), probe in 0u32..100_000) {
+        let rules = WORKLOAD.rules;
+        let mut ranges = vec![Range { first: 0, rule: NO_CALL }];
+        ranges.extend(firsts.iter().enumerate().map(|(at, &first)| {
+            let action = Action::Errno(Errno::from_raw(1 + (at % 100) as i32));
+            let rule = if at % 3 == 0 { rules[at % rules.len()].1 } else { Rule { cases: &[], otherwise: action } };
+            Range { first, rule }
+        }));
+        let mut instructions = vec![operation(LOAD, NUMBER)];
+        instructions.extend(tree(&ranges));
+        let found = ranges.iter().rev().find(|range| range.first <= probe).unwrap().rule;
+        let mut alone = vec![operation(LOAD, NUMBER)];
+        alone.extend(leaf(&found));
+        let args = [0; 6];
+        prop_assert_eq!(interpret(&Program { instructions }, 0, probe, args), interpret(&Program { instructions: alone }, 0, probe, args));
+    }
+}

@@ -1,0 +1,208 @@
+//! What is allowed, as data.
+//!
+//! The program's profile is at most docker's default, minus what has no use in a sandbox and much for an attacker:
+//!
+//! | refused | because |
+//! |---|---|
+//! | `io_uring_*` | calls made by the kernel's threads pass no filter; a long row of escapes |
+//! | `userfaultfd`, `fanotify_*` | hold the kernel in the middle of a copy: the tool that makes races winnable |
+//! | `perf_event_open`, `bpf` | large attack surface, side channels |
+//! | `add_key`, `keyctl`, `request_key` | keyrings are not namespaced: the caller's keys, and its quota |
+//! | `ptrace`, `process_vm_*`, `process_madvise`, `pidfd_getfd`, `kcmp` | reach into other processes, init first |
+//! | namespaces (`unshare`, `setns`, `clone` with their flags), `clone3` | a new user namespace has every capability again. clone3's flags lie in memory where a filter can't look: ENOSYS makes libraries use clone |
+//! | `mount` and the new mount API, `pivot_root`, `chroot` | the way around masks and read-only views |
+//! | `open_by_handle_at` | opens files of a mount by number, past its root (shocker) |
+//! | `ioctl` TIOCSTI, TIOCLINUX | types into the caller's terminal (CVE-2017-5226) |
+//! | sockets but UNIX, INET, INET6, NETLINK/ROUTE | AF_VSOCK reaches the hypervisor past the network namespace; AF_ALG, AF_PACKET and odd families are where kernel bugs live |
+//! | `personality` | turns off address randomisation |
+//! | `prlimit64`, `setpriority`, `sched_set*`, `ioprio_set` of process 1 or of a whole user | init has the program's uid: the program could take the CPU from the process that keeps the wall clock, or have it killed by a limit |
+//!
+//! Arguments that the kernel takes as `int` are compared by their low 32 bits: the kernel ignores the upper half, and a
+//! 64-bit comparison is passed by setting bit 32.
+
+use nix::errno::Errno;
+
+use super::Action;
+
+/// What a process may call.
+pub(super) struct Profile {
+    /// Calls that are always allowed.
+    pub(super) allowed: &'static [&'static str],
+    /// Calls whose answer depends on their arguments, or isn't the usual EPERM.
+    pub(super) rules: &'static [(&'static str, Rule)],
+}
+
+/// How a call is answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Rule {
+    /// The first case whose checks all hold decides.
+    pub(super) cases: &'static [Case],
+    /// What happens if none does.
+    pub(super) otherwise: Action,
+}
+
+/// Checks that must all hold, and what then happens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Case {
+    pub(super) checks: &'static [Check],
+    pub(super) then: Action,
+}
+
+/// The low 32 bits of argument `argument`, masked, equal `value`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Check {
+    pub(super) argument: u8,
+    pub(super) mask: u32,
+    pub(super) value: u32,
+}
+
+const fn is(argument: u8, value: u32) -> Check {
+    Check { argument, mask: u32::MAX, value }
+}
+
+const ALLOW: Action = Action::Allow;
+const EPERM: Action = Action::Errno(Errno::EPERM);
+
+const fn allow(checks: &'static [Check]) -> Case {
+    Case { checks, then: ALLOW }
+}
+
+const fn deny(checks: &'static [Check]) -> Case {
+    Case { checks, then: EPERM }
+}
+
+/// The CLONE_NEW* flags of clone(2).
+const NAMESPACES: u32 = (libc::CLONE_NEWNS
+    | libc::CLONE_NEWCGROUP
+    | libc::CLONE_NEWUTS
+    | libc::CLONE_NEWIPC
+    | libc::CLONE_NEWUSER
+    | libc::CLONE_NEWPID
+    | libc::CLONE_NEWNET) as u32;
+
+const UNIX: u32 = libc::AF_UNIX as u32;
+const INET: u32 = libc::AF_INET as u32;
+const INET6: u32 = libc::AF_INET6 as u32;
+const NETLINK: u32 = libc::AF_NETLINK as u32;
+const ROUTE: u32 = libc::NETLINK_ROUTE as u32;
+const TIOCSTI: u32 = libc::TIOCSTI as u32;
+const TIOCLINUX: u32 = 0x541c;
+/// IOPRIO_WHO_PROCESS and IOPRIO_WHO_PGRP of ioprio_set(2).
+const IOPRIO_PROCESS: u32 = 1;
+const IOPRIO_GROUP: u32 = 2;
+/// Init's process id inside.
+const INIT_PID: u32 = 1;
+
+/// As a kernel without the family answers, so that libraries go on without it.
+const NO_FAMILY: Action = Action::Errno(Errno::EAFNOSUPPORT);
+/// Refused where the first argument names init.
+const NOT_OF_INIT: Rule = Rule { cases: &[deny(&[is(0, INIT_PID)])], otherwise: ALLOW };
+
+/// The rules of the program's profile.
+#[rustfmt::skip]
+const RULES: &[(&str, Rule)] = &[
+    ("clone", Rule { cases: &[allow(&[Check { argument: 0, mask: NAMESPACES, value: 0 }])], otherwise: EPERM }),
+    ("clone3", Rule { cases: &[], otherwise: Action::Errno(Errno::ENOSYS) }),
+    ("ioctl", Rule { cases: &[deny(&[is(1, TIOCSTI)]), deny(&[is(1, TIOCLINUX)])], otherwise: ALLOW }),
+    // Reading it (0xffffffff), and setting what every program has.
+    ("personality", Rule { cases: &[allow(&[is(0, 0)]), allow(&[is(0, u32::MAX)])], otherwise: EPERM }),
+    ("socket", Rule { cases: &[allow(&[is(0, UNIX)]), allow(&[is(0, INET)]), allow(&[is(0, INET6)]),
+                               allow(&[is(0, NETLINK), is(2, ROUTE)])], otherwise: NO_FAMILY }),
+    ("socketpair", Rule { cases: &[allow(&[is(0, UNIX)])], otherwise: NO_FAMILY }),
+    ("prlimit64", NOT_OF_INIT),
+    ("sched_setaffinity", NOT_OF_INIT),
+    ("sched_setattr", NOT_OF_INIT),
+    ("sched_setparam", NOT_OF_INIT),
+    ("sched_setscheduler", NOT_OF_INIT),
+    ("setpriority", Rule { cases: &[deny(&[is(1, INIT_PID)]), allow(&[is(0, libc::PRIO_PROCESS)]),
+                                    allow(&[is(0, libc::PRIO_PGRP)])], otherwise: EPERM }),
+    ("ioprio_set", Rule { cases: &[deny(&[is(1, INIT_PID)]), allow(&[is(0, IOPRIO_PROCESS)]),
+                                   allow(&[is(0, IOPRIO_GROUP)])], otherwise: EPERM }),
+];
+
+/// The program's profile.
+pub(super) const WORKLOAD: Profile = Profile { allowed: ALLOWED, rules: RULES };
+
+/// Init's profile, from the program's start on.
+pub(super) const INIT: Profile = Profile {
+    allowed: &[
+        "clock_gettime",
+        "close",
+        "exit",
+        "exit_group",
+        "getrusage",
+        "kill",
+        "poll",
+        "ppoll",
+        "read",
+        "restart_syscall",
+        "rt_sigreturn",
+        "wait4",
+        "write",
+    ],
+    rules: &[],
+};
+
+/// Always allowed; a name that an architecture hasn't is left out there.
+#[rustfmt::skip]
+const ALLOWED: &[&str] = &[
+    // Files.
+    "access", "chdir", "chmod", "chown", "close", "close_range", "copy_file_range", "creat", "dup", "dup2", "dup3",
+    "faccessat", "faccessat2", "fadvise64", "fallocate", "fchdir", "fchmod", "fchmodat", "fchmodat2", "fchown", "fchownat",
+    "fcntl", "fdatasync", "fgetxattr", "flistxattr", "flock", "fremovexattr", "fsetxattr", "fstat", "fstatfs", "fsync",
+    "ftruncate", "futimesat", "getcwd", "getdents", "getdents64", "getxattr", "getxattrat", "inotify_add_watch",
+    "inotify_init", "inotify_init1", "inotify_rm_watch", "lchown", "lgetxattr", "link", "linkat", "listxattr",
+    "listxattrat", "llistxattr", "lremovexattr", "lseek", "lsetxattr", "lstat", "mkdir", "mkdirat", "mknod", "mknodat",
+    "name_to_handle_at", "newfstatat", "open", "openat", "openat2", "pread64", "preadv", "preadv2", "pwrite64",
+    "pwritev", "pwritev2", "read", "readahead", "readlink", "readlinkat", "readv", "removexattr", "removexattrat",
+    "rename", "renameat", "renameat2", "rmdir", "sendfile", "setxattr", "setxattrat", "splice", "stat", "statfs",
+    "statx", "symlink", "symlinkat", "sync", "sync_file_range", "syncfs", "tee", "truncate", "umask", "unlink",
+    "unlinkat", "utime", "utimensat", "utimes", "vmsplice", "write", "writev", "cachestat",
+    // Asynchronous input and output of the old kind.
+    "io_cancel", "io_destroy", "io_getevents", "io_pgetevents", "io_setup", "io_submit",
+    // Waiting.
+    "epoll_create", "epoll_create1", "epoll_ctl", "epoll_ctl_old", "epoll_pwait", "epoll_pwait2", "epoll_wait",
+    "epoll_wait_old", "eventfd", "eventfd2", "pipe", "pipe2", "poll", "ppoll", "pselect6", "select", "signalfd",
+    "signalfd4", "timerfd_create", "timerfd_gettime", "timerfd_settime",
+    // Memory.
+    "brk", "madvise", "map_shadow_stack", "membarrier", "memfd_create", "memfd_secret", "mincore", "mlock", "mlock2",
+    "mlockall", "mmap", "mprotect", "mremap", "mseal", "msync", "munlock", "munlockall", "munmap", "pkey_alloc",
+    "pkey_free", "pkey_mprotect", "remap_file_pages",
+    // Processes and threads.
+    "arch_prctl", "capget", "capset", "execve", "execveat", "exit", "exit_group", "fork", "futex", "futex_requeue",
+    "futex_wait", "futex_waitv", "futex_wake", "get_robust_list", "get_thread_area", "getcpu", "getpgid", "getpgrp",
+    "getpid", "getppid", "getpriority", "getrlimit", "getrusage", "getsid", "gettid", "ioprio_get", "kill",
+    "pidfd_open", "pidfd_send_signal", "prctl", "restart_syscall", "rseq", "sched_get_priority_max",
+    "sched_get_priority_min", "sched_getaffinity", "sched_getattr", "sched_getparam", "sched_getscheduler",
+    "sched_rr_get_interval", "sched_yield", "set_robust_list", "set_thread_area", "set_tid_address", "setpgid",
+    "setrlimit", "setsid", "tgkill", "times", "tkill", "vfork", "wait4", "waitid",
+    // The program's own ids: without capabilities these change nothing.
+    "getegid", "geteuid", "getgid", "getgroups", "getresgid", "getresuid", "getuid", "setfsgid", "setfsuid", "setgid",
+    "setgroups", "setregid", "setresgid", "setresuid", "setreuid", "setuid",
+    // The program's own walls.
+    "landlock_add_rule", "landlock_create_ruleset", "landlock_restrict_self", "seccomp",
+    // Signals and timers.
+    "alarm", "clock_getres", "clock_gettime", "clock_nanosleep", "getitimer", "gettimeofday", "nanosleep", "pause",
+    "rt_sigaction", "rt_sigpending", "rt_sigprocmask", "rt_sigqueueinfo", "rt_sigreturn", "rt_sigsuspend",
+    "rt_sigtimedwait", "rt_tgsigqueueinfo", "setitimer", "sigaltstack", "time", "timer_create", "timer_delete",
+    "timer_getoverrun", "timer_gettime", "timer_settime", "adjtimex",
+    // Sockets, of the families that the rule of `socket` lets through.
+    "accept", "accept4", "bind", "connect", "getpeername", "getsockname", "getsockopt", "listen", "recvfrom", "recvmmsg",
+    "recvmsg", "sendmmsg", "sendmsg", "sendto", "setsockopt", "shutdown",
+    // System V and POSIX IPC, in the sandbox's own namespace.
+    "mq_getsetattr", "mq_notify", "mq_open", "mq_timedreceive", "mq_timedsend", "mq_unlink", "msgctl", "msgget",
+    "msgrcv", "msgsnd", "semctl", "semget", "semop", "semtimedop", "shmat", "shmctl", "shmdt", "shmget",
+    // The system.
+    "getrandom", "sysinfo", "uname",
+];
+
+impl Profile {
+    /// The answer to the call `name`, which the architecture has.
+    pub(super) fn rule(&self, name: &str) -> Rule {
+        let always = |otherwise| Rule { cases: &[], otherwise };
+        if let Some((_, rule)) = self.rules.iter().find(|(of, _)| *of == name) {
+            return *rule;
+        }
+        always(if self.allowed.contains(&name) { ALLOW } else { EPERM })
+    }
+}

@@ -1,0 +1,147 @@
+//! The spawner's own side: a loop over its socket and its children, in one thread.
+//!
+//! It holds as little as it can: for each sandbox, the lock of its id range, until init is reaped. What it is told is
+//! checked again here; a request that can't be used is answered, and ends nothing.
+
+use std::collections::HashMap;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::signal::{SigSet, Signal, kill};
+use nix::sys::signalfd::{SfdFlags, SignalFd};
+use nix::sys::socket::{SockType, getsockopt, sockopt};
+use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+use nix::unistd::Pid;
+
+use super::channel::{self, MAX_BYTES, Message};
+use super::{Answer, VERSION};
+use crate::clone::Maker;
+use crate::error::{Context, Error, Result};
+use crate::idmap::RangeLock;
+use crate::request::Request;
+use crate::sandbox::Stdio;
+use crate::sys;
+
+/// Serves requests from the socket on standard input until it closes; then nothing of the sandboxes is left.
+///
+/// # Errors
+/// Where standard input is not a spawner's socket, or this process can't make sandboxes at all.
+pub fn serve() -> Result<()> {
+    let socket = sys::borrow(0);
+    match getsockopt(&socket, sockopt::SockType) {
+        Ok(SockType::SeqPacket) => {}
+        _ => return Err(Error::Protocol("standard input is no spawner's socket".to_owned())),
+    }
+    // What the caller's other threads had open and not marked close-on-exec.
+    sys::close_range(3, i32::MAX).context("close_range in the spawner")?;
+    let all = SigSet::all();
+    all.thread_set_mask().context("sigprocmask in the spawner")?;
+    let signals = SignalFd::with_flags(&all, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK).context("signalfd")?;
+    let mut spawner = Serving { maker: Maker::new(), live: HashMap::new() };
+    let served = spawner.serve(socket, &signals);
+    spawner.end_all();
+    served
+}
+
+struct Serving {
+    /// Why no sandbox can be made is told to each who asks for one.
+    maker: std::result::Result<Maker, crate::outcome::SetupFailure>,
+    live: HashMap<i32, Option<RangeLock>>,
+}
+
+impl Serving {
+    fn serve(&mut self, socket: BorrowedFd<'_>, signals: &SignalFd) -> Result<()> {
+        loop {
+            let mut fds = [PollFd::new(socket, PollFlags::POLLIN), PollFd::new(signals.as_fd(), PollFlags::POLLIN)];
+            match poll(&mut fds, PollTimeout::NONE) {
+                Ok(_) | Err(Errno::EINTR) => {}
+                Err(errno) => return Err(Error::System { call: "poll in the spawner", errno }),
+            }
+            if fds[1].any() == Some(true) {
+                while let Ok(Some(_)) = signals.read_signal() {}
+                self.reap();
+            }
+            if fds[0].any() != Some(true) {
+                continue;
+            }
+            match channel::receive(socket) {
+                Ok(None) | Err(Errno::ECONNRESET) => return Ok(()),
+                Ok(Some(message)) => self.answer(message),
+                // Out of descriptors, or too long: that message is lost, and its sender sees its answer socket close.
+                Err(Errno::EMFILE | Errno::ENFILE | Errno::EMSGSIZE) => {}
+                Err(errno) => return Err(Error::System { call: "recvmsg in the spawner", errno }),
+            }
+        }
+    }
+
+    fn reap(&mut self) {
+        loop {
+            match waitpid(None, Some(WaitPidFlag::WNOHANG)) {
+                Ok(WaitStatus::Exited(pid, _) | WaitStatus::Signaled(pid, ..)) => {
+                    self.live.remove(&pid.as_raw());
+                }
+                Ok(WaitStatus::StillAlive) | Err(_) => return,
+                Ok(_) => {}
+            }
+        }
+    }
+
+    fn answer(&mut self, message: Message) {
+        let Ok([memfd, stdin, stdout, stderr, result, reply]) = <[OwnedFd; 6]>::try_from(message.fds) else { return };
+        let (answer, pidfd) = match message.bytes.as_slice() {
+            [VERSION] => self.start(memfd, [stdin, stdout, stderr], result),
+            _ => (Answer::Refused("another version".to_owned()), None),
+        };
+        let mut bytes = encode(&answer);
+        if bytes.len() > MAX_BYTES {
+            bytes = encode(&Answer::Refused("an answer that is too long".to_owned()));
+        }
+        let fds: Vec<BorrowedFd<'_>> = pidfd.iter().map(AsFd::as_fd).collect();
+        if channel::send(reply.as_fd(), &bytes, &fds).is_err()
+            && let Answer::Started { pid, .. } = answer
+        {
+            // Nobody is there to own it.
+            let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
+        }
+    }
+
+    fn start(
+        &mut self,
+        memfd: OwnedFd,
+        [stdin, stdout, stderr]: [OwnedFd; 3],
+        result: OwnedFd,
+    ) -> (Answer, Option<OwnedFd>) {
+        let request = match Request::unseal(memfd).and_then(|it| it.check().map(|()| it).map_err(Error::Policy)) {
+            Ok(request) => request,
+            Err(error) => return (Answer::Refused(error.to_string()), None),
+        };
+        let stdio = Stdio { stdin: stdin.as_fd(), stdout: stdout.as_fd(), stderr: stderr.as_fd() };
+        let maker = match &mut self.maker {
+            Ok(maker) => maker,
+            Err(failure) => return (Answer::Failed(failure.clone()), None),
+        };
+        match maker.start(&request, stdio, result) {
+            Ok(started) => {
+                self.live.insert(started.pid, started.lock);
+                (Answer::Started { pid: started.pid, warnings: started.warnings }, Some(started.pidfd))
+            }
+            Err(failure) => (Answer::Failed(failure), None),
+        }
+    }
+
+    /// The children are not reaped yet, so their numbers are theirs.
+    fn end_all(&mut self) {
+        for pid in self.live.keys() {
+            let _ = kill(Pid::from_raw(*pid), Signal::SIGKILL);
+        }
+        for pid in std::mem::take(&mut self.live).into_keys() {
+            while waitpid(Pid::from_raw(pid), None) == Err(Errno::EINTR) {}
+        }
+    }
+}
+
+fn encode(answer: &Answer) -> Vec<u8> {
+    // Strings and numbers always encode; were it not so, the empty answer is one that is not understood.
+    serde_json::to_vec(answer).unwrap_or_default()
+}

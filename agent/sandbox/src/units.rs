@@ -1,0 +1,75 @@
+//! Sizes and times as people write them.
+
+use std::time::Duration;
+
+/// A limit, or `none`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Limit<T>(pub(crate) Option<T>);
+
+impl<T> Limit<T> {
+    /// A parser for clap that also takes `none`.
+    pub(crate) fn parse_with(
+        parse: impl Fn(&str) -> Result<T, String> + Clone,
+    ) -> impl Fn(&str) -> Result<Limit<T>, String> + Clone {
+        move |text| if text == "none" { Ok(Limit(None)) } else { parse(text).map(|it| Limit(Some(it))) }
+    }
+}
+
+/// Bytes: `4096`, `64K`, `64M`, `1G`.
+pub(crate) fn size(text: &str) -> Result<u64, String> {
+    let bad = || "a size in bytes, or a number with K, M or G".to_owned();
+    let (number, unit) = split(text);
+    let factor: u64 = match unit {
+        "" => 1,
+        "K" | "k" => 1 << 10,
+        "M" | "m" => 1 << 20,
+        "G" | "g" => 1 << 30,
+        _ => return Err(bad()),
+    };
+    number.parse::<u64>().ok().and_then(|number| number.checked_mul(factor)).ok_or_else(bad)
+}
+
+/// A time: `10`, `1.5`, `500ms`, `10s`, `2m`, `1h`.
+pub(crate) fn duration(text: &str) -> Result<Duration, String> {
+    let bad = || "a time in seconds, or a number with ms, s, m or h".to_owned();
+    let (number, unit) = split(text);
+    let factor = match unit {
+        "ms" => 0.001,
+        "" | "s" => 1.0,
+        "m" => 60.0,
+        "h" => 3600.0,
+        _ => return Err(bad()),
+    };
+    let number: f64 = number.parse().map_err(|_| bad())?;
+    Duration::try_from_secs_f64(number * factor).map_err(|_| bad())
+}
+
+fn split(text: &str) -> (&str, &str) {
+    text.split_at(text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn sizes_and_times_are_read_as_written() {
+        assert_eq!([size("4096"), size("64K"), size("2G")], [Ok(4096), Ok(65536), Ok(2 << 30)]);
+        assert_eq!(duration("500ms"), Ok(Duration::from_millis(500)));
+        assert_eq!([duration("1.5"), duration("2m")], [Ok(Duration::from_millis(1500)), Ok(Duration::from_secs(120))]);
+        for bad in ["", "M", "-1", "1T", "1.5K", "99999999999G", "1 M", "inf", "nan"] {
+            assert!(size(bad).is_err(), "{bad}");
+        }
+        for bad in ["", "s", "-1", "1d", "1..5", "inf", "nan", "1e9"] {
+            assert!(duration(bad).is_err(), "{bad}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn noise_is_an_error_and_no_panic(text in "\\PC{0,12}") {
+            let _ = (size(&text), duration(&text));
+        }
+    }
+}

@@ -4,26 +4,30 @@ moto lets nearly everything through: it takes a bucket policy without its condit
 key policy, and lets anybody assume any role, also one that isn't there. So before moto sees a request, these modules
 
 * find out whose it is (``caller``): an access key that nobody has is refused;
-* find out what it wants (``s3``, ``kms``, ``sts``, ``others``; ``s3_actions`` is the table of S3's operations), on which
-  resource, in what context;
+* find out what it wants, on which resource, in what context (``s3`` with its table ``s3_actions``, ``kms``, ``sts``,
+  ``others``);
 * ask an evaluator that nobody here wrote (``evaluator``), with every policy of both sides;
-* refuse in the service's own words (``refusal``).
+* refuse in the service's own words (``refusal``), a policy that AWS wouldn't take among the rest (``documents``).
 
-Whatever can't be judged is refused, never allowed: an evaluator that doesn't answer, an operation that isn't in a table.
+Whatever can't be judged is refused: an operation that isn't in a table, an evaluator that doesn't answer.
 
 https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic.html
 """
+
+import logging
 
 from moto.core.request import Request
 from werkzeug.wrappers import Request as WsgiRequest
 from werkzeug.wrappers import Response
 
-from ..plane import ControlPlane
+from ..plane import ControlPlane, Guard
 from . import documents, kms, others, s3, sts
 from .caller import Unknown, caller_of
 from .evaluator import Evaluator, Unanswered
 from .refusal import Refusal
 from .request import service_of
+
+log = logging.getLogger(__name__)
 
 JUDGES = {"s3": s3.judge, "kms": kms.judge, "sts": sts.judge}
 
@@ -32,12 +36,16 @@ def apply(plane: ControlPlane) -> None:
     evaluator = Evaluator(plane.node, plane.evaluator)
     documents.apply(evaluator)
     s3.apply()
+    plane.guard(guard(evaluator))
 
-    @plane.guard
+
+def guard(evaluator: Evaluator) -> Guard:
+    """What stands before moto: it answers a request that is refused, and lets others pass."""
+
     def evaluate(wsgi_request: WsgiRequest) -> Response | None:
-        # moto's own request: it knows the path as it was sent, which a signature and a key's name depend on.
-        request = Request(wsgi_request.environ.copy())
         body = wsgi_request.get_data(cache=True)
+        # moto's own request: it knows the path as it was sent, which the name of an object depends on.
+        request = Request(wsgi_request.environ.copy())
         service = service_of(request)
         try:
             judge = JUDGES.get(service, others.judge)
@@ -47,5 +55,8 @@ def apply(plane: ControlPlane) -> None:
         except Refusal as refusal:
             return refusal.response(service, request)
         except Unanswered as unanswered:
+            log.error("%s %s wasn't judged: %s", request.method, request.path, unanswered)
             return Refusal(500, "InternalError", f"the policy evaluator: {unanswered}").response(service, request)
         return None
+
+    return evaluate

@@ -78,6 +78,7 @@ def caller_of(request: Request) -> Caller | None:
 
 def organization_of(account: str) -> str | None:
     """The organisation that an account is in."""
+    backend: Any
     for _, _, backend in organizations_backends.iter_backends():
         if backend.org is not None and any(member.id == account for member in list(backend.accounts)):
             return str(backend.org.id)

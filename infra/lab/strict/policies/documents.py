@@ -11,62 +11,18 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from moto.core.exceptions import JsonRESTError
 from moto.iam.exceptions import MalformedPolicyDocument
 from moto.iam.models import IAMBackend
-from moto.kms.models import KmsBackend
-from moto.s3.exceptions import S3ClientError
-from moto.s3.models import S3Backend
 
 from ..override import override
 from .evaluator import Document, Evaluator
+from .refusal import Refusal
 
 BUCKET_LIMIT = 20_480
 KEY_LIMIT = 32_768
 
 
-class _MalformedPolicy(S3ClientError):
-    code = 400
-
-    def __init__(self, message: str) -> None:
-        super().__init__("MalformedPolicy", message)
-
-
-class _PublicPolicyBlocked(S3ClientError):
-    code = 403
-
-    def __init__(self) -> None:
-        super().__init__("AccessDenied", "public policies are blocked by the BlockPublicPolicy setting")
-
-
 def apply(evaluator: Evaluator) -> None:
-    @override(S3Backend, "put_bucket_policy")
-    def put_bucket_policy(moto: Any, self: S3Backend, bucket_name: str, policy: bytes) -> None:
-        if len(policy) > BUCKET_LIMIT:
-            raise _MalformedPolicy(f"Policies must be at most {BUCKET_LIMIT} bytes")
-        problem = _problem(evaluator, policy, "resource")
-        if problem is not None:
-            raise _MalformedPolicy(problem)
-        document = json.loads(policy)
-        stray = [arn for arn in _values(document, "Resource") if not _of_bucket(arn, bucket_name)]
-        if stray:
-            raise _MalformedPolicy(f"Policy has invalid resource: {stray[0]}")
-        block = self.get_bucket(bucket_name).public_access_block
-        if block is not None and block.block_public_policy and is_public(document):
-            raise _PublicPolicyBlocked()
-        moto(self, bucket_name, policy)
-
-    @override(KmsBackend, "put_key_policy")
-    def put_key_policy(moto: Any, self: KmsBackend, key_id: str, policy: str) -> None:
-        _check_key_policy(evaluator, policy)
-        moto(self, key_id, policy)
-
-    @override(KmsBackend, "create_key")
-    def create_key(moto: Any, self: KmsBackend, policy: str | None, *rest: Any, **named: Any) -> Any:
-        if policy:
-            _check_key_policy(evaluator, policy)
-        return moto(self, policy, *rest, **named)
-
     @override(IAMBackend, "create_role")
     def create_role(
         moto: Any, self: IAMBackend, role_name: str, assume_role_policy_document: str, *rest: Any, **named: Any
@@ -77,12 +33,28 @@ def apply(evaluator: Evaluator) -> None:
         return moto(self, role_name, assume_role_policy_document, *rest, **named)
 
 
-def _check_key_policy(evaluator: Evaluator, policy: str) -> None:
+def check_bucket_policy(evaluator: Evaluator, bucket: str, policy: bytes, block_public: bool) -> None:
+    """Raises what S3 refuses a bucket's policy with."""
+    problem = _problem(evaluator, policy, "resource")
+    if len(policy) > BUCKET_LIMIT:
+        problem = f"Policies must be at most {BUCKET_LIMIT} bytes"
+    if problem is not None:
+        raise Refusal(400, "MalformedPolicy", problem)
+    document = json.loads(policy)
+    stray = [arn for arn in _values(document, "Resource") if not _of_bucket(arn, bucket)]
+    if stray:
+        raise Refusal(400, "MalformedPolicy", f"Policy has invalid resource: {stray[0]}")
+    if block_public and is_public(document):
+        raise Refusal(403, "AccessDenied", "public policies are blocked by the BlockPublicPolicy setting")
+
+
+def check_key_policy(evaluator: Evaluator, policy: str) -> None:
+    """Raises what KMS refuses a key's policy with."""
     problem = _problem(evaluator, policy, "resource")
     if len(policy.encode()) > KEY_LIMIT:
         problem = f"Policies must be at most {KEY_LIMIT} bytes"
     if problem is not None:
-        raise JsonRESTError("MalformedPolicyDocumentException", problem)
+        raise Refusal(400, "MalformedPolicyDocumentException", problem)
 
 
 def _problem(evaluator: Evaluator, text: str | bytes, kind: str) -> str | None:
@@ -94,6 +66,13 @@ def _problem(evaluator: Evaluator, text: str | bytes, kind: str) -> str | None:
     if not isinstance(document, dict):
         return "Policies must be JSON objects"
     problems = evaluator.problems(document, kind)
+    # The evaluator's check is for any resource's policy; S3 and KMS want a principal in each statement.
+    if kind == "resource" and not problems:
+        problems = [
+            "Missing required field Principal"
+            for s in _statements(document)
+            if not {"Principal", "NotPrincipal"} & s.keys()
+        ]
     return problems[0] if problems else None
 
 

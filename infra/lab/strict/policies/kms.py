@@ -12,7 +12,8 @@ from typing import Any
 from moto.core.request import Request
 from moto.kms.models import Key, kms_backends
 
-from .caller import PARTITION, Caller
+from .caller import Caller
+from .documents import check_key_policy
 from .evaluator import Evaluator
 from .refusal import Refusal
 from .request import region_of
@@ -33,14 +34,20 @@ def judge(evaluator: Evaluator, service: str, request: Request, body: bytes, cal
     parameters: dict[str, Any] = json.loads(body or b"{}")
     if operation in _WITHOUT_KEY:
         permit(evaluator, request, caller, Wanted(f"kms:{operation}", "*", caller.account))
-        return
+    else:
+        _judge_key(evaluator, request, caller, operation, parameters)
+    if operation in ("CreateKey", "PutKeyPolicy") and "Policy" in parameters:
+        check_key_policy(evaluator, parameters["Policy"])
+
+
+def _judge_key(
+    evaluator: Evaluator, request: Request, caller: Caller, operation: str, parameters: dict[str, Any]
+) -> None:
     for action in _ACTIONS.get(operation, [f"kms:{operation}"]):
         named = _key_named(action, parameters)
         found = _find(named, region_of(request), caller.account)
-        if found is None:
-            return  # moto says what is missing
-        context = _context(caller, parameters)
-        permit(evaluator, request, caller, _wanted(action, found, context))
+        if found is not None:  # else moto says what is missing
+            permit(evaluator, request, caller, _wanted(action, found, _context(caller, parameters)))
 
 
 def wanted_through(

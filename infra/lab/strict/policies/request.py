@@ -23,9 +23,11 @@ def session_token_of(request: Request) -> str | None:
 
 
 def service_of(request: Request) -> str:
-    """The service that the request is signed for; an unsigned one is S3's, the only service that takes any."""
+    """The service that the request is signed for. What nobody signed is for S3, or a form: STS takes identities by it."""
     scope = scope_of(request)
-    return scope["service"] if scope else "s3"
+    if scope is not None:
+        return scope["service"]
+    return "sts" if request.mimetype == "application/x-www-form-urlencoded" else "s3"
 
 
 def region_of(request: Request) -> str:

@@ -1,7 +1,7 @@
 """S3: identity policies and the bucket's policy, with conditions and variables; the KMS key behind SSE-KMS.
 
-moto evaluates a bucket policy without its conditions and asks nothing else. A put under SSE-KMS needs the key's data key
-and a get its decryption, both asked of KMS by S3 on the caller's behalf (``kms:ViaService``).
+moto evaluates a bucket policy without its conditions and asks nothing else. A put under SSE-KMS needs a data key and a
+get its decryption, both asked of KMS by S3 on the caller's behalf (``kms:ViaService``).
 https://docs.aws.amazon.com/AmazonS3/latest/userguide/access-control-auth-workflow-object-operation.html
 https://docs.aws.amazon.com/AmazonS3/latest/userguide/UsingKMSEncryption.html
 """
@@ -24,6 +24,7 @@ from werkzeug.exceptions import NotFound
 from ..override import override
 from . import kms
 from .caller import PARTITION, Caller
+from .documents import check_bucket_policy
 from .evaluator import Evaluator
 from .refusal import Refusal
 from .s3_actions import ACCOUNT, BUCKET, BY_HEADER, CREATES_AN_OBJECT, HEADER_KEYS, OPERATIONS, QUERY_KEYS, VERSIONED
@@ -71,6 +72,9 @@ def judge(evaluator: Evaluator, _: str, request: Request, body: bytes, caller: C
         permit(evaluator, request, caller, wanted)
     for wanted in _keys_wanted(call):
         permit(evaluator, request, caller, wanted)
+    if call.operation == "PutBucketPolicy" and (bucket := _bucket(call.bucket)) is not None:
+        block = bucket.public_access_block
+        check_bucket_policy(evaluator, call.bucket, body, bool(block and block.block_public_policy))
 
 
 def _call(request: Request, caller: Caller | None) -> _Call:
@@ -235,8 +239,8 @@ def _exists(name: str) -> bool:
 
 def _bucket(name: str) -> FakeBucket | None:
     """The bucket of that name, whoever's it is."""
-    partition, account = s3_backends.bucket_accounts.get(name, (None, None))
-    if account is None:
+    if name not in s3_backends.bucket_accounts:
         return None
+    partition, account = s3_backends.bucket_accounts[name]
     bucket: FakeBucket | None = s3_backends[account][partition].buckets.get(name)
     return bucket

@@ -21,14 +21,14 @@ _ALWAYS = {"GetCallerIdentity", "GetAccessKeyInfo"}
 
 
 def judge(evaluator: Evaluator, service: str, request: Request, body: bytes, caller: Caller | None) -> None:
-    if caller is None:
-        raise Refusal(403, "MissingAuthenticationToken", "Request is missing Authentication Token")
     parameters = form_of(body) or dict(request.args)
     operation = parameters.get("Action", "")
+    if operation not in {*_ALWAYS, "AssumeRole"}:
+        raise Refusal(403, "AccessDenied", f"the lab has no rule for sts:{operation}, so it lets nobody do it")
+    if caller is None:
+        raise Refusal(403, "MissingAuthenticationToken", "Request is missing Authentication Token")
     if operation in _ALWAYS:
         return
-    if operation != "AssumeRole":
-        raise Refusal(403, "AccessDenied", f"the lab has no rule for sts:{operation}, so it lets nobody do it")
     arn = parameters.get("RoleArn", "")
     context: dict[str, str | list[str]] = {"sts:RoleSessionName": parameters.get("RoleSessionName", "")}
     if "ExternalId" in parameters:

@@ -9,6 +9,7 @@ from moto.core.request import Request
 from .caller import Caller, organization_of
 from .evaluator import Document, Evaluator, Question
 from .refusal import Refusal
+from .request import service_of
 
 
 @dataclass(frozen=True)
@@ -46,9 +47,9 @@ def permit(evaluator: Evaluator, request: Request, caller: Caller | None, wanted
     """Returns if the action is allowed, and raises the service's refusal if not."""
     decision = decide(evaluator, request, caller, wanted)
     if decision != "Allowed":
-        service = wanted.action.partition(":")[0]
+        # In the words of the service that was asked: S3's, when KMS refused S3.
         who = caller.arn if caller else "anonymous"
-        raise Refusal.denied(service, who, wanted.action, wanted.resource, decision)
+        raise Refusal.denied(service_of(request), who, wanted.action, wanted.resource, decision)
 
 
 def _request_context(request: Request, wanted: Wanted) -> dict[str, str | list[str]]:

@@ -44,6 +44,7 @@ class Lab:
         credentials: seed.Credentials | None = None,
         plain: bool = False,
         region: str = seed.REGION,
+        checksums: str = "when_supported",
     ) -> Any:
         """A boto3 client as the account's operator, or with other credentials; over plain HTTP where asked."""
         ids = {"workloads": seed.WORKLOADS, "audit": seed.AUDIT}
@@ -57,7 +58,11 @@ class Lab:
             aws_secret_access_key=credentials.secret_access_key,
             aws_session_token=credentials.session_token,
             # A refusal must not be asked again, and paths stand in for names in the certificate.
-            config=Config(retries={"total_max_attempts": 1}, s3={"addressing_style": "path"}),
+            config=Config(
+                retries={"total_max_attempts": 1},
+                s3={"addressing_style": "path"},
+                request_checksum_calculation=checksums,
+            ),
         )
 
 

@@ -20,6 +20,10 @@ ORDER = (
     "networks_in_use",
     "iam_in_use",
     "key_states",
+    "budgets",
+    "object_lock",
+    "object_checksums",
+    "bucket_tags",
     "tags",
     "dry_run",
 )

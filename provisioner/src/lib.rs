@@ -11,4 +11,12 @@
 
 #![forbid(unsafe_code)]
 
+pub mod apply;
+pub mod cli;
+pub mod cloud;
+mod command;
+pub mod estate;
+pub mod kind;
+pub mod plan;
+mod render;
 pub mod spec;

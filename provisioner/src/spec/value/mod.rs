@@ -17,7 +17,7 @@ pub use text::{Description, Email, Environment, TagValue};
 
 /// Why a value was refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{problem}")]
+#[error("{problem}; expected {expected}")]
 pub struct Refusal {
     /// What is wrong with the value, as a sentence without a full stop.
     pub problem: String,

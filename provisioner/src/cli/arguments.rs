@@ -1,0 +1,138 @@
+//! Commands and their arguments.
+
+use std::path::PathBuf;
+
+use clap::{ArgAction, Args, Parser, Subcommand};
+
+use crate::spec::{AccountId, BastionRange, Description, Email, Environment, EstateName, ImageId, Region, TagValue};
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0  done
+  1  an error, wrong usage too
+  2  differences found (`plan --detailed-exitcode`, `audit verify`)";
+
+/// Makes, changes and ends an AWS estate of isolation hosts, and reads its audit trail.
+///
+/// An estate is described by a file, estate.toml. There is no other state: what belongs to an estate is known by its
+/// tags in AWS.
+#[derive(Debug, Parser)]
+#[command(name = "provision", version, max_term_width = 100, after_help = EXIT_CODES, subcommand_required = true)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+
+    /// Log more to stderr; -vv logs each call to AWS. RUST_LOG chooses finer
+    #[arg(short, long, action = ArgAction::Count, global = true)]
+    pub verbose: u8,
+
+    /// Print one JSON document to stdout instead of text
+    #[arg(long, global = true)]
+    pub json: bool,
+}
+
+/// What can be done.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Write a first spec, with comments
+    #[command(after_help = "\
+Examples:
+  provision init                                   asks for what it needs, on a terminal
+  provision init --name judge --region eu-central-1 --account 111111111111 \\
+      --description 'Runs the programs of contestants' --project contest --department engineering \\
+      --environment Test --allow 203.0.113.0/24 --ssh-key ~/.ssh/id_ed25519.pub \\
+      --image ami-0123456789abcdef0 --alert ops@example.org --audit-account 222222222222")]
+    Init(Box<InitArguments>),
+
+    /// Check a spec, without any call to AWS
+    #[command(after_help = "\
+Examples:
+  provision validate                               checks estate.toml
+  provision validate -f prod.toml --json           prints every problem with its place")]
+    Validate(SpecFile),
+}
+
+/// Which spec.
+#[derive(Debug, Args)]
+pub struct SpecFile {
+    /// The estate's spec
+    #[arg(short, long, value_name = "FILE", default_value = "estate.toml")]
+    pub file: PathBuf,
+}
+
+/// What `init` asks for where it isn't given.
+#[derive(Clone, Debug, Default, Args)]
+pub struct InitArguments {
+    /// Where to write the spec; a file that is there is left as it is
+    #[arg(short, long, value_name = "FILE", default_value = "estate.toml")]
+    pub file: PathBuf,
+
+    /// The estate's name, which is in its resources' names
+    #[arg(long)]
+    pub name: Option<EstateName>,
+
+    /// Where it shall be, such as eu-central-1
+    #[arg(long)]
+    pub region: Option<Region>,
+
+    /// The only account that it may be made in
+    #[arg(long, value_name = "ID")]
+    pub account: Option<AccountId>,
+
+    /// What it is for
+    #[arg(long, value_name = "TEXT")]
+    pub description: Option<Description>,
+
+    /// The tag Project on everything
+    #[arg(long, value_name = "TAG")]
+    pub project: Option<TagValue>,
+
+    /// The tag Department on everything
+    #[arg(long, value_name = "TAG")]
+    pub department: Option<TagValue>,
+
+    /// The tag Environment on everything: Prod, Dev or Test
+    #[arg(long, value_name = "TAG")]
+    pub environment: Option<Environment>,
+
+    /// The range that may open SSH connections to the bastion, no wider than /8
+    #[arg(long, value_name = "CIDR")]
+    pub allow: Option<BastionRange>,
+
+    /// A public key file, whose key may log in at the bastion
+    #[arg(long, value_name = "FILE.pub")]
+    pub ssh_key: Option<PathBuf>,
+
+    /// The image that bastion and hosts boot from
+    #[arg(long, value_name = "AMI")]
+    pub image: Option<ImageId>,
+
+    /// How many hosts the first group has
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(0..=1000))]
+    pub hosts: Option<u32>,
+
+    /// What it may cost in a month, in US dollars
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000_000))]
+    pub monthly_usd: Option<u32>,
+
+    /// Who is told when the money runs out
+    #[arg(long, value_name = "E-MAIL")]
+    pub alert: Option<Email>,
+
+    /// The account that keeps the audit trail; another than the estate's
+    #[arg(long, value_name = "ID")]
+    pub audit_account: Option<AccountId>,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_has_no_contradictions() {
+        Cli::command().debug_assert();
+    }
+}

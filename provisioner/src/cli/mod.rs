@@ -1,0 +1,63 @@
+//! The command line: what can be asked, what is answered where, and with which exit code.
+//!
+//! Results go to stdout, progress and errors to stderr. With `--json`, stdout holds one JSON document, also where a
+//! command fails: `{"error": {"message": …, "help": …}}`. Exit codes are the same for all commands: 0 done, 1 an
+//! error (wrong usage too), 2 differences found.
+
+mod arguments;
+mod logging;
+
+use std::process::ExitCode;
+
+pub use arguments::{Cli, Command, InitArguments, SpecFile};
+use clap::Parser;
+use clap::error::ErrorKind;
+
+use crate::command::{self, CommandError};
+use crate::render::{self, Output};
+
+/// How a command ended that didn't fail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// All is well, or was done.
+    Done,
+    /// A plan has changes, or a trail has findings.
+    Differences,
+}
+
+/// Runs the command line that the process was started with.
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return print_usage(&error),
+    };
+    logging::start(cli.verbose);
+    let output = Output::new(cli.json);
+    match run(&cli.command, output) {
+        Ok(Outcome::Done) => ExitCode::SUCCESS,
+        Ok(Outcome::Differences) => ExitCode::from(2),
+        // Whoever read the output has read enough: `provision status | head -1` is no failure.
+        Err(CommandError::Print(error)) if error.kind() == std::io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        Err(error) => {
+            render::error::print(&error, output);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(command: &Command, output: Output) -> Result<Outcome, CommandError> {
+    match command {
+        Command::Init(arguments) => command::init::run(arguments, output),
+        Command::Validate(spec) => command::validate::run(&spec.file, output),
+    }
+}
+
+/// Prints help, a version or a usage error. clap's own exit code for the last is 2, which here means differences.
+fn print_usage(error: &clap::Error) -> ExitCode {
+    let asked_for = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
+    match error.print() {
+        Ok(()) if asked_for => ExitCode::SUCCESS,
+        Err(failure) if asked_for && failure.kind() == std::io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        _ => ExitCode::FAILURE,
+    }
+}

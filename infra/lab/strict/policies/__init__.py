@@ -3,7 +3,7 @@
 moto lets nearly everything through: it takes a bucket policy without its conditions, asks no identity policy, knows no
 key policy, and lets anybody assume any role, also one that isn't there. So before moto sees a request, these modules
 
-* find out whose it is (``caller``): an access key that nobody has is refused;
+* find out whose it is (``caller``, ``signature``): an access key that nobody has is refused, and another's signature;
 * find out what it wants, on which resource, in what context (``s3`` with its table ``s3_actions``, ``kms``, ``sts``,
   ``others``);
 * ask an evaluator that nobody here wrote (``evaluator``), with every policy of both sides;
@@ -21,7 +21,7 @@ from werkzeug.wrappers import Request as WsgiRequest
 from werkzeug.wrappers import Response
 
 from ..plane import ControlPlane, Guard
-from . import documents, kms, others, s3, sts
+from . import documents, kms, others, s3, signature, sts
 from .caller import Unknown, caller_of
 from .evaluator import Evaluator, Unanswered
 from .refusal import Refusal
@@ -48,8 +48,10 @@ def guard(evaluator: Evaluator) -> Guard:
         request = Request(wsgi_request.environ.copy())
         service = service_of(request)
         try:
-            judge = JUDGES.get(service, others.judge)
-            judge(evaluator, service, request, body, caller_of(request))
+            caller = caller_of(request)
+            if caller is not None:
+                signature.verify(request, body, caller.secret)
+            JUDGES.get(service, others.judge)(evaluator, service, request, body, caller)
         except Unknown as unknown:
             return Refusal.of_credentials(service, unknown).response(service, request)
         except Refusal as refusal:

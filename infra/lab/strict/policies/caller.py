@@ -7,7 +7,7 @@ https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_variables.ht
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from moto.core.request import Request
@@ -42,6 +42,8 @@ class Caller:
     principal_arn: str
     user_id: str
     kind: str
+    #: What its requests are signed with.
+    secret: str = field(repr=False)
     policies: Mapping[str, Document]
     session_policy: Document | None = None
     boundary: Document | None = None
@@ -95,13 +97,22 @@ def _session(account: str, access_key: str, token: str | None) -> Caller | None:
         role = iam_backends[account][PARTITION].get_role_by_arn(session.role_arn)
     except NotFoundException:
         # A role that was deleted: its sessions go on, with no policy that would allow them anything.
-        return Caller(account, session.arn, session.role_arn, f"deleted:{session.session_name}", "AssumedRole", {})
+        return Caller(
+            account=account,
+            arn=session.arn,
+            principal_arn=session.role_arn,
+            user_id=f"deleted:{session.session_name}",
+            kind="AssumedRole",
+            secret=session.secret_access_key,
+            policies={},
+        )
     return Caller(
         account=account,
         arn=session.arn,
         principal_arn=role.arn,
         user_id=f"{role.id}:{session.session_name}",
         kind="AssumedRole",
+        secret=session.secret_access_key,
         policies=_policies(role),
         session_policy=json.loads(session.policy) if session.policy else None,
         boundary=_boundary(account, role.permissions_boundary_arn),
@@ -124,6 +135,7 @@ def _user(account: str, access_key: str, token: str | None) -> Caller | None:
         principal_arn=user.arn,
         user_id=user.id,
         kind="User",
+        secret=next(key.secret_access_key for key in user.access_keys if key.access_key_id == access_key),
         policies=policies,
         user_name=user.name,
     )

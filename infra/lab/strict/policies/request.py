@@ -23,7 +23,7 @@ def session_token_of(request: Request) -> str | None:
 
 
 def service_of(request: Request) -> str:
-    """The service that the request is signed for. What nobody signed is for S3, or a form: STS takes identities by it."""
+    """The service that the request is signed for. What nobody signed is for S3, or a form of STS's."""
     scope = scope_of(request)
     if scope is not None:
         return scope["service"]

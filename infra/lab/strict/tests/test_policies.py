@@ -1,6 +1,9 @@
 """Policies are evaluated, and looked at when they are put; what can't be judged is refused."""
 
 import json
+import ssl
+import urllib.error
+import urllib.request
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -8,6 +11,9 @@ from typing import Any
 
 import pytest
 from botocore import UNSIGNED
+from botocore.auth import S3SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
 from botocore.exceptions import ClientError
 from strict import policies, seed
 from strict.policies.documents import is_public
@@ -80,6 +86,43 @@ def test_a_session_with_anothers_token_is_refused(lab, refused):
     mixed = replace(seed.operator(seed.WORKLOADS), session_token=seed.operator(seed.AUDIT).session_token)
     with refused("InvalidToken"):
         lab.client("s3", credentials=mixed).list_buckets()
+
+
+@pytest.mark.parametrize("service", ["s3", "sts", "kms"])
+def test_a_request_signed_with_anothers_secret_is_refused(lab, refused, service):
+    calls = {"s3": "list_buckets", "sts": "get_caller_identity", "kms": "list_keys"}
+    forged = replace(seed.operator(seed.WORKLOADS), secret_access_key="not the secret")
+    with refused("SignatureDoesNotMatch"):
+        getattr(lab.client(service, credentials=forged), calls[service])()
+
+
+def test_what_was_not_signed_is_refused(lab, refused, bucket):
+    s3 = lab.client("s3", account="audit")
+
+    def rename(request: Any, **_: Any) -> None:
+        request.url = request.url.replace("/b?", "/c?").replace("/b", "/c")
+
+    s3.put_object(Bucket=bucket, Key="b", Body=b"")
+    s3.meta.events.register("before-send.s3", rename)
+    with refused("SignatureDoesNotMatch"):
+        s3.put_object(Bucket=bucket, Key="b", Body=b"")
+
+
+@pytest.mark.parametrize("key", ["plain", "a b+c/ä~", "x:i-0/=&%?", "tail/", "a//b"])
+def test_any_name_can_be_signed(lab, bucket, key):
+    s3 = lab.client("s3", account="audit")
+    s3.put_object(Bucket=bucket, Key=key, Body=b"x", ContentType="text/plain;  charset=utf-8")
+    assert s3.list_objects_v2(Bucket=bucket, Prefix=key, StartAfter="+ &=")["KeyCount"] == 1
+    assert s3.get_object(Bucket=bucket, Key=key)["Body"].read() == b"x"
+
+
+def test_a_presigned_url_is_its_signers(lab, bucket):
+    url = lab.client("s3", account="audit").generate_presigned_url("get_object", {"Bucket": bucket, "Key": "a"})
+    context = ssl.create_default_context(cafile=lab._trust)
+    assert urllib.request.urlopen(url, context=context).read() == b"a"
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        urllib.request.urlopen(url.replace("/a?", "/b?"), context=context)
+    assert refused.value.code == 403
 
 
 def test_a_request_that_nobody_signed_is_refused(lab, refused, bucket):
@@ -327,9 +370,10 @@ def test_a_malformed_trust_policy_is_refused(lab, unique, refused):
 def test_an_evaluator_that_is_gone_lets_nothing_through(lab, tmp_path):
     gone = policies.guard(Evaluator(Path("/bin/true"), tmp_path))
     operator = seed.operator(seed.WORKLOADS)
-    scope = f"{operator.access_key_id}/20261124/{seed.REGION}/s3/aws4_request"
-    signed = {"Authorization": f"AWS4-HMAC-SHA256 Credential={scope}", "X-Amz-Security-Token": operator.session_token}
-    response = gone(Request(EnvironBuilder("/bucket/key", headers=signed).get_environ()))
+    signed = AWSRequest("GET", "http://localhost/bucket/key")
+    S3SigV4Auth(Credentials(*vars(operator).values()), "s3", seed.REGION).add_auth(signed)
+    builder = EnvironBuilder("/bucket/key", base_url="http://localhost", headers=dict(signed.headers))
+    response = gone(Request(builder.get_environ()))
     assert response is not None and response.status_code == 500
     assert b"InternalError" in response.get_data()
 

@@ -154,7 +154,8 @@ class Row:
 
         def add_headers(request: Any, **_: Any) -> None:
             for name, value in headers.items():
-                request.headers[name] = value
+                if name not in request.headers:
+                    request.headers[name] = value
 
         self.client.meta.events.register("before-sign.s3", add_headers)
         if self.context["s3:ObjectCreationOperation"] == "false":

@@ -25,6 +25,7 @@ ORDER = (
     "object_checksums",
     "bucket_tags",
     "tags",
+    "pages",
     "dry_run",
 )
 

@@ -5,7 +5,7 @@ https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_CreateLaunchTemplateV
 
 moto takes some of them (type, key pair, groups) and forgets others: metadata options, profile, network interfaces,
 termination protection, tags of volumes. It also mixes the template's own tags into its data, drops the user data's
-encoding in later versions, ignores SourceVersion, shows fifteen templates at most and never a template's later tags.
+encoding in later versions, ignores SourceVersion, and never shows a template's later tags.
 """
 
 from copy import deepcopy
@@ -20,15 +20,13 @@ from moto.ec2.utils import parse_user_data
 from strict.override import override
 
 OWN_TAGS = "launch-template"
-# https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeLaunchTemplates.html
-MOST_TEMPLATES = 200
 
 
 def apply(_plane: Any) -> None:
     _apply_to_instances()
     _keep_own_tags_out_of_the_data()
     _make_versions_from_versions()
-    _describe_them_as_they_are()
+    _show_later_tags()
 
 
 def _apply_to_instances() -> None:
@@ -100,11 +98,6 @@ def _make_versions_from_versions() -> None:
         return original(self)
 
 
-def _describe_them_as_they_are() -> None:
-    @override(LaunchTemplates, "describe_launch_templates")
-    def describe_launch_templates(original: Any, self: Any) -> Any:
-        self.params.setdefault("MaxResults", MOST_TEMPLATES)
-        return original(self)
-
+def _show_later_tags() -> None:
     # moto keeps the tags of the creation; a property can't be set, so what moto sets is dropped.
     LaunchTemplate.tags = property(lambda self: self.get_tags(), lambda self, _value: None)

@@ -1,0 +1,44 @@
+"""strict.truths.pages"""
+
+
+def test_instances_are_counted_not_reservations(lab, ec2, subnet):
+    request = {"ImageId": lab.stock_image, "InstanceType": "t3.micro", "SubnetId": subnet}
+    ids = {
+        instance["InstanceId"]
+        for _ in range(2)
+        for instance in ec2.run_instances(MinCount=6, MaxCount=6, **request)["Instances"]
+    }
+    filters = [{"Name": "subnet-id", "Values": [subnet]}]
+    first = ec2.describe_instances(Filters=filters, MaxResults=5)
+    assert sum(len(r["Instances"]) for r in first["Reservations"]) == 5
+    pages = ec2.get_paginator("describe_instances").paginate(Filters=filters, PaginationConfig={"PageSize": 5})
+    seen = [i["InstanceId"] for page in pages for r in page["Reservations"] for i in r["Instances"]]
+    assert len(seen) == 12
+    assert set(seen) == ids
+
+
+def test_volumes_come_in_pages(ec2, unique):
+    tags = [{"ResourceType": "volume", "Tags": [{"Key": "Name", "Value": unique}]}]
+    for _ in range(7):
+        ec2.create_volume(AvailabilityZone="eu-central-1a", Size=1, TagSpecifications=tags)
+    filters = [{"Name": "tag:Name", "Values": [unique]}]
+    first = ec2.describe_volumes(Filters=filters, MaxResults=5)
+    second = ec2.describe_volumes(Filters=filters, MaxResults=5, NextToken=first["NextToken"])
+    assert (len(first["Volumes"]), len(second["Volumes"])) == (5, 2)
+    assert "NextToken" not in second
+
+
+def test_a_page_that_nobody_gave_out_is_refused(ec2, refused):
+    with refused("InvalidNextToken"):
+        ec2.describe_volumes(NextToken="made up")
+    with refused("InvalidParameterValue"):
+        ec2.describe_volumes(MaxResults=4)
+
+
+def test_every_version_of_a_template_is_listed(ec2, unique):
+    data = {"InstanceType": "t3.micro"}
+    ec2.create_launch_template(LaunchTemplateName=unique, LaunchTemplateData=data)
+    for _ in range(17):
+        ec2.create_launch_template_version(LaunchTemplateName=unique, LaunchTemplateData=data)
+    versions = ec2.describe_launch_template_versions(LaunchTemplateName=unique)["LaunchTemplateVersions"]
+    assert len(versions) == 18

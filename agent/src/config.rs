@@ -230,8 +230,8 @@ impl Config {
             Err(error) if named.is_none() && error.kind() == io::ErrorKind::NotFound => String::new(),
             Err(error) => return Err(ConfigError::Read { path: path.into(), error }),
         };
-        let config: Self = toml::from_str(&text)
-            .map_err(|error| ConfigError::Parse { path: path.into(), error: Box::new(error) })?;
+        let config: Self =
+            toml::from_str(&text).map_err(|error| ConfigError::Parse { path: path.into(), error: Box::new(error) })?;
         config.check_values(path)?;
         for mount in &config.allow_mounts {
             check_owned_by_trusted(&mount.path).map_err(|reason| ConfigError::Mount {
@@ -244,17 +244,16 @@ impl Config {
     }
 
     fn check_values(&self, path: &Path) -> Result<(), ConfigError> {
-        let wrong = |key, problem: &str| {
-            Err(ConfigError::Value { path: path.into(), key, problem: problem.to_owned() })
-        };
+        let wrong =
+            |key, problem: &str| Err(ConfigError::Value { path: path.into(), key, problem: problem.to_owned() });
         if self.jobs.max == 0 || self.jobs.max > 4_096 {
             return wrong("jobs.max", "must be between 1 and 4096");
         }
         if self.jobs.wall.0.is_zero() || self.jobs.max_wall.0.is_zero() {
             return wrong("jobs.wall and jobs.max_wall", "must be longer than nothing, since they end jobs that hang");
         }
-        if self.audit.max_bytes.0 < 1 << 20 {
-            return wrong("audit.max_bytes", "must be at least 1M");
+        if self.audit.max_bytes.0 < 256 << 10 {
+            return wrong("audit.max_bytes", "must be at least 256K");
         }
         if !self.state.is_absolute() {
             return wrong("state", "must be an absolute path");
@@ -271,7 +270,8 @@ fn check_owned_by_trusted(path: &Path) -> Result<(), String> {
     let own = nix::unistd::geteuid().as_raw();
     let directories = path.ancestors().skip(1);
     for part in std::iter::once(path).chain(directories) {
-        let metadata = part.symlink_metadata().map_err(|error| format!("{} can't be looked at: {error}", part.display()))?;
+        let metadata =
+            part.symlink_metadata().map_err(|error| format!("{} can't be looked at: {error}", part.display()))?;
         if metadata.file_type().is_symlink() {
             return Err(format!("{} is a symbolic link", part.display()));
         }

@@ -70,8 +70,11 @@ impl FromStr for Span {
 
 impl fmt::Display for Size {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (name, unit) =
-            SIZE_UNITS.iter().rev().find(|(_, unit)| self.0 >= *unit && self.0.is_multiple_of(*unit)).unwrap_or(&("", 1));
+        let (name, unit) = SIZE_UNITS
+            .iter()
+            .rev()
+            .find(|(_, unit)| self.0 >= *unit && self.0.is_multiple_of(*unit))
+            .unwrap_or(&("", 1));
         write!(f, "{}{name}", self.0 / unit)
     }
 }
@@ -120,7 +123,9 @@ mod tests {
 
     #[test]
     fn sizes_take_binary_suffixes_and_fractions() {
-        for (text, bytes) in [("0", 0), ("512", 512), ("64K", 65_536), ("1.5M", 1_572_864), ("2GiB", 2 << 30), ("7b", 7)] {
+        for (text, bytes) in
+            [("0", 0), ("512", 512), ("64K", 65_536), ("1.5M", 1_572_864), ("2GiB", 2 << 30), ("7b", 7)]
+        {
             assert_eq!(text.parse(), Ok(Size(bytes)), "{text}");
         }
     }

@@ -57,7 +57,9 @@ pub enum ServeError {
     #[error(transparent)]
     Trail(#[from] ship::OpenError),
     /// The sandbox's binary.
-    #[error("{0}; build the static holdfast-sandbox and put it beside holdfast-agent, or name it in the configuration, `sandbox`")]
+    #[error(
+        "{0}; build the static holdfast-sandbox and put it beside holdfast-agent, or name it in the configuration, `sandbox`"
+    )]
     Spawner(#[source] holdfast_sandbox::Error),
     /// Another agent has the socket.
     #[error("an agent already answers on {0}: stop that one first, or name another socket with --socket")]
@@ -202,7 +204,10 @@ fn group(config: &Config) -> Option<Gid> {
     match Group::from_name(&config.group) {
         Ok(Some(group)) => Some(group.gid),
         Ok(None) => {
-            tracing::warn!(group = config.group, "there is no such group: only root may run jobs; `groupadd --system` makes it");
+            tracing::warn!(
+                group = config.group,
+                "there is no such group: only root may run jobs; `groupadd --system` makes it"
+            );
             None
         }
         Err(error) => {

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use axum::extract::OptionalFromRequestParts;
 use axum::body::Body;
+use axum::extract::OptionalFromRequestParts;
 use axum::http::request::Parts;
 use axum::http::{StatusCode, header};
 use axum::response::Response;

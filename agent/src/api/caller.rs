@@ -5,10 +5,10 @@ use std::sync::Arc;
 use axum::extract::{ConnectInfo, FromRequestParts};
 use axum::http::request::Parts;
 
+use super::App;
 use super::error::{Code, Refusal};
 use super::peer::{ConnectedPeer, Role};
 use super::types::Owner;
-use super::App;
 use crate::trail::events;
 
 /// Who asks, and what he may do.
@@ -29,8 +29,14 @@ impl FromRequestParts<Arc<App>> for Caller {
     type Rejection = Refusal;
 
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Refusal> {
-        let refusal = || Refusal::new(Code::AccessDenied, format!("only root and members of the group {} may use this agent", app.config.group));
-        let Some(ConnectInfo(ConnectedPeer(Some(peer)))) = parts.extensions.get::<ConnectInfo<ConnectedPeer>>().cloned()
+        let refusal = || {
+            Refusal::new(
+                Code::AccessDenied,
+                format!("only root and members of the group {} may use this agent", app.config.group),
+            )
+        };
+        let Some(ConnectInfo(ConnectedPeer(Some(peer)))) =
+            parts.extensions.get::<ConnectInfo<ConnectedPeer>>().cloned()
         else {
             return Err(refusal());
         };

@@ -179,15 +179,20 @@ async fn signal_job(
 
 fn check_signal(number: u8) -> Result<(), Refusal> {
     match nix::sys::signal::Signal::try_from(i32::from(number)) {
-        Ok(nix::sys::signal::Signal::SIGSTOP) => {
-            Err(Refusal::new(Code::InvalidRequest, "SIGSTOP would stop the job's wall clock: send SIGTSTP (20) or nothing"))
-        }
+        Ok(nix::sys::signal::Signal::SIGSTOP) => Err(Refusal::new(
+            Code::InvalidRequest,
+            "SIGSTOP would stop the job's wall clock: send SIGTSTP (20) or nothing",
+        )),
         Ok(_) => Ok(()),
         Err(_) => Err(Refusal::new(Code::InvalidRequest, format!("{number} is no signal: `kill -l` lists them"))),
     }
 }
 
-async fn remove_job(State(app): State<Arc<App>>, caller: Caller, Path(id): Path<String>) -> Result<StatusCode, Refusal> {
+async fn remove_job(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    Path(id): Path<String>,
+) -> Result<StatusCode, Refusal> {
     let result = app.supervisor.find(&caller, &id).and_then(|job| app.supervisor.remove(&job));
     record_anyway(&app, events::changed_job("RemoveJob", &caller, json!({ "jobId": id }), result.as_ref().err()));
     result.map(|()| StatusCode::NO_CONTENT)

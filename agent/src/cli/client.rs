@@ -23,7 +23,9 @@ const MAX_ANSWER: usize = 1 << 30;
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
     /// No socket, or nobody listens on it.
-    #[error("no agent answers on {socket} ({error}): is it running? `systemctl start holdfast-agent` starts it; --socket names another socket")]
+    #[error(
+        "no agent answers on {socket} ({error}): is it running? `systemctl start holdfast-agent` starts it; --socket names another socket"
+    )]
     NotRunning {
         /// The socket.
         socket: PathBuf,
@@ -31,7 +33,9 @@ pub enum ClientError {
         error: io::Error,
     },
     /// The socket's mode doesn't let this user in.
-    #[error("you may not use {socket}: only root and members of its group may; `usermod --append --groups holdfast {user}` as root, then log in again")]
+    #[error(
+        "you may not use {socket}: only root and members of its group may; `usermod --append --groups holdfast {user}` as root, then log in again"
+    )]
     NotAllowed {
         /// The socket.
         socket: PathBuf,
@@ -74,14 +78,20 @@ impl Client {
     }
 
     /// Asks for `path` and reads the answer as JSON.
-    pub(crate) async fn json<T: DeserializeOwned>(&self, method: Method, path: &str, body: Bytes) -> Result<T, ClientError> {
+    pub(crate) async fn json<T: DeserializeOwned>(
+        &self,
+        method: Method,
+        path: &str,
+        body: Bytes,
+    ) -> Result<T, ClientError> {
         let bytes = self.bytes(method, path, body).await?;
         serde_json::from_slice(&bytes).map_err(|error| ClientError::Answer(error.to_string()))
     }
 
     /// Asks for `path` and reads the answer's bytes.
     pub(crate) async fn bytes(&self, method: Method, path: &str, body: Bytes) -> Result<Bytes, ClientError> {
-        let request = request(method, path).body(Full::new(body)).map_err(|error| ClientError::Broken(error.to_string()))?;
+        let request =
+            request(method, path).body(Full::new(body)).map_err(|error| ClientError::Broken(error.to_string()))?;
         let response = self.send(request).await?;
         let response = refusal_if_any(response).await?;
         read(response).await

@@ -187,21 +187,19 @@ pub enum CliError {
 
 /// Parses the command line, does what it says, and tells how that went.
 pub fn main() -> ExitCode {
-    let arguments: Vec<_> = std::env::args_os().collect();
-    let is_run = arguments.iter().skip(1).find(|argument| !argument.to_string_lossy().starts_with('-'));
-    let failure = if is_run.is_some_and(|verb| verb == "run") { 125 } else { 1 };
-    let cli = match Cli::try_parse_from(arguments) {
+    let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
             let code = match error.kind() {
                 ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => 0,
-                _ => failure,
+                _ => failure_code(std::env::args().skip(1).take_while(|word| word != "--").any(|word| word == "run")),
             };
             // Nothing more can be done where the terminal is gone.
             let _ = error.print();
             return ExitCode::from(code);
         }
     };
+    let failure = failure_code(matches!(cli.command, Command::Run(_)));
     match dispatch(cli) {
         Ok(code) => ExitCode::from(code),
         Err(CliError::Output(error)) if error.kind() == std::io::ErrorKind::BrokenPipe => {
@@ -213,6 +211,11 @@ pub fn main() -> ExitCode {
             ExitCode::from(failure)
         }
     }
+}
+
+/// `run` leaves 1 to the program that it runs, as docker does.
+fn failure_code(is_run: bool) -> u8 {
+    if is_run { 125 } else { 1 }
 }
 
 fn dispatch(cli: Cli) -> Result<u8, CliError> {

@@ -60,6 +60,9 @@ pub(crate) async fn run(socket: &Path, options: Run) -> Result<u8, CliError> {
     if let Some(error) = result.error {
         return Err(CliError::Lost(error.message));
     }
+    if let Some(failure) = result.outcome.and_then(|outcome| outcome.setup) {
+        anstream::eprintln!("holdfast-agent: {failure}");
+    }
     Ok(result.exit_code)
 }
 

@@ -82,7 +82,10 @@ pub(crate) fn admit(spec: JobSpec, role: Role, config: &Config) -> Result<Admitt
 fn check_words(spec: &JobSpec) -> Result<(), Refusal> {
     let words = || spec.args.iter().chain(spec.env.keys()).chain(spec.env.values()).chain([&spec.program]);
     if words().any(|word| word.contains('\0')) {
-        return Err(Refusal::new(Code::InvalidRequest, "an argument or a variable has a NUL in it, where it would end"));
+        return Err(Refusal::new(
+            Code::InvalidRequest,
+            "an argument or a variable has a NUL in it, where it would end",
+        ));
     }
     let bytes: usize = words().map(String::len).sum();
     if bytes > MAX_WORDS {
@@ -98,7 +101,10 @@ fn check_mount(mount: &Mount, allowed: &[AllowedMount]) -> Result<(), Refusal> {
     let entry = allowed.iter().find(|entry| entry.path == Path::new(&mount.source));
     let message = match entry {
         Some(entry) if entry.writable || !mount.writable => return Ok(()),
-        Some(_) => format!("{} may be bound, but not writable: `writable = true` in allow_mounts of the agent's configuration allows it", mount.source),
+        Some(_) => format!(
+            "{} may be bound, but not writable: `writable = true` in allow_mounts of the agent's configuration allows it",
+            mount.source
+        ),
         None => format!(
             "you may not bind {}: only what allow_mounts in the agent's configuration names, and not what is below it",
             mount.source
@@ -120,14 +126,17 @@ fn limits(asked: &Limits, config: &Config) -> Result<sandbox::Limits, Refusal> {
     let most = config.jobs.max_wall.0;
     let wall = asked.wall_ms.map_or(config.jobs.wall.0.min(most), Duration::from_millis);
     if wall > most {
-        let message =
-            format!("a wall clock of {wall:?} is longer than the {most:?} that jobs.max_wall in the agent's configuration allows");
+        let message = format!(
+            "a wall clock of {wall:?} is longer than the {most:?} that jobs.max_wall in the agent's configuration allows"
+        );
         return Err(Refusal::new(Code::InvalidRequest, message));
     }
     let pids = asked.pids.map(u32::try_from).transpose();
     Ok(sandbox::Limits {
         memory: asked.memory.or(defaults.memory),
-        pids: pids.map_err(|_| Refusal::new(Code::InvalidRequest, "more processes than Linux counts"))?.or(defaults.pids),
+        pids: pids
+            .map_err(|_| Refusal::new(Code::InvalidRequest, "more processes than Linux counts"))?
+            .or(defaults.pids),
         cpu_time: asked.cpu_time_ms.map(Duration::from_millis),
         wall: Some(wall),
         mode: match (asked.mode, config.jobs.limits) {

@@ -86,12 +86,7 @@ impl Job {
 
     /// What the next agent should know if this one dies.
     pub(crate) fn marker(&self) -> Marker {
-        Marker {
-            id: self.id.clone(),
-            program: self.program.clone(),
-            owner: self.owner.clone(),
-            created: self.created,
-        }
+        Marker { id: self.id.clone(), program: self.program.clone(), owner: self.owner.clone(), created: self.created }
     }
 
     /// Whether it is to be forgotten when it has ended.

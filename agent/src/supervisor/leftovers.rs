@@ -45,7 +45,11 @@ impl Markers {
     }
 
     pub(crate) fn put(&self, marker: &Marker) -> io::Result<()> {
-        fs::write(self.dir.join(&marker.id), serde_json::to_vec(marker)?)
+        let path = self.dir.join(&marker.id);
+        fs::write(&path, serde_json::to_vec(marker)?).inspect_err(|_| {
+            // On a full disk an empty file is left. Where it can't be removed it makes a record too many, not too few.
+            let _ = fs::remove_file(&path);
+        })
     }
 
     pub(crate) fn remove(&self, id: &str) {

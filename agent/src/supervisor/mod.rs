@@ -74,13 +74,19 @@ struct Ready {
 
 impl Supervisor {
     /// Takes over the state directory: jobs that an agent before this one left get their ends recorded.
-    pub(crate) async fn new(config: Arc<Config>, recorder: Arc<Recorder>, keeper: Arc<Keeper>) -> std::io::Result<Self> {
+    pub(crate) async fn new(
+        config: Arc<Config>,
+        recorder: Arc<Recorder>,
+        keeper: Arc<Keeper>,
+    ) -> std::io::Result<Self> {
         let markers = Markers::open(Path::new(&config.state))?;
         for (id, marker) in markers.left()? {
             tracing::warn!(job = id, "the agent before this one died while this job ran");
             match recorder.record(events::end_lost_job(&id, marker.as_ref())).await {
                 Ok(_) => markers.remove(&id),
-                Err(error) => tracing::error!(job = id, %error, "its end can't be recorded now: the next start tries again"),
+                Err(error) => {
+                    tracing::error!(job = id, %error, "its end can't be recorded now: the next start tries again")
+                }
             }
         }
         let slots = Arc::new(Semaphore::new(config.jobs.max));
@@ -96,7 +102,9 @@ impl Supervisor {
     ) -> Result<Arc<Job>, Refusal> {
         let supervisor = self.clone();
         let start = tokio::spawn(async move { supervisor.start_now(&caller, spec, streams).await });
-        start.await.unwrap_or_else(|error| Err(Refusal::new(Code::Internal, format!("starting the job failed: {error}"))))
+        start
+            .await
+            .unwrap_or_else(|error| Err(Refusal::new(Code::Internal, format!("starting the job failed: {error}"))))
     }
 
     async fn start_now(
@@ -145,7 +153,10 @@ impl Supervisor {
         let Admitted { request, limits } = admission::admit(spec, caller.role, &self.config)?;
         self.keeper.spawner()?;
         let slot = self.slots.clone().try_acquire_owned().map_err(|_| {
-            let message = format!("{} jobs run, as many as jobs.max in the agent's configuration allows: try again when one has ended", self.config.jobs.max);
+            let message = format!(
+                "{} jobs run, as many as jobs.max in the agent's configuration allows: try again when one has ended",
+                self.config.jobs.max
+            );
             Refusal::new(Code::TooManyJobs, message)
         })?;
         let (job, signals) = Job::new(NewJob {
@@ -166,15 +177,12 @@ impl Supervisor {
         Ok(Ready { job, request, streams, signals, slot })
     }
 
-    async fn record_start(
-        &self,
-        caller: &Caller,
-        job: &Job,
-        parameters: serde_json::Value,
-    ) -> Result<(), Refusal> {
+    async fn record_start(&self, caller: &Caller, job: &Job, parameters: serde_json::Value) -> Result<(), Refusal> {
         let marker = job.marker();
         self.markers.put(&marker).map_err(|error| {
-            let message = format!("{}: {error}: nothing was started", self.config.state.display());
+            let dir = self.config.state.display();
+            let message =
+                format!("nothing was started, since its marker can't be kept in {dir}: {error}; make room there");
             Refusal::new(Code::TrailUnavailable, message)
         })?;
         let recorded = self.recorder.record(events::start_job(caller, job.id(), parameters, None)).await;
@@ -263,8 +271,9 @@ impl Supervisor {
     async fn watch(&self, job: &Job, started: Started, mut signals: mpsc::Receiver<i32>) -> JobResult {
         let Started { sandbox, spawner } = started;
         let mut was_killed = false;
-        let cannot_watch =
-            |error: std::io::Error| lost(Refusal::new(Code::Internal, format!("the sandbox can't be watched: {error}")));
+        let cannot_watch = |error: std::io::Error| {
+            lost(Refusal::new(Code::Internal, format!("the sandbox can't be watched: {error}")))
+        };
         let outcome_fd = match sys::watch(sandbox.outcome_fd()) {
             Ok(outcome_fd) => outcome_fd,
             Err(error) => return cannot_watch(error),
@@ -286,11 +295,16 @@ impl Supervisor {
         }
         let outcome = tokio::task::spawn_blocking(move || sandbox.outcome()).await;
         match outcome {
-            Ok(Ok(outcome)) if outcome.ended_by == EndedBy::Killed && !was_killed && died(&spawner).await => JobResult {
-                exit_code: EXIT_LOST,
-                outcome: Some(outcome),
-                error: Some(Refusal::new(Code::SpawnerDied, "the spawner died, and the job with it: start it again")),
-            },
+            Ok(Ok(outcome)) if outcome.ended_by == EndedBy::Killed && !was_killed && died(&spawner).await => {
+                JobResult {
+                    exit_code: EXIT_LOST,
+                    outcome: Some(outcome),
+                    error: Some(Refusal::new(
+                        Code::SpawnerDied,
+                        "the spawner died, and the job with it: start it again",
+                    )),
+                }
+            }
             Ok(Ok(outcome)) => ended(outcome),
             Ok(Err(error)) => lost(Refusal::new(Code::Internal, format!("the job's outcome can't be read: {error}"))),
             Err(error) => lost(Refusal::new(Code::Internal, format!("the job's outcome can't be read: {error}"))),
@@ -316,7 +330,9 @@ impl Supervisor {
         let jobs = self.jobs();
         let job = jobs.all.iter().find(|job| job.id() == id && caller.may_touch(job.owner())).cloned();
         // One answer for both: whether another's job exists is not told.
-        job.ok_or_else(|| Refusal::new(Code::NoSuchJob, format!("there is no job {id} of yours: `holdfast-agent ps` lists them")))
+        job.ok_or_else(|| {
+            Refusal::new(Code::NoSuchJob, format!("there is no job {id} of yours: `holdfast-agent ps` lists them"))
+        })
     }
 
     /// The jobs that the caller may touch, oldest first.

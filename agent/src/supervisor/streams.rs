@@ -95,8 +95,7 @@ pub(crate) fn pipes() -> io::Result<(AgentEnds, SandboxEnds)> {
         stdout: pipe::Receiver::from_owned_fd(stdout_read.into())?,
         stderr: pipe::Receiver::from_owned_fd(stderr_read.into())?,
     };
-    let sandbox =
-        SandboxEnds { stdin: stdin_read.into(), stdout: stdout_write.into(), stderr: stderr_write.into() };
+    let sandbox = SandboxEnds { stdin: stdin_read.into(), stdout: stdout_write.into(), stderr: stderr_write.into() };
     Ok((agent, sandbox))
 }
 

@@ -59,7 +59,10 @@ pub(crate) fn stop_agent(killed: usize) -> Event {
 
 /// A spawner died, and its sandboxes with it.
 pub(crate) fn end_spawner() -> Event {
-    by_agent("EndSpawner").failed("SpawnerDied", "the spawner ended by itself or was killed; every sandbox that it had made ended with it")
+    by_agent("EndSpawner").failed(
+        "SpawnerDied",
+        "the spawner ended by itself or was killed; every sandbox that it had made ended with it",
+    )
 }
 
 /// Another spawner is there.

@@ -48,15 +48,13 @@ pub(crate) async fn open(config: &Config) -> Result<Opened, OpenError> {
     let sdk = sdk_config(&audit.region).await;
     let is_aws = audit.ship.starts_with("s3:");
     let origin = if is_aws { origin::from_caller(audit, &sdk).await? } else { origin::from_config(audit)? };
-    let destination =
-        (audit.ship != NONE).then(|| Destination::open(&audit.ship, &audit.region, &sdk)).transpose()?;
+    let destination = (audit.ship != NONE).then(|| Destination::open(&audit.ship, &audit.region, &sdk)).transpose()?;
     let settings = holdfast_audit::Config {
         max_bytes: audit.max_bytes.0,
         ..holdfast_audit::Config::new(config.state.join("spool"), config.state.join("writer.key"), origin)
     };
     let opened = tokio::task::spawn_blocking(move || Trail::open(settings)).await;
-    let (trail, recovery) =
-        opened.unwrap_or_else(|error| Err(holdfast_audit::Error::Thread(error.to_string())))?;
+    let (trail, recovery) = opened.unwrap_or_else(|error| Err(holdfast_audit::Error::Thread(error.to_string())))?;
     tell(&recovery);
     let shipper = destination.map(|destination| Shipper::start(&trail, destination, LINGER)).transpose()?;
     let shipping = Shipping { target: audit.ship.clone(), shipper };
@@ -79,7 +77,10 @@ fn tell(recovery: &Recovery) {
         tracing::error!(file = %path.display(), damage, "a part of the spool is damaged; it is set aside");
     }
     if !recovery.foreign.is_empty() {
-        tracing::error!(files = files(&recovery.foreign), "the spool held records of another writer; they are set aside");
+        tracing::error!(
+            files = files(&recovery.foreign),
+            "the spool held records of another writer; they are set aside"
+        );
     }
     if let Some(previous) = recovery.previous.as_ref().filter(|previous| !previous.closed) {
         tracing::warn!(stream = previous.stream, last = previous.sequence, "the stream before was not closed: adopted");

@@ -1,0 +1,176 @@
+//! The daemon's own life: starts, stops, deaths, and what goes wrong around it.
+
+mod support;
+
+use std::fs;
+use std::os::unix::net::{UnixDatagram, UnixListener};
+use std::process::Command;
+
+use nix::sys::signal::Signal;
+use support::{AGENT, Agent, Ran, is_alive, send, until};
+
+fn serve_and_fail(agent: &Agent) -> Ran {
+    agent.serve().output().unwrap().into()
+}
+
+#[test]
+fn without_an_agent_every_command_says_how_to_start_it() {
+    let agent = Agent::prepare("");
+    let ran = agent.run(&["--", "true"]);
+    assert_eq!(ran.code, 125);
+    assert!(ran.stderr.contains("systemctl start holdfast-agent"), "{ran:?}");
+    for args in [&["ps"] as &[&str], &["status"], &["logs", "a1"]] {
+        let ran = agent.client(args);
+        assert_eq!(ran.code, 1, "{args:?}");
+        assert!(ran.stderr.contains("systemctl start holdfast-agent"), "{ran:?}");
+    }
+}
+
+#[test]
+fn a_stopped_agent_leaves_nothing_behind() {
+    let mut agent = Agent::start("[jobs]\nlimits = \"rlimit-only\"\nstop = \"200ms\"\n");
+    let spawner = agent.spawner();
+    let job = agent.detach(&["--", "sh", "-c", "sleep 1000 & sleep 1000"]);
+    let pid = u32::try_from(agent.wait_for_state(&job, "running")["pid"].as_u64().unwrap()).unwrap();
+    let status = agent.stop();
+    assert!(status.success(), "{status}");
+    assert!(!agent.socket().exists());
+    assert!(!is_alive(spawner) && !is_alive(pid));
+    let left: Vec<_> = fs::read_dir(agent.path("state/jobs")).unwrap().collect();
+    assert!(left.is_empty(), "{left:?}");
+}
+
+#[test]
+fn a_stopping_agent_lets_jobs_end_and_takes_no_more() {
+    let mut agent = Agent::start("[jobs]\nlimits = \"rlimit-only\"\nstop = \"20s\"\n");
+    let job = agent.spawn(&["run", "--", "sh", "-c", "read line; echo got $line"]);
+    until("the job runs", || (agent.client(&["ps", "--json"]).json()[0]["state"] == "running").then_some(()));
+    send(agent.pid(), Signal::SIGTERM);
+    let refused = until("it takes no more", || {
+        let ran = agent.run(&["--", "true"]);
+        (ran.code != 0).then_some(ran)
+    });
+    assert_eq!(refused.code, 125);
+    assert!(refused.stderr.contains("stopping"), "{refused:?}");
+    let mut job = job;
+    std::io::Write::write_all(&mut job.stdin.take().unwrap(), b"it\n").unwrap();
+    let output = job.wait_with_output().unwrap();
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "got it\n");
+    assert!(output.status.success());
+    assert!(agent.stop_already_asked().success());
+}
+
+#[test]
+fn systemd_is_told_of_ready_stopping_and_that_the_agent_lives() {
+    let mut agent = Agent::prepare("");
+    let socket = agent.path("notify");
+    let systemd = UnixDatagram::bind(&socket).unwrap();
+    systemd.set_read_timeout(Some(support::PATIENCE)).unwrap();
+    let receive = || {
+        let mut buffer = [0; 256];
+        let length = systemd.recv(&mut buffer).unwrap();
+        String::from_utf8_lossy(&buffer[..length]).trim().to_owned()
+    };
+    agent.start_with(|command| {
+        command.env("NOTIFY_SOCKET", &socket).env("WATCHDOG_USEC", "100000");
+    });
+    assert_eq!(receive(), "READY=1");
+    assert_eq!(receive(), "WATCHDOG=1");
+    assert_eq!(receive(), "WATCHDOG=1");
+    assert!(agent.stop().success());
+    until("it says that it stops", || (receive() == "STOPPING=1").then_some(()));
+}
+
+#[test]
+fn a_killed_spawner_ends_its_jobs_and_the_next_job_works() {
+    let agent = Agent::start("");
+    let first = agent.spawner();
+    let attached = agent.spawn(&["run", "--", "sleep", "1000"]);
+    let detached = agent.detach(&["--", "sleep", "1000"]);
+    agent.wait_for_state(&detached, "running");
+    until("both run", || {
+        let jobs = agent.client(&["ps", "--json"]).json();
+        jobs.as_array().unwrap().iter().all(|job| job["state"] == "running").then_some(())
+    });
+    send(first, Signal::SIGKILL);
+    let ended = agent.wait_for_state(&detached, "ended");
+    assert_eq!(ended["result"]["error"]["code"], "SpawnerDied", "{ended}");
+    assert!(ended["records"]["end"]["sequence"].is_u64(), "its end is recorded: {ended}");
+    let output = Ran::from(attached.wait_with_output().unwrap());
+    assert_eq!(output.code, 125, "{output:?}");
+    assert!(output.stderr.contains("spawner"), "{output:?}");
+    until("the next job works", || (agent.run(&["--", "true"]).code == 0).then_some(()));
+    assert_ne!(agent.spawner(), first);
+}
+
+#[test]
+fn a_killed_agent_takes_its_jobs_along_and_the_next_records_their_end() {
+    let mut agent = Agent::start("");
+    let job = agent.detach(&["--", "sleep", "1000"]);
+    let pid = u32::try_from(agent.wait_for_state(&job, "running")["pid"].as_u64().unwrap()).unwrap();
+    let spawner = agent.spawner();
+    agent.kill();
+    until("the spawner and the job are gone", || (!is_alive(spawner) && !is_alive(pid)).then_some(()));
+    assert!(agent.path("state/jobs").join(&job).exists());
+    agent.restart();
+    assert!(!agent.path("state/jobs").join(&job).exists());
+    assert_eq!(agent.run(&["--", "true"]).code, 0, "a socket that was left is replaced");
+}
+
+#[test]
+fn a_second_agent_is_refused_while_the_first_answers() {
+    let agent = Agent::start("");
+    let second = serve_and_fail(&agent);
+    assert_eq!(second.code, 1);
+    assert!(
+        second.stderr.contains("in use by another process") || second.stderr.contains("already answers"),
+        "{second:?}"
+    );
+    assert_eq!(agent.run(&["--", "true"]).code, 0, "the first one is not disturbed");
+}
+
+#[test]
+fn another_program_s_socket_is_not_taken_away() {
+    let agent = Agent::prepare("");
+    fs::create_dir(agent.path("run")).unwrap();
+    let _other = UnixListener::bind(agent.socket()).unwrap();
+    let ran = serve_and_fail(&agent);
+    assert_eq!(ran.code, 1);
+    assert!(ran.stderr.contains("already answers"), "{ran:?}");
+}
+
+#[test]
+fn what_keeps_the_daemon_from_starting_is_one_message_with_the_next_step() {
+    let broken = Agent::prepare("nonsense = 1\n");
+    let ran = serve_and_fail(&broken);
+    assert_eq!(ran.code, 1);
+    assert!(ran.stderr.contains("agent.toml") && ran.stderr.contains("nonsense"), "{ran:?}");
+
+    let missing = Command::new(AGENT).args(["serve", "--config", "/nonexistent/agent.toml"]).output().unwrap();
+    let missing = Ran::from(missing);
+    assert_eq!(missing.code, 1);
+    assert!(missing.stderr.contains("/nonexistent/agent.toml") && missing.stderr.contains("--config"), "{missing:?}");
+
+    let no_state = Agent::prepare("");
+    no_state.rewrite_config(|text| text.replace("state\"", "agent.toml/state\""));
+    let ran = serve_and_fail(&no_state);
+    assert_eq!(ran.code, 1);
+    assert!(ran.stderr.contains("state directory"), "{ran:?}");
+
+    let no_sandbox = Agent::prepare("");
+    no_sandbox.rewrite_config(|text| {
+        text.lines()
+            .map(|line| {
+                if line.starts_with("sandbox") { "sandbox = \"/nonexistent/sb\"\n".into() } else { format!("{line}\n") }
+            })
+            .collect()
+    });
+    let ran = serve_and_fail(&no_sandbox);
+    assert_eq!(ran.code, 1);
+    assert!(ran.stderr.contains("/nonexistent/sb") && ran.stderr.contains("configuration"), "{ran:?}");
+
+    let bad_store = Agent::prepare("[audit]\nship = \"ftp://host\"\n");
+    let ran = serve_and_fail(&bad_store);
+    assert_eq!(ran.code, 1);
+    assert!(ran.stderr.contains("audit.ship") && ran.stderr.contains("s3://"), "{ran:?}");
+}

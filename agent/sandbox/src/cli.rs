@@ -26,7 +26,7 @@ Exit codes:
 /// Run one program, contained: own namespaces, read-only view of the host, no capabilities, a system call filter,
 /// limits. Nothing of it is left when it ends.
 #[derive(Debug, Parser)]
-#[command(name = "holdfast-sandbox", version, after_help = AFTER, max_term_width = 110)]
+#[command(name = "holdfast-sandbox", version, after_help = AFTER, max_term_width = 110, args_override_self = true)]
 pub(crate) struct Options {
     /// Show a host path inside, read-only (INSIDE: the same path)
     #[arg(long, value_name = "HOST[:INSIDE]")]
@@ -144,16 +144,20 @@ mod tests {
 
     #[test]
     fn a_path_means_itself_inside_unless_told_otherwise() {
-        let bind = |text| super::bind(text, Access::Ro).unwrap();
-        assert_eq!(bind("/a").target, PathBuf::from("/a"));
-        assert_eq!((bind("/a:/b").source, bind("/a:/b").target), ("/a".into(), "/b".into()));
-        assert!(bind("a").source.is_absolute());
+        let read_only = |text| bind(text, Access::Ro).unwrap();
+        assert_eq!(read_only("/a").target, PathBuf::from("/a"));
+        assert_eq!((read_only("/a:/b").source, read_only("/a:/b").target), ("/a".into(), "/b".into()));
+        assert!(read_only("a").source.is_absolute());
     }
 
     #[test]
     fn what_comes_after_the_dashes_is_the_programs() {
         let options = Options::try_parse_from(["x", "--wall", "1", "--", "ls", "--wall", "-x"]).unwrap();
         assert_eq!(options.request().unwrap().args, ["--wall", "-x"]);
+        let options =
+            Options::try_parse_from(["x", "--wall", "1", "--wall=2", "--ro=/a", "--ro=/b", "--", "ls"]).unwrap();
+        let policy = options.request().unwrap().policy;
+        assert_eq!((policy.limits.wall, policy.mounts.len()), (Some(Duration::from_secs(2)), 2));
         assert!(Options::try_parse_from(["x", "ls"]).is_err());
     }
 }

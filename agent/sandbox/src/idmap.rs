@@ -10,7 +10,8 @@
 //! descriptor is held by init, and by init's parent until it has reaped init: whatever is killed, the kernel frees the
 //! range when the last holder is gone. Nothing is to be cleaned up.
 //!
-//! **Unprivileged.** One id is mapped, and setgroups(2) is denied, as user_namespaces(7) demands.
+//! **Unprivileged.** One id is mapped, and setgroups(2) is denied, as user_namespaces(7) demands. The root of a user
+//! namespace that hasn't those ranges (a rootless container's) is an unprivileged user, and is treated as one.
 //!
 //! Inside, programs run as uid and gid 1000. They are never uid 0, not even a namespaced one, so files of the sandbox's
 //! root are not theirs to change.
@@ -106,7 +107,9 @@ struct Ranges {
 impl IdSource {
     /// Root gets ranges, everybody else a single id.
     pub(crate) fn new() -> Result<IdSource, SetupFailure> {
-        if !Uid::is_root(geteuid()) {
+        let map = Path::new("/proc/self/uid_map");
+        let own_map = std::fs::read_to_string(map).map_err(|error| failure(&error, map))?;
+        if !Uid::is_root(geteuid()) || is_another(&own_map) {
             return Ok(IdSource { ranges: None });
         }
         Ok(IdSource { ranges: Some(Ranges::new(Path::new(RUNTIME_DIRECTORY))?) })
@@ -173,6 +176,14 @@ fn failure(error: &std::io::Error, path: &Path) -> SetupFailure {
     SetupFailure::new(Step::IdRange, error.raw_os_error().unwrap_or(0), Some(path.display().to_string()))
 }
 
+/// Whether this namespace's uid 0 is another uid of its parent, by its uid_map.
+fn is_another(own_map: &str) -> bool {
+    own_map.lines().any(|line| {
+        let mut ids = line.split_whitespace();
+        ids.next() == Some("0") && ids.next().is_some_and(|outside| outside != "0")
+    })
+}
+
 /// First and last id of a line `name:first:count` of subuid(5).
 fn subordinate(line: &str) -> Option<(u32, u32)> {
     let mut fields = line.trim().split(':').skip(1);
@@ -200,6 +211,13 @@ mod tests {
         let freed = held[0].0;
         drop(held);
         assert_eq!(ranges(directory.path(), vec![]).take().unwrap().0, freed);
+    }
+
+    #[test]
+    fn the_root_of_a_rootless_container_is_another_user() {
+        assert!(!is_another("         0          0 4294967295\n"));
+        assert!(is_another("         0       1000          1\n         1     100000      65536\n"));
+        assert!(!is_another("      1000       1000          1\n"));
     }
 
     proptest! {

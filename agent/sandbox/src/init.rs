@@ -166,8 +166,9 @@ impl Watch {
         let (user_us, system_us) = all.map_or((0, 0), |all| (micros(all.user_time()), micros(all.system_time())));
         let End { status, cpu, at } =
             end.unwrap_or(End { status: libc::SIGKILL, cpu: Duration::ZERO, at: Instant::now() });
-        // Sampled by the kernel's tick: a few milliseconds less than the limit are the limit.
-        let reached = cpu_seconds.is_some_and(|limit| cpu + Duration::from_millis(20) >= Duration::from_secs(limit));
+        // For the limit the kernel counts ticks, and for rusage exact time; they differ by some per cent. A program that
+        // sends itself SIGXCPU before is not taken for one that reached its limit.
+        let reached = cpu_seconds.is_some_and(|limit| cpu >= Duration::from_millis(limit.saturating_mul(800)));
         let by_limit = libc::WIFSIGNALED(status) && matches!(libc::WTERMSIG(status), libc::SIGXCPU | libc::SIGKILL);
         Ended {
             status,

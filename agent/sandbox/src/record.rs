@@ -73,7 +73,7 @@ impl Bytes {
 impl Ended {
     pub(crate) fn encode(&self) -> Bytes {
         let mut bytes = Bytes { buffer: [0; MAX], length: FIXED };
-        let flags = u8::from(self.wall) * FLAG_WALL | u8::from(self.cpu_time) * FLAG_CPU_TIME;
+        let flags = (u8::from(self.wall) * FLAG_WALL) | (u8::from(self.cpu_time) * FLAG_CPU_TIME);
         bytes.buffer[..4].copy_from_slice(MAGIC);
         bytes.buffer[4..8].copy_from_slice(&[KIND_ENDED, 0, flags, 0]);
         bytes.buffer[12..16].copy_from_slice(&self.status.to_le_bytes());
@@ -108,7 +108,7 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<Outcome> {
         return Err(broken());
     }
     let word = |at: usize| i32::from_le_bytes([fixed[at], fixed[at + 1], fixed[at + 2], fixed[at + 3]]);
-    let long = |at: usize| (0..8).rev().fold(0u64, |sum, byte| sum << 8 | u64::from(fixed[at + byte]));
+    let long = |at: usize| (0..8).rev().fold(0u64, |sum, byte| (sum << 8) | u64::from(fixed[at + byte]));
     match fixed[4] {
         KIND_FAILED => {
             let step = Step::from_byte(fixed[5]).ok_or_else(broken)?;

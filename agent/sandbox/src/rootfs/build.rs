@@ -58,7 +58,8 @@ fn make<'p>(mount: &'p Mount, root: BorrowedFd<'_>) -> Result<Made, Failed<'p>> 
         What::Memory(it) => return memory(it, mount.step).map(Made::Own),
         What::Tree(Tree::Cloned(fd)) => return Ok(Made::Given(sys::borrow(std::os::fd::AsRawFd::as_raw_fd(fd)))),
         What::Tree(Tree::Path { path, attributes }) => tree(path, *attributes),
-        What::Proc => sys::new_mount(c"proc", &[], read_only),
+        // Who may not trace a process does not see it: init, whose command line tells of the host, is not there.
+        What::Proc => sys::new_mount(c"proc", &[(c"hidepid", c"ptraceable")], read_only),
         // devpts makes its own nodes, so this one mount is not nodev.
         What::Terminals { group } => {
             let options: &[(&CStr, &CStr)] = &[(c"ptmxmode", c"0666"), (c"mode", c"0620"), (c"gid", c"5")];

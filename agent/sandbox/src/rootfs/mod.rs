@@ -17,7 +17,7 @@
 //!   planted in a writable directory (CVE-2019-19921, CVE-2021-30465) leads nowhere.
 //! - Every bound tree is `nosuid` and `nodev`, and read-only with all that is mounted below it (mount_setattr(2) with
 //!   AT_RECURSIVE; a bind remount reaches the top only).
-//! - `/proc` is the sandbox's own and wholly read-only: `core_pattern`, `sysrq-trigger`, `/proc/1/mem`, `uid_map` can't
+//! - `/proc` is the sandbox's own, without init (`hidepid=ptraceable`), and wholly read-only: `core_pattern`, `sysrq-trigger`, `/proc/1/mem`, `uid_map` can't
 //!   be written. Files that tell of the host are masked, each by a null device that was checked to be one before any
 //!   code of the program ran (CVE-2025-31133: a `/dev/null` that was a link).
 //! - No `/sys` and no cgroup file system: no `release_agent`, no `uevent_helper`.

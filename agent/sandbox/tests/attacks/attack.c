@@ -1,0 +1,168 @@
+// What a hostile program tries, one attack each: `attack NAME [ARGUMENT...]`.
+// Exit 0 and "breached" where it worked, 10 and "held: <errno>" where the system refused, 2 for an unknown name.
+#define _GNU_SOURCE
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/bpf.h>
+#include <linux/io_uring.h>
+#include <linux/perf_event.h>
+#include <sched.h>
+#include <signal.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mount.h>
+#include <sys/personality.h>
+#include <sys/ptrace.h>
+#include <sys/resource.h>
+#include <sys/shm.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/sysmacros.h>
+#include <sys/uio.h>
+#include <sys/un.h>
+#include <sys/utsname.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static char **arg;
+
+static long number(int at) { return strtol(arg[at], NULL, 0); }
+
+// A descriptor or a result: below zero is a refusal.
+static int opened(int fd) { return fd < 0 ? -1 : 0; }
+
+static int read_file(void) { char c; int fd = open(arg[0], O_RDONLY); return fd < 0 || read(fd, &c, 1) < 0 ? -1 : 0; }
+// A masked file opens, and is empty.
+static int read_content(void) {
+    char c; int fd = open(arg[0], O_RDONLY);
+    if (fd < 0) return -1;
+    errno = ENODATA;
+    return read(fd, &c, 1) == 1 ? 0 : -1;
+}
+static int open_for_writing(void) { return opened(open(arg[0], O_WRONLY)); }
+static int create_file(void) { return opened(open(arg[0], O_WRONLY | O_CREAT, 0600)); }
+static int see_process(void) { return kill(number(0), 0); }
+
+static int connect_tcp(void) {
+    struct sockaddr_in to = { .sin_family = AF_INET, .sin_port = htons(number(1)) };
+    inet_pton(AF_INET, arg[0], &to.sin_addr);
+    return connect(socket(AF_INET, SOCK_STREAM, 0), (void *)&to, sizeof to);
+}
+static int connect_abstract(void) {
+    struct sockaddr_un to = { .sun_family = AF_UNIX };
+    strncpy(to.sun_path + 1, arg[0], sizeof to.sun_path - 2);
+    return connect(socket(AF_UNIX, SOCK_STREAM, 0), (void *)&to, offsetof(struct sockaddr_un, sun_path) + 1 + strlen(arg[0]));
+}
+static int shared_memory(void) { return opened(shmget(number(0), 1, 0)); }
+static int keyring(void) { return opened(syscall(SYS_keyctl, 0 /* GET_KEYRING_ID */, -3 /* session */, 0)); }
+static int add_key(void) { return opened(syscall(SYS_add_key, "user", "attack", "x", 1, -2 /* process */)); }
+static int environment(void) { errno = ENOENT; return getenv(arg[0]) ? 0 : -1; }
+static int descriptor(void) { return opened(openat(number(0), "etc", O_PATH)); }
+static int host_name(void) { struct utsname u; uname(&u); errno = ENOENT; return strcmp(u.nodename, arg[0]) ? -1 : 0; }
+
+static int memory(void) { char p[64]; snprintf(p, sizeof p, "/proc/%ld/mem", number(0)); return opened(open(p, O_RDWR)); }
+static int executable(void) { char p[64], to[9]; snprintf(p, sizeof p, "/proc/%ld/exe", number(0)); return opened(readlink(p, to, 9)); }
+static int command_line(void) { char p[64]; snprintf(p, sizeof p, "/proc/%ld/cmdline", number(0)); return opened(open(p, O_RDONLY)); }
+static int trace(void) { return ptrace(PTRACE_SEIZE, number(0), 0, 0) ; }
+static int read_process(void) {
+    char c; struct iovec l = { &c, 1 }, r = { (void *)0x1000, 1 };
+    long got = process_vm_readv(number(0), &l, 1, &r, 1, 0);
+    return got == 1 || errno == EFAULT ? 0 : -1; // EFAULT: allowed, and nothing is mapped there
+}
+static int limit_process(void) { struct rlimit none = { 0, 0 }; return prlimit(number(0), RLIMIT_CORE, &none, NULL); }
+static int slow_process(void) { return setpriority(PRIO_PROCESS, number(0), 19); }
+static int idle_process(void) { struct sched_param p = { 0 }; return sched_setscheduler(number(0), SCHED_IDLE, &p); }
+static int slow_user(void) { return setpriority(PRIO_USER, 0, 19); }
+static int signal_process(void) {
+    int sent = -1;
+    for (int s = 1; s <= 64; s++) if (s != SIGCHLD && kill(number(0), s) == 0) sent = 0;
+    return sent;
+}
+
+static int become_root(void) { return setuid(0); }
+static int mount_memory(void) { return mount("none", arg[0], "tmpfs", 0, NULL); }
+static int new_user_namespace(void) { return unshare(CLONE_NEWUSER); }
+static int clone_flags(long flags) {
+    long pid = syscall(SYS_clone, flags | SIGCHLD, 0, 0, 0, 0);
+    if (pid == 0) _exit(0);
+    return pid < 0 ? -1 : (waitpid(pid, NULL, 0), 0);
+}
+static int clone_user_namespace(void) { return clone_flags(CLONE_NEWUSER); }
+// The kernel ignores the upper half; a filter that compares 64 bits is passed.
+static int clone_with_bit_32(void) { return clone_flags(CLONE_NEWUSER | 1L << 32); }
+static int clone3_namespace(void) {
+    uint64_t args[11] = { CLONE_NEWUSER, 0, 0, 0, SIGCHLD };
+    long pid = syscall(SYS_clone3, args, sizeof args);
+    if (pid == 0) _exit(0);
+    return pid < 0 ? -1 : (waitpid(pid, NULL, 0), 0);
+}
+static int enter_namespace(void) { return setns(open("/proc/self/ns/uts", O_RDONLY), 0); }
+static int type_into_terminal(void) { char c = 'x'; return ioctl(0, TIOCSTI, &c); }
+static int type_with_bit_32(void) { char c = 'x'; return syscall(SYS_ioctl, 0, 1L << 32 | TIOCSTI, &c); }
+static int make_device(void) { return mknod(arg[0], S_IFCHR | 0600, makedev(1, 1)); }
+static int open_device(void) { return opened(open(arg[0], O_RDONLY)); }
+static int change_root(void) { return chroot("/"); }
+static int no_randomisation(void) { return opened(personality(ADDR_NO_RANDOMIZE)); }
+
+static int ring(void) { struct io_uring_params p = { 0 }; return opened(syscall(SYS_io_uring_setup, 1, &p)); }
+static int fault_handler(void) { return opened(syscall(SYS_userfaultfd, 0)); }
+static int counter(void) {
+    struct perf_event_attr a = { .type = PERF_TYPE_SOFTWARE, .size = sizeof a, .config = PERF_COUNT_SW_CPU_CLOCK };
+    return opened(syscall(SYS_perf_event_open, &a, 0, -1, -1, 0));
+}
+static int kernel_program(void) {
+    union bpf_attr a = { .map_type = BPF_MAP_TYPE_ARRAY, .key_size = 4, .value_size = 4, .max_entries = 1 };
+    return opened(syscall(SYS_bpf, BPF_MAP_CREATE, &a, sizeof a));
+}
+static int open_by_handle(void) {
+    struct { struct file_handle h; char room[128]; } f = { .h.handle_bytes = 128 };
+    int mount_id;
+    if (name_to_handle_at(AT_FDCWD, arg[0], &f.h, &mount_id, 0) < 0) return -1;
+    return opened(open_by_handle_at(open(arg[0], O_RDONLY), &f.h, O_RDONLY));
+}
+static int packet_socket(void) { return opened(socket(AF_PACKET, SOCK_RAW, 0)); }
+static int uevent_socket(void) { return opened(socket(AF_NETLINK, SOCK_RAW, 15)); }
+static int x32_call(void) { syscall(0x40000000 | SYS_getpid); return -1; }
+static int i386_call(void) {
+#ifdef __x86_64__
+    long result;
+    __asm__ volatile("int $0x80" : "=a"(result) : "a"(20L) : "memory");
+    errno = ENOSYS;
+    return result > 0 ? 0 : -1;
+#else
+    errno = ENOSYS;
+    return -1;
+#endif
+}
+
+static const struct { const char *name; int (*run)(void); } attacks[] = {
+    { "read", read_file }, { "content", read_content }, { "write", open_for_writing }, { "create", create_file },
+    { "see", see_process }, { "tcp", connect_tcp }, { "abstract", connect_abstract }, { "shm", shared_memory },
+    { "keyring", keyring }, { "add-key", add_key }, { "env", environment }, { "fd", descriptor }, { "host-name", host_name },
+    { "mem", memory }, { "exe", executable }, { "cmdline", command_line }, { "ptrace", trace },
+    { "process-vm", read_process }, { "prlimit", limit_process }, { "renice", slow_process }, { "idle", idle_process },
+    { "renice-user", slow_user }, { "signal", signal_process }, { "setuid", become_root }, { "mount", mount_memory },
+    { "userns", new_user_namespace }, { "clone-userns", clone_user_namespace }, { "clone-bit-32", clone_with_bit_32 },
+    { "clone3", clone3_namespace }, { "setns", enter_namespace }, { "tiocsti", type_into_terminal },
+    { "tiocsti-bit-32", type_with_bit_32 }, { "mknod", make_device }, { "device", open_device }, { "chroot", change_root },
+    { "personality", no_randomisation }, { "io-uring", ring }, { "userfaultfd", fault_handler }, { "perf", counter },
+    { "bpf", kernel_program }, { "handle", open_by_handle }, { "packet", packet_socket }, { "uevent", uevent_socket },
+    { "x32", x32_call }, { "i386", i386_call },
+};
+
+int main(int argc, char **argv) {
+    arg = argv + 2;
+    for (size_t at = 0; argc > 1 && at < sizeof attacks / sizeof *attacks; at++) {
+        if (strcmp(attacks[at].name, argv[1])) continue;
+        errno = 0;
+        if (attacks[at].run() == 0) return puts("breached"), 0;
+        return printf("held: %s\n", strerrorname_np(errno)), 10;
+    }
+    return 2;
+}

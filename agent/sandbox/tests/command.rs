@@ -1,0 +1,275 @@
+//! The command: what it says, what it writes, and how it exits.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by a panic")]
+
+mod support;
+
+use std::os::unix::fs::PermissionsExt;
+use std::process::Stdio;
+
+use holdfast_sandbox::{EndedBy, LimitsMode, Outcome, Step};
+use support::{Fixture, Who, everyone, is_root};
+
+fn stderr_of(output: &std::process::Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+#[test]
+fn wrong_options_exit_125_and_run_nothing() {
+    let fixture = Fixture::new();
+    let touched = fixture.open_directory("out");
+    let bind = format!("{}:/out", touched.display());
+    for options in [
+        &["--no-such-option"][..],
+        &["--memory", "lots"],
+        &["--memory", "0"],
+        &["--pids", "0"],
+        &["--wall", "-1"],
+        &["--wall", "0"],
+        &["--tmpfs", "/scratch"],
+        &["--tmpfs", "/scratch=0"],
+        &["--tmpfs", "scratch=1M"],
+        &["--env", "NAME"],
+        &["--env", "=x"],
+        &["--cwd", "relative"],
+        &["--hostname", "a b"],
+        &["--rw", "/"],
+        &["--rw", "/:/host"],
+        &["--ro", "/"],
+        &["--ro", "/proc:/data"],
+        &["--ro", "/tmp:/proc/data"],
+        &["--ro", "/tmp:/dev"],
+        &["--ro", "/tmp:data"],
+        &["--ro", "/tmp:/a/../b"],
+        &["--ro", "/tmp/../etc:/b"],
+        &["--ro", "/tmp:/a", "--rw", "/tmp:/a"],
+        &["--ro", "/no/such/path"],
+        &["--ro", "/proc/self/root/etc:/data"],
+        &["--result", "/no/such/directory/file"],
+    ] {
+        let mut command = fixture.sandbox(Who::Caller);
+        let output = command.args(options).args(["--rw", &bind, "--", "touch", "/out/ran"]).output().unwrap();
+        assert_eq!(output.status.code(), Some(125), "{options:?}: {output:?}");
+        assert!(!output.stderr.is_empty() && !stderr_of(&output).contains("panicked"), "{options:?}: {output:?}");
+    }
+    for arguments in [&[][..], &["true"], &["--limits", "rlimit-only"], &["--limits", "rlimit-only", "--"]] {
+        let output = fixture.bare(Who::Caller).args(arguments).output().unwrap();
+        assert_eq!(output.status.code(), Some(125), "{arguments:?}: {output:?}");
+    }
+    assert_eq!(std::fs::read_dir(touched).unwrap().count(), 0, "something ran");
+}
+
+#[test]
+fn limits_are_required_unless_told_otherwise() {
+    let fixture = Fixture::new();
+    for options in [&["--"][..], &["--limits", "required", "--"]] {
+        let output = fixture.bare(Who::Caller).args(options).args(["echo", "ran"]).output().unwrap();
+        assert_eq!((output.status.code(), output.stdout.len()), (Some(125), 0));
+        let said = stderr_of(&output);
+        assert!(
+            said.contains("cgroup v2") && said.contains("--limits rlimit-only") && said.lines().count() == 1,
+            "{said}"
+        );
+    }
+}
+
+#[test]
+fn help_has_examples_and_exit_codes() {
+    let output = Fixture::new().bare(Who::Caller).arg("--help").output().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success());
+    for part in ["--ro", "--rw", "--tmpfs", "--cpu-time", "--wall", "Examples:", "Exit codes:", "125", "127"] {
+        assert!(text.contains(part), "{part} is not in the help");
+    }
+    assert!(!text.contains(holdfast_sandbox::SPAWNER_ARGUMENT), "the hidden mode is in the help");
+}
+
+#[test]
+fn the_exit_code_is_the_programs_own_or_a_shells() {
+    let fixture = Fixture::new();
+    let script = fixture.path("script");
+    std::fs::write(&script, "no interpreter line").unwrap();
+    std::fs::set_permissions(&script, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let plain = fixture.file("plain", "x");
+    let (script, plain) = (format!("{}:/script", script.display()), format!("{}:/plain", plain.display()));
+    for who in everyone() {
+        for (program, code, step) in [
+            (&["true"][..], 0, None),
+            (&["sh", "-c", "exit 200"], 200, None),
+            (&["sh", "-c", "kill -TERM $$"], 143, None),
+            (&["no-such-program"], 127, Some(Step::Exec)),
+            (&["/no/such/program"], 127, Some(Step::Exec)),
+            (&["/plain"], 126, Some(Step::Exec)),
+            (&["/script"], 126, Some(Step::Exec)),
+            (&["/usr"], 126, Some(Step::Exec)),
+        ] {
+            let (output, outcome) = fixture.outcome(who, &["--ro", &script, "--ro", &plain], program);
+            assert_eq!(output.status.code(), Some(code), "{program:?}: {output:?}");
+            assert_eq!(outcome.setup.map(|setup| setup.step), step);
+        }
+    }
+}
+
+#[test]
+fn a_failed_setup_is_one_line_with_step_errno_and_hint_and_the_same_in_json() {
+    let fixture = Fixture::new();
+    for who in everyone() {
+        let (output, outcome) = fixture.outcome(who, &["--cwd", "/no/such"], &["echo", "ran"]);
+        assert_eq!((output.status.code(), outcome.ended_by), (Some(125), EndedBy::SetupFailed));
+        let setup = outcome.setup.unwrap();
+        assert_eq!((setup.step, setup.errno, setup.subject.as_deref()), (Step::Cwd, libc::ENOENT, Some("/no/such")));
+        let said = stderr_of(&output);
+        assert_eq!(said.trim(), format!("holdfast-sandbox: {setup}"));
+        assert!(said.contains("cwd") && said.contains("ENOENT") && said.contains("--cwd") && !said.contains("ran"));
+    }
+}
+
+#[test]
+fn the_result_is_json_in_the_file_that_was_named() {
+    let fixture = Fixture::new();
+    let directory = fixture.open_directory("results");
+    for who in everyone() {
+        let file = directory.join(format!("{who:?}.json"));
+        let mut command = fixture.sandbox(who);
+        command.arg("--result").arg(&file).args(["--", "sh", "-c", "echo out; exit 3"]);
+        let output = command.output().unwrap();
+        assert_eq!(output.stdout, b"out\n");
+        let text = std::fs::read_to_string(file).unwrap();
+        let outcome: Outcome = serde_json::from_str(&text).unwrap();
+        assert_eq!(
+            (outcome.ended_by, outcome.code, outcome.limits),
+            (EndedBy::Exited, Some(3), LimitsMode::RlimitOnly)
+        );
+        // What rlimits can't know is not there.
+        assert!(!text.contains("peak") && !text.contains("null"), "{text}");
+    }
+}
+
+#[test]
+fn the_inside_is_what_the_options_say() {
+    let fixture = Fixture::new();
+    let data = fixture.file("data", "content\n");
+    let data = format!("{}:/a/new/place", data.display());
+    let script = "cat /a/new/place; hostname; cat /etc/hostname; pwd; echo $A $B; id -un; \
+                  stat -f -c %T /scratch; ls -A /tmp | wc -l; cat /proc/sys/kernel/domainname; echo $0 $PATH $HOME";
+    for who in everyone() {
+        let mut command = fixture.sandbox(who);
+        command.args(["--ro", &data, "--hostname", "judge", "--cwd", "/scratch", "--env", "A=1", "--env", "B=x=y"]);
+        command.args(["--tmpfs", "/scratch=1M", "--", "sh", "-c", script]).env("C", "outside");
+        let output = command.output().unwrap();
+        let expected = "content\njudge\njudge\n/scratch\n1 x=y\nsandbox\ntmpfs\n0\n(none)\n\
+                        sh /usr/local/bin:/usr/bin:/bin /tmp\n";
+        assert_eq!(String::from_utf8_lossy(&output.stdout), expected, "{who:?}: {output:?}");
+    }
+}
+
+#[test]
+fn a_writable_directory_is_written_and_one_that_cannot_be_is_named() {
+    let fixture = Fixture::new();
+    let open = fixture.open_directory("open");
+    let closed = fixture.path("closed");
+    std::fs::create_dir(&closed).unwrap();
+    std::fs::set_permissions(&closed, std::fs::Permissions::from_mode(0o755)).unwrap();
+    for who in everyone() {
+        let write = |directory: &std::path::Path| {
+            let option = format!("{}:/out", directory.display());
+            let mut command = fixture.sandbox(who);
+            command.args(["--rw", &option, "--", "sh", "-c", "echo x > /out/file && rm /out/file"]).output().unwrap()
+        };
+        let output = write(&open);
+        assert!(output.status.success() && output.stderr.is_empty(), "{output:?}");
+        if is_root() {
+            let output = write(&closed);
+            let said = stderr_of(&output);
+            assert!(!output.status.success(), "{output:?}");
+            assert!(
+                said.contains("warning") && said.contains(closed.to_str().unwrap()) && said.contains("0:0"),
+                "{said}"
+            );
+        }
+    }
+}
+
+#[test]
+fn arguments_and_variables_arrive_as_they_are() {
+    let fixture = Fixture::new();
+    let long = "x".repeat(10_000);
+    for who in everyone() {
+        let mut command = fixture.sandbox(who);
+        command.args(["--env", "LINES=a\nb", "--", "printf", "%s|", &long, "", "a b", "new\nline", "$HOME", "--wall"]);
+        let output = command.output().unwrap();
+        assert_eq!(String::from_utf8_lossy(&output.stdout), format!("{long}||a b|new\nline|$HOME|--wall|"));
+    }
+}
+
+#[test]
+fn standard_input_and_output_are_the_callers() {
+    let fixture = Fixture::new();
+    for who in everyone() {
+        let mut command = fixture.sandbox(who);
+        command
+            .args(["--", "sh", "-c", "cat; echo err >&2"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        std::io::Write::write_all(&mut child.stdin.take().unwrap(), b"through").unwrap();
+        let output = child.wait_with_output().unwrap();
+        assert_eq!((output.stdout.as_slice(), output.stderr.as_slice()), (&b"through"[..], &b"err\n"[..]));
+    }
+}
+
+#[test]
+fn output_ends_when_the_program_ends_though_descriptors_are_swapped_or_closed() {
+    let fixture = Fixture::new();
+    for who in everyone() {
+        for redirection in
+            ["exec 0>&- 1>&- ; exec \"$@\"", "exec 3>&1 1>&2 2>&3 3>&- ; exec \"$@\"", "exec 0<&- ; exec \"$@\""]
+        {
+            let inner = fixture.sandbox(who);
+            let mut shell = support::as_who(std::process::Command::new("sh"), who);
+            shell.args(["-c", redirection, "sh"]).arg(inner.get_program()).args(inner.get_args());
+            let output = shell.args(["--", "sh", "-c", "exit 6"]).output().unwrap();
+            assert_eq!(output.status.code(), Some(6), "{redirection}: {output:?}");
+        }
+    }
+}
+
+#[test]
+fn ordinary_programs_run() {
+    let fixture = Fixture::new();
+    let python = "import json, math, multiprocessing, socket, sqlite3, ssl, subprocess, tempfile, threading, time
+with multiprocessing.Pool(2) as pool: assert pool.map(abs, [-1, -2]) == [1, 2]
+t = threading.Thread(target=time.sleep, args=(0.01,)); t.start(); t.join()
+s = socket.create_server(('127.0.0.1', 0)); c = socket.create_connection(s.getsockname()); c.close()
+try: socket.getaddrinfo('example.org', 80); raise SystemExit('resolved')
+except socket.gaierror: pass
+with tempfile.TemporaryFile() as f: f.write(b'x')
+assert sqlite3.connect(':memory:').execute('select 1').fetchone() == (1,)
+assert subprocess.check_output(['sh', '-c', 'echo a | tr a b']) == b'b\\n'
+ssl.create_default_context(); print('ok')";
+    let node = "const {Worker} = require('worker_threads'), {execSync} = require('child_process');
+const w = new Worker('require(\"worker_threads\").parentPort.postMessage(1)', {eval: true});
+w.on('message', () => { execSync('true'); require('dns').lookup('localhost', (e, a) => console.log(e || 'ok')); });";
+    let bash = "set -eo pipefail; seq 100 | sort -rn | head -n 1 > /tmp/f || true; diff <(echo 100) /tmp/f; echo ok";
+    let programs: [&[&str]; 4] =
+        [&["sh", "-c", "echo ok"], &["bash", "-c", bash], &["/usr/bin/python3", "-c", python], &["node", "-e", node]];
+    for who in everyone() {
+        for program in programs {
+            let output = fixture.sandbox(who).arg("--").args(program).stdin(Stdio::null()).output().unwrap();
+            assert_eq!(String::from_utf8_lossy(&output.stdout), "ok\n", "{who:?} {}: {output:?}", program[0]);
+        }
+    }
+}
+
+#[test]
+fn a_compiler_runs_and_so_does_what_it_makes() {
+    let fixture = Fixture::new();
+    let script = "printf '#include <stdio.h>\\n#include <pthread.h>\\nvoid *f(void *a){return a;}\\n\
+                  int main(){pthread_t t;pthread_create(&t,0,f,0);pthread_join(t,0);puts(\"ok\");}' > a.c \
+                  && cc -pthread a.c -o a && ./a && cc -static a.c -o b && ./b";
+    for who in everyone() {
+        let output = fixture.sandbox(who).args(["--", "sh", "-c", script]).output().unwrap();
+        assert_eq!(String::from_utf8_lossy(&output.stdout), "ok\nok\n", "{output:?}");
+    }
+}

@@ -1,0 +1,264 @@
+//! The library: sandboxes by way of the spawner, from threads, with files and signals.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by a panic")]
+
+mod support;
+
+use std::fs::File;
+use std::io::{Read, Write};
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
+
+use holdfast_sandbox::{
+    Access, Bind, EndedBy, Error, InputFile, Limits, LimitsMode, Outcome, Policy, Request, Sandbox, Spawner, Stdio,
+    Step, Tmpfs,
+};
+use nix::sys::signal::Signal;
+use support::{Fixture, is_root, uid_of, until};
+
+fn spawner() -> Spawner {
+    Spawner::start(env!("CARGO_BIN_EXE_holdfast-sandbox").as_ref()).unwrap()
+}
+
+fn policy() -> Policy {
+    Policy { limits: Limits { mode: LimitsMode::RlimitOnly, ..Limits::default() }, ..Policy::default() }
+}
+
+fn shell(script: &str) -> Request {
+    Request {
+        policy: policy(),
+        program: "sh".to_owned(),
+        args: vec!["-c".to_owned(), script.to_owned()],
+        files: vec![],
+    }
+}
+
+/// Runs to the end and gives what the program wrote to its output.
+fn run(spawner: &Spawner, request: &Request) -> (Outcome, String) {
+    let (sandbox, mut output) = start(spawner, request);
+    let mut text = String::new();
+    output.read_to_string(&mut text).unwrap();
+    (sandbox.outcome().unwrap(), text)
+}
+
+fn start(spawner: &Spawner, request: &Request) -> (Sandbox, File) {
+    let (reader, writer): (OwnedFd, OwnedFd) = nix::unistd::pipe().unwrap();
+    let null = File::open("/dev/null").unwrap();
+    let stdio = Stdio { stdin: null.as_fd(), stdout: writer.as_fd(), stderr: writer.as_fd() };
+    (spawner.spawn(request, stdio).unwrap(), reader.into())
+}
+
+#[test]
+fn a_program_runs_and_its_outcome_comes_back() {
+    let spawner = spawner();
+    let (outcome, text) = run(&spawner, &shell("id -u; exit 5"));
+    assert_eq!((outcome.ended_by, outcome.code, text.as_str()), (EndedBy::Exited, Some(5), "1000\n"));
+    assert!(outcome.wall_us.is_some() && outcome.user_us.is_some() && outcome.system_us.is_some());
+    assert_eq!(outcome.limits, LimitsMode::RlimitOnly);
+}
+
+#[test]
+fn threads_share_a_spawner_and_each_gets_its_own_answer() {
+    let spawner = spawner();
+    std::thread::scope(|scope| {
+        for thread in 0..8 {
+            let spawner = &spawner;
+            scope.spawn(move || {
+                for round in 0..10 {
+                    let word = format!("{thread}-{round}");
+                    let (outcome, text) = run(spawner, &shell(&format!("echo {word}; exit {thread}")));
+                    assert_eq!((outcome.code, text.trim()), (Some(thread), word.as_str()));
+                }
+            });
+        }
+    });
+}
+
+#[test]
+fn live_sandboxes_of_root_have_different_ids() {
+    let spawner = spawner();
+    let live: Vec<_> = (0..10).map(|_| start(&spawner, &shell("echo up; sleep 1000"))).collect();
+    let mut uids = Vec::new();
+    for (sandbox, output) in &live {
+        let mut line = [0; 3];
+        output.try_clone().unwrap().read_exact(&mut line).unwrap();
+        uids.push(uid_of(sandbox.pid()).unwrap());
+    }
+    let all = uids.len();
+    uids.sort_unstable();
+    uids.dedup();
+    if is_root() {
+        assert_eq!(uids.len(), all);
+        assert!(uids.iter().all(|uid| (0x7000_0000..0x8000_0000).contains(uid)), "{uids:?}");
+    } else {
+        assert_eq!(uids, [nix::unistd::geteuid().as_raw()]);
+    }
+}
+
+#[test]
+fn files_are_made_inside_and_belong_to_the_program() {
+    let mut request =
+        shell("cat /tmp/in/a /work/b /scratch/c; stat -c '%U %a' /tmp/in/a /work /work/b; echo more >> /tmp/in/a");
+    request.policy.tmpfs = vec![Tmpfs { target: "/scratch".into(), size: 1 << 20 }];
+    let file = |path: &str, mode, data: &[u8]| InputFile { path: path.into(), mode, data: data.to_vec() };
+    let big = vec![b'x'; 3 << 20];
+    request.files = vec![
+        file("/tmp/in/a", 0o640, b"one\n"),
+        file("/work/b", 0o755, b"two\n"),
+        file("/scratch/c", 0o600, b"three\n"),
+        file("/work/big", 0o600, &big),
+    ];
+    let (outcome, text) = run(&spawner(), &request);
+    assert_eq!(text, "one\ntwo\nthree\nsandbox 640\nsandbox 755\nsandbox 755\n");
+    assert_eq!(outcome.code, Some(0));
+}
+
+#[test]
+fn a_file_that_does_not_fit_is_told() {
+    let mut request = shell("true");
+    request.policy.tmpfs = vec![Tmpfs { target: "/scratch".into(), size: 4096 }];
+    request.files = vec![InputFile { path: "/scratch/big".into(), mode: 0o600, data: vec![0; 1 << 20] }];
+    let (outcome, _) = run(&spawner(), &request);
+    let setup = outcome.setup.unwrap();
+    assert_eq!((setup.step, setup.errno, setup.subject.as_deref()), (Step::Files, libc::ENOSPC, Some("big")));
+}
+
+#[test]
+fn no_file_and_no_mount_point_is_made_through_a_link_in_a_writable_tree() {
+    let fixture = Fixture::new();
+    let tree = fixture.open_directory("tree");
+    let target = fixture.open_directory("target");
+    std::os::unix::fs::symlink(&target, tree.join("link")).unwrap();
+    let spawner = spawner();
+    let tree_bind = Bind { source: tree.clone(), target: "/tree".into(), mode: Access::Rw };
+    for inner in ["/tree/link", "/tree/link/new", "/tree/new"] {
+        let mut request = shell("true");
+        let inner = Bind { source: target.clone(), target: inner.into(), mode: Access::Ro };
+        request.policy.mounts = vec![inner, tree_bind.clone()];
+        let (outcome, _) = run(&spawner, &request);
+        let setup = outcome.setup.unwrap();
+        assert_eq!(setup.step, Step::Bind, "{setup}");
+    }
+    let mut request = shell("true");
+    request.policy.mounts = vec![tree_bind];
+    request.files = vec![InputFile { path: "/tree/link/new".into(), mode: 0o600, data: vec![] }];
+    assert!(matches!(spawner.spawn(&request, null_stdio(&File::open("/dev/null").unwrap())), Err(Error::Policy(_))));
+    assert_eq!(std::fs::read_dir(&target).unwrap().count(), 0, "something was made through the link");
+    assert_eq!(std::fs::read_dir(&tree).unwrap().count(), 1, "something was made in the host's tree");
+}
+
+fn null_stdio(file: &File) -> Stdio<'_> {
+    Stdio { stdin: file.as_fd(), stdout: file.as_fd(), stderr: file.as_fd() }
+}
+
+#[test]
+fn a_signal_reaches_the_program_and_sigkill_ends_everything() {
+    let spawner = spawner();
+    let (sandbox, mut output) =
+        start(&spawner, &shell("trap 'echo got; exit 9' TERM; echo up; while :; do sleep 0.05; done"));
+    let mut up = [0; 3];
+    output.read_exact(&mut up).unwrap();
+    assert!(matches!(sandbox.signal(Signal::SIGSTOP), Err(Error::StopRefused)));
+    sandbox.signal(Signal::SIGTERM).unwrap();
+    let mut text = String::new();
+    output.read_to_string(&mut text).unwrap();
+    assert_eq!((text.as_str(), sandbox.outcome().unwrap().code), ("got\n", Some(9)));
+
+    let (sandbox, mut output) = start(&spawner, &shell("trap '' TERM; echo up; sleep 1000; sleep 1000"));
+    output.read_exact(&mut up).unwrap();
+    sandbox.signal(Signal::SIGKILL).unwrap();
+    assert_eq!(sandbox.outcome().unwrap().ended_by, EndedBy::Killed);
+}
+
+#[test]
+fn setup_that_fails_before_and_after_clone3_is_told_by_step() {
+    let spawner = spawner();
+    let null = File::open("/dev/null").unwrap();
+    let mut request = shell("true");
+    request.policy.mounts = vec![Bind { source: "/no/such".into(), target: "/data".into(), mode: Access::Ro }];
+    match spawner.spawn(&request, null_stdio(&null)) {
+        Err(Error::Setup(failure)) => assert_eq!((failure.step, failure.errno), (Step::HostPath, libc::ENOENT)),
+        other => panic!("{other:?}"),
+    }
+    let (outcome, _) = run(&spawner, &Request { program: "/no/such".to_owned(), ..shell("") });
+    assert_eq!((outcome.ended_by, outcome.exit_code()), (EndedBy::SetupFailed, 127));
+    // And the spawner goes on.
+    assert_eq!(run(&spawner, &shell("exit 4")).0.code, Some(4));
+}
+
+#[test]
+fn a_request_that_demands_cgroup_limits_is_refused() {
+    let mut request = shell("true");
+    request.policy.limits.mode = LimitsMode::Required;
+    let refused = spawner().spawn(&request, null_stdio(&File::open("/dev/null").unwrap()));
+    assert!(refused.unwrap_err().to_string().contains("rlimit-only"));
+}
+
+#[test]
+fn a_binary_that_is_not_there_is_named() {
+    let error = Spawner::start(Path::new("/no/such/sandbox")).unwrap_err().to_string();
+    assert!(error.contains("/no/such/sandbox") && error.contains("No such file"), "{error}");
+}
+
+#[test]
+fn a_spawner_survives_noise_on_its_socket_and_ends_with_it() {
+    use nix::sys::socket::{AddressFamily, MsgFlags, SockFlag, SockType, send, socketpair};
+    let (ours, theirs) = socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC).unwrap();
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_holdfast-sandbox"));
+    let mut child = command.arg(holdfast_sandbox::SPAWNER_ARGUMENT).stdin(theirs).spawn().unwrap();
+    for noise in [&b"x"[..], &[1], &[0; 4096]] {
+        send(std::os::fd::AsRawFd::as_raw_fd(&ours), noise, MsgFlags::empty()).unwrap();
+    }
+    until("the noise is read", || unread(&ours) == 0);
+    assert!(child.try_wait().unwrap().is_none(), "noise ended it");
+    drop(ours);
+    assert!(child.wait().unwrap().success());
+}
+
+/// Bytes that the other end has not read yet (SIOCOUTQ would need an ioctl: a message that fits is a buffer with room).
+fn unread(socket: &OwnedFd) -> usize {
+    use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+    let mut fds = [PollFd::new(socket.as_fd(), PollFlags::POLLOUT)];
+    usize::from(poll(&mut fds, PollTimeout::ZERO).unwrap() == 0)
+}
+
+#[test]
+fn the_hidden_mode_refuses_anything_but_its_socket() {
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_holdfast-sandbox"));
+    let output = command.arg(holdfast_sandbox::SPAWNER_ARGUMENT).stdin(std::process::Stdio::null()).output().unwrap();
+    assert_eq!(output.status.code(), Some(125));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("spawner's socket"), "{output:?}");
+    let _ = std::io::stderr().flush();
+}
+
+#[test]
+fn a_process_with_threads_makes_no_sandbox_itself() {
+    let null = File::open("/dev/null").unwrap();
+    // The test harness has a thread for this test, besides its own.
+    let refused = Sandbox::start(&shell("true"), null_stdio(&null));
+    assert!(matches!(refused, Err(Error::Threads(2..))), "{refused:?}");
+}
+
+#[test]
+fn a_spawner_does_not_grow() {
+    let spawner = spawner();
+    let (first, _) = start(&spawner, &shell("true"));
+    let status = std::fs::read_to_string(format!("/proc/{}/status", first.pid())).unwrap();
+    let parent = status.lines().find_map(|line| line.strip_prefix("PPid:")).unwrap().trim().to_owned();
+    let resident = || {
+        let status = std::fs::read_to_string(format!("/proc/{parent}/status")).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap().trim().to_owned();
+        line.trim_end_matches(" kB").parse::<u64>().unwrap()
+    };
+    let descriptors = || std::fs::read_dir(format!("/proc/{parent}/fd")).unwrap().count();
+    drop(first);
+    for _ in 0..20 {
+        run(&spawner, &shell("true"));
+    }
+    let (memory, open) = (resident(), descriptors());
+    for _ in 0..100 {
+        run(&spawner, &shell("true"));
+    }
+    until("the last sandbox is reaped", || descriptors() <= open);
+    assert!(resident() < memory + 256, "{memory} kB became {} kB", resident());
+}

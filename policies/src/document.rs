@@ -83,7 +83,7 @@ pub enum Principal {
         /// Why nobody is named.
         because: &'static str,
     },
-    /// An account: each of its principals whose own policies allow the action as well.
+    /// An account: each of its principals whose own policies allow the action as well, and nobody of another account.
     Account(AccountId, Region),
     /// An AWS service.
     Service(&'static str),

@@ -12,11 +12,11 @@ use crate::{AccountId, Action, Key, Region, TrailWriter};
 /// The policy of the key that encrypts an estate's volumes.
 pub fn estate_key(account: &AccountId, region: &Region) -> Policy {
     let through_ec2 = |statement: Statement| {
-        statement
-            .by(Principal::Account(account.clone(), region.clone()))
-            .on([Resource::ThisKey])
-            .when(Operator::StringEquals, Key::KmsViaService, [via("ec2", region)])
-            .when(Operator::StringEquals, Key::KmsCallerAccount, [account])
+        statement.by(Principal::Account(account.clone(), region.clone())).on([Resource::ThisKey]).when(
+            Operator::StringEquals,
+            Key::KmsViaService,
+            [via("ec2", region)],
+        )
     };
     let mut statements = administration(account, region);
     statements.push(through_ec2(Statement::allow("VolumesThroughEc2", VOLUME_USE.iter().copied())));

@@ -95,7 +95,6 @@ names! {
         S3CustomerAlgorithm = "s3:x-amz-server-side-encryption-customer-algorithm",
         S3StorageClass = "s3:x-amz-storage-class",
         KmsBypassPolicyLockoutSafetyCheck = "kms:BypassPolicyLockoutSafetyCheck",
-        KmsCallerAccount = "kms:CallerAccount",
         KmsEncryptionContextS3Arn = "kms:EncryptionContext:aws:s3:arn",
         KmsGrantIsForAwsResource = "kms:GrantIsForAWSResource",
         KmsPendingWindowInDays = "kms:ScheduleKeyDeletionPendingWindowInDays",

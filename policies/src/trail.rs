@@ -226,8 +226,7 @@ pub(crate) fn administration(account: &AccountId, region: &Region) -> Vec<Statem
     vec![
         Statement::allow("TheAccountAdministers", ADMINISTRATION.iter().copied())
             .by(Principal::Account(account.clone(), region.clone()))
-            .on([Resource::ThisKey])
-            .when(Operator::StringEquals, Key::KmsCallerAccount, [account]),
+            .on([Resource::ThisKey]),
         Statement::deny("HastyDeletion", [Action::KmsScheduleKeyDeletion])
             .by(nobody_left_out())
             .on([Resource::ThisKey])

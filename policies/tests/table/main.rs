@@ -9,6 +9,7 @@ mod row;
 
 use evaluator::Evaluator;
 use row::Table;
+use serde_json::Value;
 
 #[test]
 fn every_row_is_judged_as_the_table_says() {
@@ -38,17 +39,59 @@ fn rows_have_names_of_their_own() {
     assert!(doubles.is_empty(), "{doubles:?}");
 }
 
-/// Each wall stands by itself: with the statement gone, a row that it explicitly denies is judged otherwise.
+/// Each statement is there for something: with it gone, some row is judged otherwise.
 #[test]
-fn every_denying_statement_of_the_trails_bucket_is_needed_by_a_row() {
+fn every_statement_is_needed_by_a_row() {
     let table = Table::load();
     let mut evaluator = Evaluator::start();
-    let denied: Vec<_> = table.rows.iter().filter(|row| row.expect.decision() == "ExplicitlyDenied").collect();
-    let statements = table.policies["trail-bucket"]["Statement"].as_array().unwrap().clone();
-    for (index, statement) in statements.iter().enumerate().filter(|(_, statement)| statement["Effect"] == "Deny") {
-        let mut weaker = Table::load();
-        weaker.policies.get_mut("trail-bucket").unwrap()["Statement"].as_array_mut().unwrap().remove(index);
-        let bites = denied.iter().any(|row| evaluator.judge(&weaker.simulation(row)).decision != "ExplicitlyDenied");
-        assert!(bites, "no row notices when {} is taken away", statement["Sid"]);
+    let mut idle = Vec::new();
+    for (name, index, statement) in statements(&table) {
+        let mut without = Table::load();
+        without.policies.get_mut(&name).unwrap()["Statement"].as_array_mut().unwrap().remove(index);
+        if !changes_a_row(&mut evaluator, &without, &name) {
+            idle.push(format!("{name}: {}", statement["Sid"]));
+        }
     }
+    assert!(idle.is_empty(), "no row notices when these are taken away: {idle:#?}");
+}
+
+/// Each wall stands by itself: with one condition of a resource's policy gone, some row is judged otherwise.
+#[test]
+fn every_condition_of_a_resources_policy_is_needed_by_a_row() {
+    let table = Table::load();
+    let mut evaluator = Evaluator::start();
+    let mut idle = Vec::new();
+    for (name, index, statement) in statements(&table) {
+        let conditions = statement["Condition"].as_object().into_iter().flatten();
+        let keys =
+            conditions.flat_map(|(operator, keys)| keys.as_object().unwrap().keys().map(move |key| (operator, key)));
+        for (operator, key) in keys.filter(|_| statement.get("Principal").is_some()) {
+            let mut without = Table::load();
+            let policy = without.policies.get_mut(&name).unwrap();
+            policy["Statement"][index]["Condition"][operator].as_object_mut().unwrap().remove(key);
+            if !changes_a_row(&mut evaluator, &without, &name) {
+                idle.push(format!("{name}: {}: {operator} {key}", statement["Sid"]));
+            }
+        }
+    }
+    assert!(idle.is_empty(), "no row notices when these are taken away: {idle:#?}");
+}
+
+/// Every statement of every rendered policy: the policy's name, its index there, itself.
+fn statements(table: &Table) -> Vec<(String, usize, Value)> {
+    let rendered = table.policies.iter().filter(|(name, _)| !["anyone", "everything"].contains(&name.as_str()));
+    rendered
+        .flat_map(|(name, policy)| {
+            let statements = policy["Statement"].as_array().unwrap().iter().enumerate();
+            statements.map(|(index, statement)| (name.clone(), index, statement.clone()))
+        })
+        .collect()
+}
+
+/// Whether some row is judged otherwise than it says, now that a policy is another. One without statements can't be
+/// judged, which is a change too.
+fn changes_a_row(evaluator: &mut Evaluator, table: &Table, policy: &str) -> bool {
+    let mut rows = table.rows.iter().filter(|row| table.uses(row, policy));
+    table.policies[policy]["Statement"].as_array().unwrap().is_empty()
+        || rows.any(|row| evaluator.judge(&table.simulation(row)).decision != row.expect.decision())
 }

@@ -22,13 +22,36 @@ pub(crate) struct Table {
 }
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Principal {
-    role: String,
-    account: String,
-    organization: String,
-    user_id: String,
-    policy: String,
+#[serde(untagged, deny_unknown_fields)]
+enum Principal {
+    Service { service: String },
+    Session { role: String, account: String, organization: String, user_id: String, policy: String },
+}
+
+impl Principal {
+    fn arn(&self) -> String {
+        match self {
+            Principal::Service { service } => service.clone(),
+            Principal::Session { role, account, user_id, .. } => {
+                let session = user_id.split_once(':').unwrap().1;
+                format!("arn:aws:sts::{account}:assumed-role/{role}/{session}")
+            }
+        }
+    }
+
+    /// The condition keys that are the principal's.
+    fn context(&self) -> BTreeMap<&'static str, String> {
+        match self {
+            Principal::Service { service } => BTreeMap::from([("aws:PrincipalServiceName", service.clone())]),
+            Principal::Session { role, account, organization, user_id, .. } => BTreeMap::from([
+                ("aws:PrincipalAccount", account.clone()),
+                ("aws:PrincipalArn", format!("arn:aws:iam::{account}:role/{role}")),
+                ("aws:PrincipalOrgID", organization.clone()),
+                ("aws:PrincipalType", "AssumedRole".to_owned()),
+                ("aws:userid", user_id.clone()),
+            ]),
+        }
+    }
 }
 
 /// One row.
@@ -40,6 +63,7 @@ pub(crate) struct Row {
     pub(crate) action: String,
     resource: String,
     owner: Option<String>,
+    attached: Option<String>,
     #[serde(default)]
     context: BTreeMap<String, String>,
     #[serde(default)]
@@ -86,9 +110,11 @@ impl Table {
                 table.policies.insert(path.file_stem().unwrap().to_str().unwrap().to_owned(), policy);
             }
         }
+        let policy = |statement: Value| json!({ "Version": "2012-10-17", "Statement": [statement] });
         let everything = json!({ "Effect": "Allow", "Action": "*", "Resource": "*" });
-        let everything = json!({ "Version": "2012-10-17", "Statement": [everything] });
-        table.policies.insert("everything".to_owned(), everything);
+        let mut anyone = everything.clone();
+        anyone["Principal"] = json!("*");
+        table.policies.extend([("everything".to_owned(), policy(everything)), ("anyone".to_owned(), policy(anyone))]);
         table
     }
 
@@ -96,19 +122,22 @@ impl Table {
     pub(crate) fn simulation(&self, row: &Row) -> Value {
         let principal = &self.principals[&row.principal];
         let resource = self.expand(&row.resource);
-        let session = principal.user_id.split_once(':').unwrap().1;
+        let identity_policies = match principal {
+            Principal::Service { .. } => json!([]),
+            Principal::Session { policy, .. } => json!([{ "name": policy, "policy": self.policies[policy] }]),
+        };
         let mut simulation = json!({
             "request": {
-                "principal": format!("arn:aws:sts::{}:assumed-role/{}/{session}", principal.account, principal.role),
+                "principal": principal.arn(),
                 "action": row.action,
                 "resource": { "resource": resource, "accountId": self.owner(row, &resource) },
                 "contextVariables": self.context(row, principal, &resource),
             },
-            "identityPolicies": [{ "name": principal.policy, "policy": self.policies[&principal.policy] }],
+            "identityPolicies": identity_policies,
             "serviceControlPolicies": [],
             "resourceControlPolicies": [],
         });
-        if let Some(policy) = self.attached_to(&resource) {
+        if let Some(policy) = row.attached.as_ref().or_else(|| self.attached_to(&resource)) {
             simulation["resourcePolicy"] = self.policies[policy].clone();
         }
         if let Some(via) = &row.via {
@@ -117,18 +146,24 @@ impl Table {
         simulation
     }
 
+    /// Whether a policy bears on a row.
+    pub(crate) fn uses(&self, row: &Row, name: &str) -> bool {
+        let own = match &self.principals[&row.principal] {
+            Principal::Service { .. } => None,
+            Principal::Session { policy, .. } => Some(policy),
+        };
+        let attached = self.attached_to(&self.expand(&row.resource));
+        [own, row.attached.as_ref().or(attached), row.via.as_ref()].into_iter().flatten().any(|used| used == name)
+    }
+
     fn context(&self, row: &Row, principal: &Principal, resource: &str) -> BTreeMap<String, String> {
-        let account = &principal.account;
-        let mut context = BTreeMap::from([
-            ("aws:PrincipalAccount".to_owned(), account.clone()),
-            ("aws:PrincipalArn".to_owned(), format!("arn:aws:iam::{account}:role/{}", principal.role)),
-            ("aws:PrincipalOrgID".to_owned(), principal.organization.clone()),
-            ("aws:PrincipalType".to_owned(), "AssumedRole".to_owned()),
-            ("aws:ResourceAccount".to_owned(), self.owner(row, resource)),
-            ("aws:SecureTransport".to_owned(), "true".to_owned()),
-            ("aws:userid".to_owned(), principal.user_id.clone()),
-        ]);
-        if row.action.starts_with("kms:") {
+        let mut context: BTreeMap<String, String> =
+            principal.context().into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
+        context.insert("aws:ResourceAccount".to_owned(), self.owner(row, resource));
+        context.insert("aws:SecureTransport".to_owned(), "true".to_owned());
+        if let Principal::Session { account, .. } = principal
+            && row.action.starts_with("kms:")
+        {
             context.insert("kms:CallerAccount".to_owned(), account.clone());
         }
         let given = self.context.get(&row.action).into_iter().flatten().chain(&row.context);

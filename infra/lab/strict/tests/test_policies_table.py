@@ -49,7 +49,8 @@ class World:
         self.lab = lab
         self._join("444444444444", seed.MANAGEMENT)
         _another_organisation("333333333333", "o-strangers1")
-        self._sessions = {name: self._session(**principal) for name, principal in TABLE["principals"].items()}
+        people = {name: principal for name, principal in TABLE["principals"].items() if "role" in principal}
+        self._sessions = {name: self._session(**principal) for name, principal in people.items()}
         self._key(expand("{trail_key}"), policy("trail-key"))
         self._key(expand("{estate_key}"), policy("estate-key"))
         self._key(expand("{other_key}"), None)
@@ -187,8 +188,12 @@ REQUESTS: dict[str, Callable[[Row], Any]] = {
     "kms:Decrypt": lambda row: row.client.decrypt(**row.key(), CiphertextBlob=b"0" * 80),
     "kms:GenerateDataKey": lambda row: row.client.generate_data_key(**row.key(), KeySpec="AES_256"),
     "kms:PutKeyPolicy": lambda row: row.client.put_key_policy(
-        KeyId=row.arn, PolicyName="default", Policy=ACCOUNT_POLICY, BypassPolicyLockoutSafetyCheck=True
+        KeyId=row.key_name(),
+        PolicyName="default",
+        Policy=policy(f"{'trail' if row.arn == expand('{trail_key}') else 'estate'}-key"),
+        BypassPolicyLockoutSafetyCheck=row.context["kms:BypassPolicyLockoutSafetyCheck"] == "true",
     ),
+    "kms:DescribeKey": lambda row: row.client.describe_key(KeyId=row.arn),
     "kms:ScheduleKeyDeletion": lambda row: row.client.schedule_key_deletion(
         KeyId=row.key_name(), PendingWindowInDays=int(row.context["kms:ScheduleKeyDeletionPendingWindowInDays"])
     ),

@@ -153,7 +153,7 @@ impl Default for Jobs {
             max: 64,
             keep: 256,
             log_bytes: Size(1 << 20),
-            request_bytes: Size(64 << 20),
+            request_bytes: Size(16 << 20),
             limits: LimitsDefault::Required,
             wall: Span(Duration::from_secs(60)),
             max_wall: Span(Duration::from_secs(3_600)),

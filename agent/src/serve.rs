@@ -56,6 +56,9 @@ pub enum ServeError {
     /// The audit trail.
     #[error(transparent)]
     Trail(#[from] ship::OpenError),
+    /// The spool can't be written to any more.
+    #[error("the audit trail's spool failed and takes no more records; the log tells how; starting again recovers it")]
+    TrailBroken,
     /// The sandbox's binary.
     #[error(
         "{0}; build the static holdfast-sandbox and put it beside holdfast-agent, or name it in the configuration, `sandbox`"
@@ -143,10 +146,11 @@ async fn run(config: Arc<Config>) -> Result<(), ServeError> {
     });
     let (stop, stopped) = watch::channel(false);
     let server = tokio::spawn(accept(listener, app, stopped));
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
-    }
+    let is_broken = tokio::select! {
+        _ = terminate.recv() => false,
+        _ = interrupt.recv() => false,
+        () = recorder.wait_for_breakage() => true,
+    };
 
     tracing::info!("stopping");
     notify(&[NotifyState::Stopping]);
@@ -170,7 +174,7 @@ async fn run(config: Arc<Config>) -> Result<(), ServeError> {
     remove_socket(&config.socket, socket_inode);
     watchdog.abort();
     tracing::info!("stopped");
-    Ok(())
+    if is_broken { Err(ServeError::TrailBroken) } else { Ok(()) }
 }
 
 /// Serves until told to stop; connections that stream a job are waited for elsewhere.

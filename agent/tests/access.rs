@@ -1,5 +1,7 @@
 //! Who may do what: the socket's mode, the peer's credentials, the confused deputy.
 
+#![allow(clippy::unwrap_used, reason = "a test may say that something can't fail")]
+
 mod support;
 
 use std::fs;
@@ -38,7 +40,7 @@ fn a_member_sees_and_touches_his_own_jobs_only() {
     let member = group_id();
     let own = agent.client_as(NOBODY, member, &["run", "--detach", "--", "sh", "-c", "echo mine; sleep 1000"]).ok();
     let own = own.stdout.trim();
-    let listed = agent.client_as(NOBODY, member, &["ps", "--json"]).ok().json();
+    let listed = agent.client_as(NOBODY, member, &["ps", "--all", "--json"]).ok().json();
     assert_eq!(listed.as_array().unwrap().len(), 1);
     assert_eq!((listed[0]["id"].as_str(), listed[0]["owner"]["uid"].as_u64()), (Some(own), Some(NOBODY.into())));
     for verb in ["inspect", "logs", "kill"] {
@@ -47,7 +49,7 @@ fn a_member_sees_and_touches_his_own_jobs_only() {
         assert!(denied.stderr.contains("no job"), "whether another's job exists is not told: {denied:?}");
     }
     assert_eq!(agent.inspect(&roots)["state"], "running");
-    assert_eq!(agent.client(&["ps", "--json"]).json().as_array().unwrap().len(), 2, "root sees all");
+    assert_eq!(agent.client(&["ps", "--all", "--json"]).json().as_array().unwrap().len(), 2, "root sees all");
     agent.client_as(NOBODY, member, &["kill", own]).ok();
     agent.wait_for_state(own, "ended");
 }

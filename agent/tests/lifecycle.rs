@@ -1,5 +1,7 @@
 //! The daemon's own life: starts, stops, deaths, and what goes wrong around it.
 
+#![allow(clippy::unwrap_used, reason = "a test may say that something can't fail")]
+
 mod support;
 
 use std::fs;
@@ -44,7 +46,7 @@ fn a_stopped_agent_leaves_nothing_behind() {
 fn a_stopping_agent_lets_jobs_end_and_takes_no_more() {
     let mut agent = Agent::start("[jobs]\nlimits = \"rlimit-only\"\nstop = \"20s\"\n");
     let job = agent.spawn(&["run", "--", "sh", "-c", "read line; echo got $line"]);
-    until("the job runs", || (agent.client(&["ps", "--json"]).json()[0]["state"] == "running").then_some(()));
+    until("the job runs", || (agent.client(&["ps", "--all", "--json"]).json()[0]["state"] == "running").then_some(()));
     send(agent.pid(), Signal::SIGTERM);
     let refused = until("it takes no more", || {
         let ran = agent.run(&["--", "true"]);
@@ -89,7 +91,7 @@ fn a_killed_spawner_ends_its_jobs_and_the_next_job_works() {
     let detached = agent.detach(&["--", "sleep", "1000"]);
     agent.wait_for_state(&detached, "running");
     until("both run", || {
-        let jobs = agent.client(&["ps", "--json"]).json();
+        let jobs = agent.client(&["ps", "--all", "--json"]).json();
         jobs.as_array().unwrap().iter().all(|job| job["state"] == "running").then_some(())
     });
     send(first, Signal::SIGKILL);

@@ -1,5 +1,7 @@
 //! `run` and the commands that look, through the real binaries.
 
+#![allow(clippy::unwrap_used, reason = "a test may say that something can't fail")]
+
 mod support;
 
 use std::io::{Read as _, Write as _};
@@ -70,7 +72,7 @@ fn the_wall_clock_ends_a_job_with_124() {
     let agent = Agent::start("");
     let ran = agent.run(&["--wall", "300ms", "--", "sleep", "1000"]);
     assert_eq!(ran.code, 124, "{ran:?}");
-    let jobs = agent.client(&["ps", "--json"]).ok().json();
+    let jobs = agent.client(&["ps", "--all", "--json"]).ok().json();
     assert_eq!(jobs[0]["result"]["outcome"]["ended_by"], "wall");
 }
 
@@ -132,7 +134,7 @@ fn an_attached_job_ends_with_its_client() {
     let mut child = agent.spawn(&["run", "--", "sh", "-c", "echo ready; exec sleep 1000"]);
     let mut ready = [0; 6];
     child.stdout.take().unwrap().read_exact(&mut ready).unwrap();
-    let job = agent.client(&["ps", "--json"]).json()[0]["id"].as_str().unwrap().to_owned();
+    let job = agent.client(&["ps", "--all", "--json"]).json()[0]["id"].as_str().unwrap().to_owned();
     child.kill().unwrap();
     child.wait().unwrap();
     let ended = agent.wait_for_state(&job, "ended");
@@ -150,11 +152,12 @@ fn jobs_are_listed_their_output_is_kept_and_all_is_known_of_them() {
     assert!(inspected["records"]["start"]["sequence"].as_u64() < inspected["records"]["end"]["sequence"].as_u64());
     let logs = agent.client(&["logs", &job]).ok();
     assert_eq!((logs.stdout.as_str(), logs.stderr.as_str()), ("kept\n", "too\n"));
-    let table = agent.client(&["ps"]).ok().stdout;
+    assert!(!agent.client(&["ps"]).ok().stdout.contains(&job), "a job that has ended is listed with --all only");
+    let table = agent.client(&["ps", "--all"]).ok().stdout;
     assert!(table.contains(&job) && table.contains("exit 5"), "{table}");
     let unknown = agent.client(&["inspect", "0123456789ab"]);
     assert_eq!(unknown.code, 1);
-    assert!(unknown.stderr.contains("holdfast-agent ps"), "{unknown:?}");
+    assert!(unknown.stderr.contains("holdfast-agent ps --all"), "{unknown:?}");
 }
 
 #[test]
@@ -163,7 +166,7 @@ fn a_log_is_bounded_but_a_caller_gets_all() {
     let ran = agent.run(&["--", "seq", "20000"]);
     let expected: String = (1..=20_000).map(|i| format!("{i}\n")).collect();
     assert!(ran.stdout == expected, "{} bytes of {}", ran.stdout.len(), expected.len());
-    let job: Value = agent.client(&["ps", "--json"]).json()[0].clone();
+    let job: Value = agent.client(&["ps", "--all", "--json"]).json()[0].clone();
     assert_eq!(job["log"]["stdout"], 4_096);
     assert_eq!(job["log"]["stdout_dropped"], expected.len() - 4_096);
     let logs = agent.client(&["logs", job["id"].as_str().unwrap()]).ok();
@@ -174,7 +177,7 @@ fn a_log_is_bounded_but_a_caller_gets_all() {
 fn rm_forgets_a_job_when_it_has_ended() {
     let agent = Agent::start("");
     assert_eq!(agent.run(&["--rm", "--", "true"]).code, 0);
-    assert_eq!(agent.client(&["ps", "--json"]).ok().json(), Value::Array(vec![]));
+    assert_eq!(agent.client(&["ps", "--all", "--json"]).ok().json(), Value::Array(vec![]));
 }
 
 #[test]

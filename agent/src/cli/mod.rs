@@ -32,7 +32,7 @@ Examples:
   holdfast-agent serve
   holdfast-agent run --rm --limits rlimit-only --wall 10s -- python3 -c 'print(6 * 7)'
   holdfast-agent run --file solution.py:/work/solution.py -- python3 /work/solution.py < input.txt
-  holdfast-agent ps --json
+  holdfast-agent ps --all
   holdfast-agent logs 3f9a1c02b7de
   holdfast-agent inspect 3f9a1c02b7de";
 
@@ -53,8 +53,8 @@ enum Command {
     Serve(Serve),
     /// Runs one program in a sandbox, its stdin, stdout and stderr here, and ends as it ends.
     Run(Box<Run>),
-    /// Lists jobs: your own, or everybody's as root.
-    Ps(Format),
+    /// Lists jobs that run: your own, or everybody's as root.
+    Ps(Ps),
     /// Prints what is kept of a job's output, stdout to stdout and stderr to stderr.
     Logs(JobArg),
     /// Prints all that is known of a job, as JSON.
@@ -77,6 +77,15 @@ struct Format {
     /// Print JSON.
     #[arg(long)]
     json: bool,
+}
+
+#[derive(Debug, Args)]
+struct Ps {
+    /// List the jobs that have ended too, as far back as the agent remembers.
+    #[arg(long, short)]
+    all: bool,
+    #[command(flatten)]
+    format: Format,
 }
 
 #[derive(Debug, Args)]
@@ -226,7 +235,7 @@ fn dispatch(cli: Cli) -> Result<u8, CliError> {
             Ok(0)
         }
         Command::Run(options) => on_runtime(run::run(&socket, *options)),
-        Command::Ps(format) => on_runtime(show::ps(&socket, format.json)),
+        Command::Ps(Ps { all, format }) => on_runtime(show::ps(&socket, all, format.json)),
         Command::Logs(JobArg { job }) => on_runtime(show::logs(&socket, &job)),
         Command::Inspect(JobArg { job }) => on_runtime(show::inspect(&socket, &job)),
         Command::Kill(Kill { signal, job }) => on_runtime(show::kill(&socket, &job, signal)),

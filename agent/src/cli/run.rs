@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 use std::io::IsTerminal as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use axum::body::Bytes;
+use holdfast_sandbox::{EndedBy, Outcome};
 use hyper::Method;
 use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
@@ -60,10 +62,26 @@ pub(crate) async fn run(socket: &Path, options: Run) -> Result<u8, CliError> {
     if let Some(error) = result.error {
         return Err(CliError::Lost(error.message));
     }
-    if let Some(failure) = result.outcome.and_then(|outcome| outcome.setup) {
-        anstream::eprintln!("holdfast-agent: {failure}");
+    if let Some(reason) = result.outcome.as_ref().and_then(|outcome| why(outcome, &job.limits)) {
+        anstream::eprintln!("holdfast-agent: {reason}");
     }
     Ok(result.exit_code)
+}
+
+/// What an exit code alone does not say.
+fn why(outcome: &Outcome, limits: &Limits) -> Option<String> {
+    let time = |millis: Option<u64>| millis.map(Duration::from_millis).unwrap_or_default();
+    match outcome.ended_by {
+        EndedBy::SetupFailed => outcome.setup.as_ref().map(ToString::to_string),
+        EndedBy::Wall => {
+            Some(format!("ended after {:?} by the wall clock: --wall asks for more", time(limits.wall_ms)))
+        }
+        EndedBy::CpuTime => {
+            Some(format!("ended after {:?} of CPU time: --cpu-time asks for more", time(limits.cpu_time_ms)))
+        }
+        EndedBy::Seccomp => Some("ended by a system call that the sandbox kills (SIGSYS)".into()),
+        _ => None,
+    }
 }
 
 /// Prints output as it comes, until the job's end comes.

@@ -14,8 +14,9 @@ use crate::api::frame::Frame;
 use crate::api::types::{Job, SignalRequest, State, Status};
 
 /// Lists jobs.
-pub(crate) async fn ps(socket: &Path, as_json: bool) -> Result<u8, CliError> {
-    let jobs: Vec<Job> = Client::new(socket).json(Method::GET, "/v1/jobs", Bytes::new()).await?;
+pub(crate) async fn ps(socket: &Path, ended_too: bool, as_json: bool) -> Result<u8, CliError> {
+    let mut jobs: Vec<Job> = Client::new(socket).json(Method::GET, "/v1/jobs", Bytes::new()).await?;
+    jobs.retain(|job| ended_too || job.state != State::Ended);
     if as_json {
         return print_json(&jobs);
     }
@@ -147,7 +148,7 @@ fn job_path(job: &str, rest: &str) -> Result<String, CliError> {
         return Err(CliError::Usage {
             option: "JOB",
             value: job.to_owned(),
-            problem: "is no job's id: `holdfast-agent ps` lists them".into(),
+            problem: "is no job's id: `holdfast-agent ps --all` lists them".into(),
         });
     }
     Ok(format!("/v1/jobs/{job}{rest}"))

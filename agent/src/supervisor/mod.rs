@@ -331,7 +331,10 @@ impl Supervisor {
         let job = jobs.all.iter().find(|job| job.id() == id && caller.may_touch(job.owner())).cloned();
         // One answer for both: whether another's job exists is not told.
         job.ok_or_else(|| {
-            Refusal::new(Code::NoSuchJob, format!("there is no job {id} of yours: `holdfast-agent ps` lists them"))
+            Refusal::new(
+                Code::NoSuchJob,
+                format!("there is no job {id} of yours: `holdfast-agent ps --all` lists them"),
+            )
         })
     }
 

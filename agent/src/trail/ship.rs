@@ -88,6 +88,12 @@ fn tell(recovery: &Recovery) {
 }
 
 impl Shipping {
+    /// Records stay in the spool.
+    #[cfg(test)]
+    pub(crate) fn nowhere() -> Self {
+        Self { target: NONE.into(), shipper: None }
+    }
+
     /// Where records go.
     pub(crate) fn target(&self) -> &str {
         &self.target

@@ -17,24 +17,24 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 /// For what takes milliseconds on an idle machine.
-pub const PATIENCE: Duration = Duration::from_secs(30);
-pub const AGENT: &str = env!("CARGO_BIN_EXE_holdfast-agent");
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const AGENT: &str = env!("CARGO_BIN_EXE_holdfast-agent");
 /// A user that every system has and that owns nothing.
-pub const NOBODY: u32 = 65_534;
+pub(crate) const NOBODY: u32 = 65_534;
 /// A group that every Debian has, which stands for `holdfast`.
-pub const GROUP: &str = "users";
+pub(crate) const GROUP: &str = "users";
 
-pub struct Agent {
+pub(crate) struct Agent {
     dir: TempDir,
     process: Option<Child>,
 }
 
 /// What a command that has ended left.
 #[derive(Debug)]
-pub struct Ran {
-    pub code: i32,
-    pub stdout: String,
-    pub stderr: String,
+pub(crate) struct Ran {
+    pub(crate) code: i32,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
 }
 
 impl From<Output> for Ran {
@@ -50,20 +50,20 @@ impl From<Output> for Ran {
 
 impl Ran {
     #[track_caller]
-    pub fn ok(self) -> Self {
+    pub(crate) fn ok(self) -> Self {
         assert_eq!(self.code, 0, "stdout: {}\nstderr: {}", self.stdout, self.stderr);
         self
     }
 
     #[track_caller]
-    pub fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error} in {self:?}"))
     }
 }
 
 /// Waits for a condition; panics with its name when time is over.
 #[track_caller]
-pub fn until<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
+pub(crate) fn until<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
     let end = Instant::now() + PATIENCE;
     loop {
         if let Some(value) = condition() {
@@ -75,7 +75,7 @@ pub fn until<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
 }
 
 /// The sandbox's command: `HOLDFAST_SANDBOX`, or built here, since cargo builds no other package's binary for a test.
-pub fn sandbox_binary() -> &'static Path {
+pub(crate) fn sandbox_binary() -> &'static Path {
     static BINARY: OnceLock<PathBuf> = OnceLock::new();
     BINARY.get_or_init(|| {
         if let Some(binary) = std::env::var_os("HOLDFAST_SANDBOX") {
@@ -100,14 +100,14 @@ pub fn sandbox_binary() -> &'static Path {
 
 impl Agent {
     /// An agent that runs, with these lines of configuration beside the usual ones.
-    pub fn start(config: &str) -> Self {
+    pub(crate) fn start(config: &str) -> Self {
         let mut agent = Self::prepare(config);
         agent.restart();
         agent
     }
 
     /// Its directory and configuration, without a process.
-    pub fn prepare(config: &str) -> Self {
+    pub(crate) fn prepare(config: &str) -> Self {
         let dir = tempfile::Builder::new().prefix("holdfast-agent-").tempdir_in("/tmp").unwrap();
         fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o755)).unwrap();
         let usual =
@@ -117,16 +117,16 @@ impl Agent {
         Self { dir, process: None }
     }
 
-    pub fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }
 
-    pub fn socket(&self) -> PathBuf {
+    pub(crate) fn socket(&self) -> PathBuf {
         self.path("run/agent.sock")
     }
 
     /// The daemon's command line.
-    pub fn serve(&self) -> Command {
+    pub(crate) fn serve(&self) -> Command {
         let mut command = Command::new(AGENT);
         command.args(["serve", "--config"]).arg(self.path("agent.toml")).arg("--socket").arg(self.socket());
         command.stdin(Stdio::null());
@@ -134,12 +134,12 @@ impl Agent {
     }
 
     /// Starts the daemon and waits until it answers.
-    pub fn restart(&mut self) {
+    pub(crate) fn restart(&mut self) {
         self.start_with(|_| ());
     }
 
     /// The same, with something changed about its process.
-    pub fn start_with(&mut self, change: impl FnOnce(&mut Command)) {
+    pub(crate) fn start_with(&mut self, change: impl FnOnce(&mut Command)) {
         let log = fs::OpenOptions::new().create(true).append(true).open(self.path("log")).unwrap();
         let mut command = self.serve();
         change(&mut command);
@@ -151,11 +151,11 @@ impl Agent {
         });
     }
 
-    pub fn log(&self) -> String {
+    pub(crate) fn log(&self) -> String {
         fs::read_to_string(self.path("log")).unwrap_or_default()
     }
 
-    pub fn pid(&self) -> u32 {
+    pub(crate) fn pid(&self) -> u32 {
         self.process.as_ref().unwrap().id()
     }
 
@@ -166,17 +166,17 @@ impl Agent {
     }
 
     /// Runs a client command as root.
-    pub fn client(&self, args: &[&str]) -> Ran {
+    pub(crate) fn client(&self, args: &[&str]) -> Ran {
         self.command(args).output().unwrap().into()
     }
 
     /// Runs a program as root in a new sandbox.
-    pub fn run(&self, args: &[&str]) -> Ran {
+    pub(crate) fn run(&self, args: &[&str]) -> Ran {
         self.client(&[&["run"], args].concat())
     }
 
     /// The same with input.
-    pub fn run_with_stdin(&self, args: &[&str], input: &[u8]) -> Ran {
+    pub(crate) fn run_with_stdin(&self, args: &[&str], input: &[u8]) -> Ran {
         let mut child = self.spawn(&[&["run"], args].concat());
         let mut stdin = child.stdin.take().unwrap();
         let input = input.to_vec();
@@ -190,12 +190,12 @@ impl Agent {
     }
 
     /// A client command that goes on, its streams piped.
-    pub fn spawn(&self, args: &[&str]) -> Child {
+    pub(crate) fn spawn(&self, args: &[&str]) -> Child {
         self.command(args).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
     }
 
     /// Runs a client command as another user, in one group only.
-    pub fn client_as(&self, uid: u32, gid: u32, args: &[&str]) -> Ran {
+    pub(crate) fn client_as(&self, uid: u32, gid: u32, args: &[&str]) -> Ran {
         // The build's directory need not be open to others.
         let binary = self.path("client");
         if !binary.exists() {
@@ -206,16 +206,16 @@ impl Agent {
         command.current_dir("/").uid(uid).gid(gid).output().unwrap().into()
     }
 
-    pub fn inspect(&self, job: &str) -> Value {
+    pub(crate) fn inspect(&self, job: &str) -> Value {
         self.client(&["inspect", job]).ok().json()
     }
 
     /// Starts a program and doesn't wait; the job's id.
-    pub fn detach(&self, args: &[&str]) -> String {
+    pub(crate) fn detach(&self, args: &[&str]) -> String {
         self.client(&[&["run", "--detach"], args].concat()).ok().stdout.trim().to_owned()
     }
 
-    pub fn wait_for_state(&self, job: &str, state: &str) -> Value {
+    pub(crate) fn wait_for_state(&self, job: &str, state: &str) -> Value {
         until(&format!("job {job} is {state}"), || {
             let job = self.inspect(job);
             (job["state"] == state).then_some(job)
@@ -223,31 +223,31 @@ impl Agent {
     }
 
     /// SIGKILL, as the kernel's out-of-memory killer sends it.
-    pub fn kill(&mut self) {
+    pub(crate) fn kill(&mut self) {
         let mut process = self.process.take().unwrap();
         process.kill().unwrap();
         process.wait().unwrap();
     }
 
     /// SIGTERM, as systemd sends it.
-    pub fn stop(&mut self) -> ExitStatus {
+    pub(crate) fn stop(&mut self) -> ExitStatus {
         send(self.pid(), nix::sys::signal::Signal::SIGTERM);
         self.stop_already_asked()
     }
 
     /// Waits for the end of a daemon that was told to stop.
-    pub fn stop_already_asked(&mut self) -> ExitStatus {
+    pub(crate) fn stop_already_asked(&mut self) -> ExitStatus {
         let mut process = self.process.take().unwrap();
         until("the agent ends", || process.try_wait().unwrap())
     }
 
-    pub fn rewrite_config(&self, change: impl FnOnce(String) -> String) {
+    pub(crate) fn rewrite_config(&self, change: impl FnOnce(String) -> String) {
         let path = self.path("agent.toml");
         fs::write(&path, change(fs::read_to_string(&path).unwrap())).unwrap();
     }
 
     /// The spawner's process.
-    pub fn spawner(&self) -> u32 {
+    pub(crate) fn spawner(&self) -> u32 {
         let children = children(self.pid());
         assert_eq!(children.len(), 1, "the agent's only child is its spawner");
         children[0]
@@ -266,12 +266,12 @@ impl Drop for Agent {
     }
 }
 
-pub fn send(pid: u32, signal: nix::sys::signal::Signal) {
+pub(crate) fn send(pid: u32, signal: nix::sys::signal::Signal) {
     nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid.cast_signed()), signal).unwrap();
 }
 
 /// Processes whose parent is `pid`.
-pub fn children(pid: u32) -> Vec<u32> {
+pub(crate) fn children(pid: u32) -> Vec<u32> {
     let tasks = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
     tasks
         .filter_map(|task| fs::read_to_string(task.path().join("children")).ok())
@@ -279,10 +279,10 @@ pub fn children(pid: u32) -> Vec<u32> {
         .collect()
 }
 
-pub fn is_alive(pid: u32) -> bool {
+pub(crate) fn is_alive(pid: u32) -> bool {
     fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| !stat.contains(") Z "))
 }
 
-pub fn group_id() -> u32 {
+pub(crate) fn group_id() -> u32 {
     nix::unistd::Group::from_name(GROUP).unwrap().unwrap().gid.as_raw()
 }

@@ -1,0 +1,78 @@
+//! What an estate is built on and doesn't make: its image, and AWS's list of S3's addresses.
+
+use aws_sdk_ec2::types::{Filter, ImageState};
+
+use super::{Cloud, CloudError, Service, found};
+use crate::estate::{Device, Facts};
+use crate::spec::{ImageId, Region, Spec};
+
+impl Cloud {
+    /// Looks up what must be known of the region before it can be said what is wanted.
+    pub async fn facts(&self, spec: &Spec) -> Result<Facts, CloudError> {
+        let organization = async {
+            match spec.audit {
+                Some(_) => self.organization().await,
+                None => Ok(None),
+            }
+        };
+        let (devices, s3_prefix_list, organization) = tokio::try_join!(
+            self.devices(&spec.image.id, &spec.region),
+            self.s3_prefix_list(&spec.region),
+            organization
+        )?;
+        Ok(Facts { devices, s3_prefix_list, organization })
+    }
+
+    /// The devices of an image, its root first.
+    async fn devices(&self, id: &ImageId, region: &Region) -> Result<Vec<Device>, CloudError> {
+        const OPERATION: &str = "DescribeImages";
+        let refuse = |message, next| Err(CloudError::found(Service::Ec2, OPERATION, message, next));
+        let request = self.ec2.describe_images().image_ids(id.as_str()).send();
+        let answer = found(self.call(Service::Ec2, OPERATION, request).await, &["InvalidAMIID.NotFound"])?;
+        let Some(image) = answer.and_then(|answer| answer.images?.into_iter().next()) else {
+            let message = format!("image {id} isn't in {region}, or account {} may not use it", self.identity.account);
+            return refuse(message, "name another one as the spec's `image.id`");
+        };
+        if image.state != Some(ImageState::Available) {
+            let state = image.state.map_or_else(|| "unknown".to_owned(), |state| state.to_string());
+            return refuse(format!("image {id} is {state}, not available"), "wait for it, or name another one");
+        }
+        let root = image.root_device_name.unwrap_or_default();
+        let mut devices: Vec<_> = image
+            .block_device_mappings
+            .unwrap_or_default()
+            .into_iter()
+            .filter_map(|mapping| Some(Device { gib: mapping.ebs?.volume_size?, name: mapping.device_name? }))
+            .collect();
+        devices.sort_by_key(|device| (device.name != root, device.name.clone()));
+        if devices.first().is_none_or(|device| device.name != root) {
+            return refuse(format!("image {id} has no root device on EBS"), "name an image that boots from EBS");
+        }
+        Ok(devices)
+    }
+
+    /// The organisation that the account is in.
+    async fn organization(&self) -> Result<Option<String>, CloudError> {
+        let request = self.organizations.describe_organization().send();
+        let answer = self.call(Service::Organizations, "DescribeOrganization", request).await;
+        let answer = found(answer, &["AWSOrganizationsNotInUseException"])?;
+        Ok(answer.and_then(|answer| answer.organization?.id))
+    }
+
+    async fn s3_prefix_list(&self, region: &Region) -> Result<String, CloudError> {
+        const OPERATION: &str = "DescribeManagedPrefixLists";
+        let name = format!("com.amazonaws.{region}.s3");
+        let filter = Filter::builder().name("prefix-list-name").values(&name).build();
+        let request = self.ec2.describe_managed_prefix_lists().filters(filter).send();
+        let answer = self.call(Service::Ec2, OPERATION, request).await?;
+        let lists = answer.prefix_lists.unwrap_or_default();
+        lists
+            .into_iter()
+            .find(|list| list.prefix_list_name.as_deref() == Some(&name))
+            .and_then(|list| list.prefix_list_id)
+            .ok_or_else(|| {
+                let message = format!("the region has no prefix list {name}");
+                CloudError::found(Service::Ec2, OPERATION, message, "check the region's name")
+            })
+    }
+}

@@ -1,0 +1,186 @@
+//! The estate: what a spec asks for, as a graph of resources.
+//!
+//! Pure, and free of AWS's types. Invariants of an [`Estate`]:
+//!
+//! - a [`ResourceId`] names one resource for the estate's whole life, in the tag `holdfast:id`;
+//! - a property that is another resource's id or ARN is a [`Ref`] until the moment it is needed;
+//! - every reference and every need is to a resource of the same estate, and they have no cycle, so
+//!   [`Estate::resources`] can be in an order in which each comes after what it needs;
+//! - two estates of equal specs are equal, down to the bytes of their JSON: the plan's digest depends on it.
+//!
+//! Security groups refer to each other, which would be a cycle: so a group and its rules are two resources.
+
+mod build;
+mod names;
+mod reference;
+pub mod tags;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+pub use build::{BuildError, Device, Facts};
+pub use reference::{Known, Properties, Ref, Unresolved, resolve};
+use serde::{Deserialize, Serialize};
+
+use crate::spec::{AccountId, EstateName, Region};
+
+/// The kinds of resources, in the order in which an estate is built.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Kind {
+    /// A monthly budget with its notifications.
+    Budget,
+    /// A KMS key.
+    Key,
+    /// The name of a KMS key.
+    Alias,
+    /// A virtual private cloud.
+    Vpc,
+    /// A gateway between a VPC and the internet.
+    InternetGateway,
+    /// A subnet.
+    Subnet,
+    /// A route table with its routes and the subnets that it serves.
+    RouteTable,
+    /// A gateway endpoint of a VPC.
+    VpcEndpoint,
+    /// A security group, without its rules.
+    SecurityGroup,
+    /// All rules of one security group.
+    SecurityGroupRules,
+    /// An IAM role with its policies.
+    Role,
+    /// An IAM instance profile.
+    InstanceProfile,
+    /// A launch template.
+    LaunchTemplate,
+    /// All instances of one launch template.
+    Instances,
+}
+
+impl Kind {
+    /// The kind's name, as plans show it and ids begin with it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Budget => "budget",
+            Self::Key => "key",
+            Self::Alias => "alias",
+            Self::Vpc => "vpc",
+            Self::InternetGateway => "internet-gateway",
+            Self::Subnet => "subnet",
+            Self::RouteTable => "route-table",
+            Self::VpcEndpoint => "vpc-endpoint",
+            Self::SecurityGroup => "security-group",
+            Self::SecurityGroupRules => "security-group-rules",
+            Self::Role => "role",
+            Self::InstanceProfile => "instance-profile",
+            Self::LaunchTemplate => "launch-template",
+            Self::Instances => "instances",
+        }
+    }
+}
+
+impl std::fmt::Display for Kind {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// A resource's name inside its estate, such as `vpc` or `subnet/private`: the value of the tag `holdfast:id`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct ResourceId(String);
+
+impl ResourceId {
+    /// The id of a resource of which an estate has only one.
+    pub fn only(kind: Kind) -> Self {
+        Self(kind.as_str().to_owned())
+    }
+
+    /// The id of one of several resources of a kind.
+    pub fn named(kind: Kind, name: &str) -> Self {
+        Self(format!("{kind}/{name}"))
+    }
+
+    /// An id as a tag gives it back.
+    pub fn from_tag(text: &str) -> Self {
+        Self(text.to_owned())
+    }
+
+    /// The id as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// What stands after the kind: `private` in `subnet/private`.
+    pub fn name(&self) -> Option<&str> {
+        self.0.split_once('/').map(|(_, name)| name)
+    }
+}
+
+impl std::fmt::Display for ResourceId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+/// Which estate it is and where: what every look at the cloud is limited to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Scope {
+    /// The estate's name.
+    pub estate: EstateName,
+    /// The account that it is in.
+    pub account: AccountId,
+    /// The region that it is in.
+    pub region: Region,
+}
+
+impl Scope {
+    /// The scope of a spec.
+    pub fn of(spec: &crate::spec::Spec) -> Self {
+        Self { estate: spec.name.clone(), account: spec.account.clone(), region: spec.region.clone() }
+    }
+}
+
+/// A resource as the spec wants it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Resource {
+    /// Its id inside the estate.
+    pub id: ResourceId,
+    /// What it is.
+    pub kind: Kind,
+    /// Its name in AWS: the tag `Name`, and the name itself where the kind has one.
+    pub name: String,
+    /// What it shall be like, references unresolved.
+    pub properties: Properties,
+    /// All its tags.
+    pub tags: BTreeMap<String, String>,
+    /// What must be there before it beyond what its properties refer to.
+    pub needs: BTreeSet<ResourceId>,
+}
+
+impl Resource {
+    /// All that must be there before it.
+    pub fn prerequisites(&self) -> BTreeSet<ResourceId> {
+        let mut all = self.needs.clone();
+        self.properties.each_ref(&mut |reference| {
+            all.insert(reference.id);
+        });
+        all
+    }
+}
+
+/// What a spec asks for.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Estate {
+    /// Which estate it is and where.
+    pub scope: Scope,
+    /// Its resources, each after what it needs.
+    pub resources: Vec<Resource>,
+}
+
+impl Estate {
+    /// The resource of this id.
+    pub fn get(&self, id: &ResourceId) -> Option<&Resource> {
+        self.resources.iter().find(|resource| resource.id == *id)
+    }
+}

@@ -1,0 +1,33 @@
+//! Names in AWS, which are also how what can't be tagged is found again.
+//!
+//! IAM's and Budgets' names are global in an account, so the region is in them; those of the region's own services
+//! needn't carry it. `spec` bounds the parts so that the longest fits AWS's limit (64 for a role).
+
+use super::Scope;
+
+impl Scope {
+    /// The prefix of everything's name.
+    pub(crate) fn name(&self, what: &str) -> String {
+        format!("holdfast-{}-{what}", self.estate)
+    }
+
+    /// A name that is unique in the account.
+    pub(crate) fn global_name(&self, what: &str) -> String {
+        format!("holdfast-{}-{}-{what}", self.estate, self.region)
+    }
+
+    /// The path of the estate's roles and instance profiles: what `ListRoles` is filtered by.
+    pub(crate) fn iam_path(&self) -> String {
+        format!("/holdfast/{}/{}/", self.region, self.estate)
+    }
+
+    /// The name of the estate's key.
+    pub(crate) fn alias_name(&self) -> String {
+        format!("alias/holdfast/{}", self.estate)
+    }
+
+    /// The name of the estate's budget.
+    pub(crate) fn budget_name(&self) -> String {
+        format!("holdfast-{}-{}", self.estate, self.region)
+    }
+}

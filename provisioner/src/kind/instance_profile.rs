@@ -1,0 +1,145 @@
+//! Instance profiles, by which an instance has its role.
+
+use std::collections::BTreeMap;
+
+use aws_sdk_iam::types::InstanceProfile as Profile;
+use futures::future::BoxFuture;
+use serde::{Deserialize, Serialize};
+
+use super::role::{EXISTS, NOT_FOUND, read_tags, write_tags};
+use super::{Context, KindError, Left, Observed, Operations, SOON, Wanted, properties};
+use crate::cloud::{Cloud, Service, found};
+use crate::estate::{Kind, Ref, ResourceId, Scope, tags};
+
+/// An instance profile's properties.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct InstanceProfile<L = Ref> {
+    /// The name of the only role that it may have; empty where it has none.
+    pub role: L,
+}
+
+pub(super) struct InstanceProfiles;
+
+impl Operations for InstanceProfiles {
+    fn deleted_after(&self) -> &'static [Kind] {
+        &[Kind::Instances]
+    }
+
+    fn discover<'a>(&'a self, cloud: &'a Cloud, scope: &'a Scope) -> BoxFuture<'a, Result<Vec<Observed>, KindError>> {
+        Box::pin(async move {
+            let pages = cloud.iam.list_instance_profiles().path_prefix(scope.iam_path()).into_paginator();
+            let profiles: Vec<_> =
+                cloud.call(Service::Iam, "ListInstanceProfiles", pages.items().send().try_collect()).await?;
+            let mut all = Vec::new();
+            for profile in profiles {
+                all.extend(read(cloud, scope, &profile.instance_profile_name).await?);
+            }
+            Ok(all)
+        })
+    }
+
+    fn create<'a>(
+        &'a self,
+        cx: &'a Context<'a>,
+        wanted: &'a Wanted<'a>,
+    ) -> BoxFuture<'a, Result<BTreeMap<String, String>, KindError>> {
+        Box::pin(async move {
+            let name = &wanted.resource.name;
+            let request = cx
+                .cloud
+                .iam
+                .create_instance_profile()
+                .instance_profile_name(name)
+                .path(cx.scope.iam_path())
+                .set_tags(Some(write_tags(&wanted.resource.tags)?));
+            found(cx.cloud.call(Service::Iam, "CreateInstanceProfile", request.send()).await, EXISTS)?;
+            let there = || get(cx.cloud, name);
+            cx.cloud.patiently(SOON, NOT_FOUND, there).await?;
+            // Read back under either answer: a name that is taken may be another's.
+            let made = read(cx.cloud, cx.scope, name).await?.ok_or_else(|| KindError::Foreign {
+                kind: Kind::InstanceProfile,
+                name: name.clone(),
+                estate: cx.scope.estate.to_string(),
+            })?;
+            change(cx.cloud, wanted, &made).await?;
+            Ok(made.attributes)
+        })
+    }
+
+    fn change<'a>(
+        &'a self,
+        cx: &'a Context<'a>,
+        wanted: &'a Wanted<'a>,
+        current: &'a Observed,
+    ) -> BoxFuture<'a, Result<BTreeMap<String, String>, KindError>> {
+        Box::pin(async move {
+            change(cx.cloud, wanted, current).await?;
+            Ok(current.attributes.clone())
+        })
+    }
+
+    fn delete<'a>(
+        &'a self,
+        cx: &'a Context<'a>,
+        current: &'a Observed,
+    ) -> BoxFuture<'a, Result<Option<Left>, KindError>> {
+        Box::pin(async move {
+            let profile: InstanceProfile<String> = current.parse()?;
+            remove_role(cx.cloud, &current.name, &profile.role).await?;
+            let request = cx.cloud.iam.delete_instance_profile().instance_profile_name(&current.name);
+            let call = || cx.cloud.call(Service::Iam, "DeleteInstanceProfile", request.clone().send());
+            found(cx.cloud.patiently(SOON, &["DeleteConflict"], call).await, NOT_FOUND)?;
+            Ok(None)
+        })
+    }
+}
+
+async fn get(cloud: &Cloud, name: &str) -> Result<Option<Profile>, crate::cloud::CloudError> {
+    let request = cloud.iam.get_instance_profile().instance_profile_name(name).send();
+    Ok(cloud.call(Service::Iam, "GetInstanceProfile", request).await?.instance_profile)
+}
+
+/// The profile of this name, if it is the estate's.
+async fn read(cloud: &Cloud, scope: &Scope, name: &str) -> Result<Option<Observed>, KindError> {
+    let Some(profile) = get(cloud, name).await? else { return Ok(None) };
+    let tags = read_tags(profile.tags);
+    if tags.get(tags::ESTATE).map(String::as_str) != Some(scope.estate.as_str()) || profile.path != scope.iam_path() {
+        return Ok(None);
+    }
+    let Some(id) = tags.get(tags::ID).map(|id| ResourceId::from_tag(id)) else { return Ok(None) };
+    let role = profile.roles.into_iter().next().map(|role| role.role_name);
+    let properties = properties(&id, &InstanceProfile { role: role.unwrap_or_default() })?;
+    let mut observed = Observed::new(Kind::InstanceProfile, id, name, properties).attribute("arn", profile.arn);
+    observed.tags = tags;
+    Ok(Some(observed))
+}
+
+async fn change(cloud: &Cloud, wanted: &Wanted<'_>, current: &Observed) -> Result<(), KindError> {
+    let (new, old): (InstanceProfile<String>, InstanceProfile<String>) = (wanted.parse()?, current.parse()?);
+    if new.role != old.role {
+        remove_role(cloud, &current.name, &old.role).await?;
+        let request =
+            cloud.iam.add_role_to_instance_profile().instance_profile_name(&current.name).role_name(&new.role);
+        let call = || cloud.call(Service::Iam, "AddRoleToInstanceProfile", request.clone().send());
+        cloud.patiently(SOON, NOT_FOUND, call).await?;
+    }
+    if wanted.resource.tags.iter().any(|(key, value)| current.tags.get(key) != Some(value)) {
+        let request = cloud
+            .iam
+            .tag_instance_profile()
+            .instance_profile_name(&current.name)
+            .set_tags(Some(write_tags(&wanted.resource.tags)?))
+            .send();
+        cloud.call(Service::Iam, "TagInstanceProfile", request).await?;
+    }
+    Ok(())
+}
+
+async fn remove_role(cloud: &Cloud, profile: &str, role: &str) -> Result<(), KindError> {
+    if role.is_empty() {
+        return Ok(());
+    }
+    let request = cloud.iam.remove_role_from_instance_profile().instance_profile_name(profile).role_name(role).send();
+    found(cloud.call(Service::Iam, "RemoveRoleFromInstanceProfile", request).await, NOT_FOUND)?;
+    Ok(())
+}

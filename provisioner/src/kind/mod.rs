@@ -1,0 +1,424 @@
+//! The kinds of resources: one file each, one table listing them.
+//!
+//! A kind's file has, from top to bottom: the struct of its properties, how it is discovered (one filtered, paginated
+//! Describe for all of an estate's, whatever the spec names), and how one is made, changed and deleted. To add a kind
+//! is to add a variant of [`Kind`], a file, and a line to [`operations`].
+//!
+//! Rules that every kind keeps:
+//!
+//! - `create` may be called for what a crashed run made half: what it sets after the first call is a compared
+//!   property, so the next plan finds what is missing;
+//! - `create` is idempotent by a ClientToken, or by a name that fails on a duplicate; a VPC, an internet gateway and a
+//!   KMS key have neither, so they are tagged as they are made, their call isn't repeated blindly, and a plan settles
+//!   duplicates;
+//! - `change` and `delete` only ever get what `discover` found, which carries the estate's tag;
+//! - `delete` of what is gone already is success.
+
+mod alias;
+pub mod budget;
+mod ec2;
+pub mod instance_profile;
+pub mod instances;
+pub mod internet_gateway;
+pub mod key;
+pub mod launch_template;
+pub mod role;
+pub mod route_table;
+pub mod security_group;
+pub mod security_group_rules;
+pub mod subnet;
+pub mod vpc;
+pub mod vpc_endpoint;
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::time::Duration;
+
+pub use alias::Alias;
+use futures::future::BoxFuture;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+use tokio::time::{Instant, sleep};
+
+use crate::cloud::{Cloud, CloudError};
+use crate::estate::{Kind, Properties, Resource, ResourceId, Scope, Unresolved};
+
+/// Calls that fail since what they name was just made are repeated for so long.
+pub(crate) const SOON: Duration = Duration::from_secs(90);
+/// Deletions that fail since what uses the resource is still going are repeated for so long.
+pub(crate) const IN_USE: Duration = Duration::from_secs(300);
+
+/// A resource as it was found.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Observed {
+    /// Its id inside the estate, from its tag or its name.
+    pub id: ResourceId,
+    /// What it is.
+    pub kind: Kind,
+    /// Its name in AWS.
+    pub name: String,
+    /// Its id in AWS.
+    pub physical: String,
+    /// What others may refer to: `id`, `arn`, ….
+    pub attributes: BTreeMap<String, String>,
+    /// What it is like, in the form in which the same kind is desired.
+    pub properties: Properties,
+    /// All its tags.
+    pub tags: BTreeMap<String, String>,
+    /// What AWS says of it besides, such as `pending deletion until …`; not compared.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub state: Option<String>,
+    /// When it was made, in seconds since 1970, where AWS says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub created: Option<i64>,
+    /// The group's hosts, for [`Kind::Instances`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub hosts: Vec<instances::Host>,
+}
+
+impl Observed {
+    /// What was found, with its AWS id as its only attribute.
+    pub(crate) fn new(kind: Kind, id: ResourceId, physical: &str, properties: Properties) -> Self {
+        Self {
+            id,
+            kind,
+            name: physical.to_owned(),
+            physical: physical.to_owned(),
+            attributes: BTreeMap::from([("id".to_owned(), physical.to_owned())]),
+            properties,
+            tags: BTreeMap::new(),
+            state: None,
+            created: None,
+            hosts: Vec::new(),
+        }
+    }
+
+    /// The kind's struct of what was found.
+    pub(crate) fn parse<T: serde::de::DeserializeOwned>(&self) -> Result<T, KindError> {
+        self.properties.parse().map_err(|source| KindError::Properties { id: self.id.clone(), source })
+    }
+
+    pub(crate) fn attribute(mut self, name: &str, value: impl Into<String>) -> Self {
+        self.attributes.insert(name.to_owned(), value.into());
+        self
+    }
+}
+
+/// One property that isn't as it shall be.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Difference {
+    /// Which property; tags are `tags.<key>`.
+    pub property: String,
+    /// What it is.
+    #[serde(default, skip_serializing_if = "Value::is_null")]
+    pub old: Value,
+    /// What it shall be.
+    #[serde(default, skip_serializing_if = "Value::is_null")]
+    pub new: Value,
+}
+
+/// How a resource differs from what is desired.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Comparison {
+    /// All differences, by property.
+    pub differences: Vec<Difference>,
+    /// Why it must be deleted and made anew, if it must.
+    pub replace: Option<String>,
+    /// Why some of its members are replaced while it stays, if they are.
+    pub renew: Option<String>,
+}
+
+/// What was found of what stays behind on purpose.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Left {
+    /// What it is, such as `key arn:aws:kms:…`.
+    pub what: String,
+    /// Why it stays, and until when.
+    pub why: String,
+}
+
+/// What `create`, `change` and `delete` work with.
+pub struct Context<'a> {
+    /// The clients.
+    pub cloud: &'a Cloud,
+    /// The estate.
+    pub scope: &'a Scope,
+    /// Says what is being waited for.
+    pub waiting: &'a (dyn Fn(String) + Sync),
+}
+
+/// A resource about to be made or changed, its references resolved.
+pub struct Wanted<'a> {
+    /// As the estate wants it; [`Resource::properties`] still has references.
+    pub resource: &'a Resource,
+    /// The same without references.
+    pub properties: Properties,
+}
+
+impl Wanted<'_> {
+    /// The kind's struct.
+    pub(crate) fn parse<T: serde::de::DeserializeOwned>(&self) -> Result<T, KindError> {
+        self.properties.parse().map_err(|source| KindError::Properties { id: self.resource.id.clone(), source })
+    }
+
+    /// A ClientToken for making this: a hash of what it is, so that a repeated call is the same call, and other
+    /// parameters are another. It is taken for a day after its resource is gone, so `attempt` counts such ghosts.
+    pub(crate) fn token(&self, scope: &Scope, detail: &str, attempt: u32) -> String {
+        let mut hash = Sha256::new();
+        for part in [scope.account.as_str(), scope.region.as_str(), scope.estate.as_str(), self.resource.id.as_str()] {
+            hash.update(part);
+            hash.update([0]);
+        }
+        // A group's count is no parameter of the call for one batch of it.
+        for (name, value) in self.properties.0.iter().filter(|(name, _)| *name != "count") {
+            hash.update(format!("{name}={value}\0"));
+        }
+        for (name, value) in &self.resource.tags {
+            hash.update(format!("{name}={value}\0"));
+        }
+        hash.update(format!("{detail}\0{attempt}"));
+        // EC2 takes 64 ASCII characters.
+        hex::encode(&hash.finalize()[..24])
+    }
+}
+
+/// What a kind can do. The estate's graph decides when.
+pub trait Operations: Sync {
+    /// Properties that AWS can't change in a resource, and why.
+    fn fixed(&self) -> &'static [(&'static str, &'static str)] {
+        &[]
+    }
+
+    /// Kinds of which all must be deleted before one of this is, beyond those that refer to it.
+    fn deleted_after(&self) -> &'static [Kind] {
+        &[]
+    }
+
+    /// All of the estate's resources of this kind.
+    fn discover<'a>(&'a self, cloud: &'a Cloud, scope: &'a Scope) -> BoxFuture<'a, Result<Vec<Observed>, KindError>>;
+
+    /// How what is there differs from what is desired; pure.
+    fn compare(&self, wanted: &Resource, resolved: &Properties, observed: &Observed) -> Comparison {
+        crate::plan::compare(self.fixed(), wanted, resolved, observed)
+    }
+
+    /// Attributes that a change with these differences gives another value.
+    fn renews(&self, differences: &[Difference]) -> &'static [&'static str] {
+        let _ = differences;
+        &[]
+    }
+
+    /// Whether having none is right for these properties.
+    fn is_nothing(&self, properties: &Properties) -> bool {
+        let _ = properties;
+        false
+    }
+
+    /// Whether destroying the estate has something to do with what was found.
+    fn deletable(&self, observed: &Observed) -> bool {
+        let _ = observed;
+        true
+    }
+
+    /// Makes one, and returns its attributes.
+    fn create<'a>(
+        &'a self,
+        cx: &'a Context<'a>,
+        wanted: &'a Wanted<'a>,
+    ) -> BoxFuture<'a, Result<BTreeMap<String, String>, KindError>>;
+
+    /// Changes one in place, and returns its attributes.
+    fn change<'a>(
+        &'a self,
+        cx: &'a Context<'a>,
+        wanted: &'a Wanted<'a>,
+        current: &'a Observed,
+    ) -> BoxFuture<'a, Result<BTreeMap<String, String>, KindError>>;
+
+    /// Deletes one, and says what of it is left.
+    fn delete<'a>(
+        &'a self,
+        cx: &'a Context<'a>,
+        current: &'a Observed,
+    ) -> BoxFuture<'a, Result<Option<Left>, KindError>>;
+}
+
+/// The table of kinds.
+pub fn operations(kind: Kind) -> &'static dyn Operations {
+    match kind {
+        Kind::Budget => &budget::Budgets,
+        Kind::Key => &key::Keys,
+        Kind::Alias => &alias::Aliases,
+        Kind::Vpc => &vpc::Vpcs,
+        Kind::InternetGateway => &internet_gateway::InternetGateways,
+        Kind::Subnet => &subnet::Subnets,
+        Kind::RouteTable => &route_table::RouteTables,
+        Kind::VpcEndpoint => &vpc_endpoint::VpcEndpoints,
+        Kind::SecurityGroup => &security_group::SecurityGroups,
+        Kind::SecurityGroupRules => &security_group_rules::AllRules,
+        Kind::Role => &role::Roles,
+        Kind::InstanceProfile => &instance_profile::InstanceProfiles,
+        Kind::LaunchTemplate => &launch_template::LaunchTemplates,
+        Kind::Instances => &instances::Groups,
+    }
+}
+
+/// All kinds.
+pub const KINDS: &[Kind] = &[
+    Kind::Budget,
+    Kind::Key,
+    Kind::Alias,
+    Kind::Vpc,
+    Kind::InternetGateway,
+    Kind::Subnet,
+    Kind::RouteTable,
+    Kind::VpcEndpoint,
+    Kind::SecurityGroup,
+    Kind::SecurityGroupRules,
+    Kind::Role,
+    Kind::InstanceProfile,
+    Kind::LaunchTemplate,
+    Kind::Instances,
+];
+
+/// What discovering or changing a resource can fail with.
+#[derive(Debug, thiserror::Error)]
+pub enum KindError {
+    /// A call failed.
+    #[error(transparent)]
+    Cloud(#[from] CloudError),
+    /// A property that the kind doesn't know, or of the wrong type: a plan file of another version.
+    #[error("{id}: its properties aren't what this version of `provision` knows ({source}); make the plan again")]
+    Properties {
+        /// Whose.
+        id: ResourceId,
+        /// What serde says.
+        source: serde_json::Error,
+    },
+    /// A plan that changes what its estate doesn't have.
+    #[error("the plan changes {id}, which its estate doesn't have; make the plan again")]
+    NotInEstate {
+        /// What.
+        id: ResourceId,
+    },
+    /// Something it refers to isn't there.
+    #[error("{id} needs what isn't there: {source}")]
+    Unresolved {
+        /// Whose.
+        id: ResourceId,
+        /// What is missing.
+        source: Unresolved,
+    },
+    /// AWS gave back JSON that isn't.
+    #[error("{what} of {physical} isn't JSON: {source}")]
+    Json {
+        /// Which document.
+        what: &'static str,
+        /// Whose.
+        physical: String,
+        /// What serde says.
+        source: serde_json::Error,
+    },
+    /// The name that the estate needs is somebody else's.
+    #[error(
+        "{kind} {name} is there and isn't this estate's: it has no tag holdfast:estate={estate}; rename the estate, or \
+         remove it if nobody needs it"
+    )]
+    Foreign {
+        /// What it is.
+        kind: Kind,
+        /// Its name.
+        name: String,
+        /// The estate that it isn't of.
+        estate: String,
+    },
+    /// It didn't come to be in time.
+    #[error("{what} was still {state} after {seconds} s; look at it in the console, then apply again")]
+    Deadline {
+        /// What was waited for.
+        what: String,
+        /// What it was last.
+        state: String,
+        /// How long that took.
+        seconds: u64,
+    },
+    /// An instance ended as it started.
+    #[error("instance {instance} of {id} ended while it started: {reason}; correct that and apply again")]
+    NotStarted {
+        /// The instance.
+        instance: String,
+        /// Its group.
+        id: ResourceId,
+        /// AWS's StateReason.
+        reason: String,
+    },
+    /// What was made isn't as safe as it was asked to be.
+    #[error("instance {instance} of {id} isn't as it was asked for: {what}; it was left as it is, to be looked at")]
+    Unsafe {
+        /// The instance.
+        instance: String,
+        /// Its group.
+        id: ResourceId,
+        /// Which promise is broken.
+        what: String,
+    },
+    /// The key is needed by what isn't Holdfast's to delete.
+    #[error("key {key} encrypts {what}, which stay: delete or re-encrypt them, then destroy again")]
+    KeyInUse {
+        /// The key.
+        key: String,
+        /// What it encrypts.
+        what: String,
+    },
+}
+
+/// A document as JSON.
+pub(crate) fn json(what: &'static str, physical: &str, text: &str) -> Result<Value, KindError> {
+    serde_json::from_str(text).map_err(|source| KindError::Json { what, physical: physical.to_owned(), source })
+}
+
+/// Properties from a kind's struct.
+pub(crate) fn properties(id: &ResourceId, value: &impl Serialize) -> Result<Properties, KindError> {
+    Properties::of(value).map_err(|source| KindError::Properties { id: id.clone(), source })
+}
+
+/// The attributes of what has only an id.
+pub(crate) fn only_id(id: &str) -> BTreeMap<String, String> {
+    BTreeMap::from([("id".to_owned(), id.to_owned())])
+}
+
+/// How often a ClientToken that belongs to something deleted is given up for another.
+const GHOSTS: u32 = 20;
+/// How long what was just made may be unseen before its ClientToken is taken for a deleted resource's.
+const UNSEEN: Duration = Duration::from_secs(20);
+
+/// Makes something by ClientToken and sees that it is there: a token stays taken for a day after its resource is
+/// deleted, and until then a repeated call only repeats the old answer.
+pub(crate) async fn make_by_token<M, S>(
+    what: &ResourceId,
+    mut make: impl FnMut(u32) -> M,
+    mut seen: impl FnMut(String) -> S,
+) -> Result<String, KindError>
+where
+    M: Future<Output = Result<String, KindError>>,
+    S: Future<Output = Result<bool, KindError>>,
+{
+    for attempt in 0..GHOSTS {
+        let id = make(attempt).await?;
+        let deadline = Instant::now() + UNSEEN;
+        let mut pause = Duration::from_millis(100);
+        loop {
+            if seen(id.clone()).await? {
+                return Ok(id);
+            }
+            if Instant::now() + pause > deadline {
+                break;
+            }
+            sleep(pause).await;
+            pause *= 2;
+        }
+    }
+    let state = "answered for with the ids of deleted ones".to_owned();
+    Err(KindError::Deadline { what: what.to_string(), state, seconds: UNSEEN.as_secs() * u64::from(GHOSTS) })
+}

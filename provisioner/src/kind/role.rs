@@ -1,0 +1,225 @@
+//! IAM roles, with their policies.
+//!
+//! Roles are found by their path, which has region and estate in it, so also those that the spec no longer names. Who
+//! widens a role's rights behind Holdfast's back (a changed, an added or an attached policy) is found: all of a role's
+//! policies are compared.
+
+use std::collections::BTreeMap;
+
+use aws_sdk_iam::types::Tag;
+use futures::future::BoxFuture;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::{Context, KindError, Left, Observed, Operations, SOON, Wanted, json, properties};
+use crate::cloud::{Cloud, CloudError, Service, found};
+use crate::estate::{Kind, ResourceId, Scope, tags};
+
+pub(super) const NOT_FOUND: &[&str] = &["NoSuchEntity", "NoSuchEntityException"];
+pub(super) const EXISTS: &[&str] = &["EntityAlreadyExists", "EntityAlreadyExistsException"];
+
+/// A role's properties.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Role {
+    /// What it is for.
+    pub description: String,
+    /// Who may assume it.
+    pub trust: Value,
+    /// Its inline policies, by name.
+    pub policies: BTreeMap<String, Value>,
+    /// The ARNs of managed policies attached to it.
+    pub attached: Vec<String>,
+}
+
+pub(super) struct Roles;
+
+impl Operations for Roles {
+    fn deleted_after(&self) -> &'static [Kind] {
+        &[Kind::InstanceProfile]
+    }
+
+    fn discover<'a>(&'a self, cloud: &'a Cloud, scope: &'a Scope) -> BoxFuture<'a, Result<Vec<Observed>, KindError>> {
+        Box::pin(async move {
+            let pages = cloud.iam.list_roles().path_prefix(scope.iam_path()).into_paginator();
+            let roles: Vec<_> = cloud.call(Service::Iam, "ListRoles", pages.items().send().try_collect()).await?;
+            let mut all = Vec::new();
+            for role in roles {
+                all.extend(read(cloud, scope, &role.role_name).await?);
+            }
+            Ok(all)
+        })
+    }
+
+    fn create<'a>(
+        &'a self,
+        cx: &'a Context<'a>,
+        wanted: &'a Wanted<'a>,
+    ) -> BoxFuture<'a, Result<BTreeMap<String, String>, KindError>> {
+        Box::pin(async move {
+            let role: Role = wanted.parse()?;
+            let name = &wanted.resource.name;
+            let request = cx
+                .cloud
+                .iam
+                .create_role()
+                .role_name(name)
+                .path(cx.scope.iam_path())
+                .description(&role.description)
+                .assume_role_policy_document(role.trust.to_string())
+                .set_tags(Some(write_tags(&wanted.resource.tags)?));
+            found(cx.cloud.call(Service::Iam, "CreateRole", request.send()).await, EXISTS)?;
+            // Read back under either answer: a name that is taken may be another's.
+            let made = read_made(cx, name).await?;
+            change(cx.cloud, wanted, &made).await?;
+            Ok(made.attributes)
+        })
+    }
+
+    fn change<'a>(
+        &'a self,
+        cx: &'a Context<'a>,
+        wanted: &'a Wanted<'a>,
+        current: &'a Observed,
+    ) -> BoxFuture<'a, Result<BTreeMap<String, String>, KindError>> {
+        Box::pin(async move {
+            change(cx.cloud, wanted, current).await?;
+            Ok(current.attributes.clone())
+        })
+    }
+
+    fn delete<'a>(
+        &'a self,
+        cx: &'a Context<'a>,
+        current: &'a Observed,
+    ) -> BoxFuture<'a, Result<Option<Left>, KindError>> {
+        Box::pin(async move {
+            let (iam, name) = (&cx.cloud.iam, &current.name);
+            let role: Role = current.parse()?;
+            for policy in role.policies.keys() {
+                delete_policy(cx.cloud, name, policy).await?;
+            }
+            for arn in &role.attached {
+                detach(cx.cloud, name, arn).await?;
+            }
+            let request = iam.delete_role().role_name(name);
+            let call = || cx.cloud.call(Service::Iam, "DeleteRole", request.clone().send());
+            found(cx.cloud.patiently(SOON, &["DeleteConflict"], call).await, NOT_FOUND)?;
+            Ok(None)
+        })
+    }
+}
+
+/// Reads a role that was just made, which IAM shows some seconds late.
+async fn read_made(cx: &Context<'_>, name: &str) -> Result<Observed, KindError> {
+    let there = || cx.cloud.call(Service::Iam, "GetRole", cx.cloud.iam.get_role().role_name(name).send());
+    cx.cloud.patiently(SOON, NOT_FOUND, there).await?;
+    read(cx.cloud, cx.scope, name).await?.ok_or_else(|| KindError::Foreign {
+        kind: Kind::Role,
+        name: name.to_owned(),
+        estate: cx.scope.estate.to_string(),
+    })
+}
+
+/// Tags as IAM takes them.
+pub(super) fn write_tags(tags: &BTreeMap<String, String>) -> Result<Vec<Tag>, KindError> {
+    tags.iter()
+        .map(|(key, value)| {
+            let tag = Tag::builder().key(key).value(value).build();
+            tag.map_err(|_| CloudError::incomplete(Service::Iam, "TagRole", "tag's key").into())
+        })
+        .collect()
+}
+
+/// Tags as IAM gives them.
+pub(super) fn read_tags(tags: Option<Vec<Tag>>) -> BTreeMap<String, String> {
+    tags.unwrap_or_default().into_iter().map(|tag| (tag.key, tag.value)).collect()
+}
+
+/// The role of this name, if it is the estate's.
+async fn read(cloud: &Cloud, scope: &Scope, name: &str) -> Result<Option<Observed>, KindError> {
+    let iam = &cloud.iam;
+    let answer = cloud.call(Service::Iam, "GetRole", iam.get_role().role_name(name).send()).await?;
+    let Some(role) = answer.role else { return Ok(None) };
+    let tags = read_tags(role.tags);
+    if tags.get(tags::ESTATE).map(String::as_str) != Some(scope.estate.as_str()) || role.path != scope.iam_path() {
+        return Ok(None);
+    }
+    let Some(id) = tags.get(tags::ID).map(|id| ResourceId::from_tag(id)) else { return Ok(None) };
+
+    let pages = iam.list_role_policies().role_name(name).into_paginator();
+    let names: Vec<_> = cloud.call(Service::Iam, "ListRolePolicies", pages.items().send().try_collect()).await?;
+    let mut policies = BTreeMap::new();
+    for policy in names {
+        let request = iam.get_role_policy().role_name(name).policy_name(&policy).send();
+        let document = cloud.call(Service::Iam, "GetRolePolicy", request).await?.policy_document;
+        policies.insert(policy, decode(name, &document)?);
+    }
+    let pages = iam.list_attached_role_policies().role_name(name).into_paginator();
+    let attached: Vec<_> =
+        cloud.call(Service::Iam, "ListAttachedRolePolicies", pages.items().send().try_collect()).await?;
+    let mut attached: Vec<_> = attached.into_iter().filter_map(|policy| policy.policy_arn).collect();
+    attached.sort_unstable();
+
+    let found = Role {
+        description: role.description.unwrap_or_default(),
+        trust: decode(name, role.assume_role_policy_document.as_deref().unwrap_or_default())?,
+        policies,
+        attached,
+    };
+    let mut observed = Observed::new(Kind::Role, id.clone(), name, properties(&id, &found)?).attribute("arn", role.arn);
+    observed.tags = tags;
+    Ok(Some(observed))
+}
+
+/// IAM gives documents back with URL encoding (RFC 3986).
+fn decode(role: &str, document: &str) -> Result<Value, KindError> {
+    let text = percent_encoding::percent_decode_str(document).decode_utf8_lossy();
+    json("a policy", role, &text)
+}
+
+async fn change(cloud: &Cloud, wanted: &Wanted<'_>, current: &Observed) -> Result<(), KindError> {
+    let (new, old): (Role, Role) = (wanted.parse()?, current.parse()?);
+    let (iam, name) = (&cloud.iam, &current.name);
+    if new.description != old.description {
+        let request = iam.update_role().role_name(name).description(&new.description).send();
+        cloud.call(Service::Iam, "UpdateRole", request).await?;
+    }
+    if new.trust != old.trust {
+        let request = iam.update_assume_role_policy().role_name(name).policy_document(new.trust.to_string()).send();
+        cloud.call(Service::Iam, "UpdateAssumeRolePolicy", request).await?;
+    }
+    for (policy, document) in
+        new.policies.iter().filter(|(policy, document)| old.policies.get(*policy) != Some(*document))
+    {
+        let request = iam.put_role_policy().role_name(name).policy_name(policy).policy_document(document.to_string());
+        let call = || cloud.call(Service::Iam, "PutRolePolicy", request.clone().send());
+        cloud.patiently(SOON, NOT_FOUND, call).await?;
+    }
+    for policy in old.policies.keys().filter(|policy| !new.policies.contains_key(*policy)) {
+        delete_policy(cloud, name, policy).await?;
+    }
+    for arn in old.attached.iter().filter(|arn| !new.attached.contains(arn)) {
+        detach(cloud, name, arn).await?;
+    }
+    for arn in new.attached.iter().filter(|arn| !old.attached.contains(arn)) {
+        let request = iam.attach_role_policy().role_name(name).policy_arn(arn).send();
+        cloud.call(Service::Iam, "AttachRolePolicy", request).await?;
+    }
+    if wanted.resource.tags.iter().any(|(key, value)| current.tags.get(key) != Some(value)) {
+        let request = iam.tag_role().role_name(name).set_tags(Some(write_tags(&wanted.resource.tags)?)).send();
+        cloud.call(Service::Iam, "TagRole", request).await?;
+    }
+    Ok(())
+}
+
+async fn delete_policy(cloud: &Cloud, role: &str, policy: &str) -> Result<(), KindError> {
+    let request = cloud.iam.delete_role_policy().role_name(role).policy_name(policy).send();
+    found(cloud.call(Service::Iam, "DeleteRolePolicy", request).await, NOT_FOUND)?;
+    Ok(())
+}
+
+async fn detach(cloud: &Cloud, role: &str, arn: &str) -> Result<(), KindError> {
+    let request = cloud.iam.detach_role_policy().role_name(role).policy_arn(arn).send();
+    found(cloud.call(Service::Iam, "DetachRolePolicy", request).await, NOT_FOUND)?;
+    Ok(())
+}

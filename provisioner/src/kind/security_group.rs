@@ -1,0 +1,178 @@
+//! Security groups, without their rules, which refer to groups and so are resources of their own.
+//!
+//! The VPC's default group can't be made or deleted, so it is adopted: tagged, and its rules emptied, so that what is
+//! started without a group reaches nothing and is reached by nothing.
+
+use std::collections::BTreeMap;
+
+use aws_sdk_ec2::types::ResourceType;
+use futures::future::BoxFuture;
+use serde::{Deserialize, Serialize};
+
+use super::ec2::{NOT_YET, PAGE, USED, filter, id_of, of_estate, put_tags, read_tags, retag, tagged, with_tags};
+use super::{Context, IN_USE, KindError, Left, Observed, Operations, SOON, Wanted, only_id, properties};
+use crate::cloud::{Cloud, CloudError, Service, found};
+use crate::estate::{Kind, Ref, Scope};
+
+/// The name of the group that every VPC comes with.
+pub const DEFAULT: &str = "default";
+
+/// A security group's properties.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SecurityGroup<L = Ref> {
+    /// The VPC that it is in.
+    pub vpc: L,
+    /// Its name, unique in the VPC.
+    pub group_name: String,
+    /// What it is for. It can't be changed, and isn't compared.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+}
+
+pub(super) struct SecurityGroups;
+
+impl Operations for SecurityGroups {
+    fn fixed(&self) -> &'static [(&'static str, &'static str)] {
+        &[("vpc", "a group stays in its VPC"), ("group_name", "a group's name can't be changed")]
+    }
+
+    fn deleted_after(&self) -> &'static [Kind] {
+        // Interfaces first, then whatever rule of another group names this one.
+        &[Kind::Instances, Kind::SecurityGroupRules]
+    }
+
+    fn discover<'a>(&'a self, cloud: &'a Cloud, scope: &'a Scope) -> BoxFuture<'a, Result<Vec<Observed>, KindError>> {
+        Box::pin(async move {
+            let mut all = Vec::new();
+            for group in describe(cloud, scope).await? {
+                let tags = read_tags(group.tags);
+                let (Some(id), Some(physical)) = (id_of(&tags), group.group_id) else { continue };
+                let found = SecurityGroup {
+                    vpc: group.vpc_id.unwrap_or_default(),
+                    group_name: group.group_name.unwrap_or_default(),
+                    description: None,
+                };
+                let properties = properties(&id, &found)?;
+                all.push(with_tags(Observed::new(Kind::SecurityGroup, id, &physical, properties), tags));
+            }
+            Ok(all)
+        })
+    }
+
+    fn compare(
+        &self,
+        wanted: &crate::estate::Resource,
+        resolved: &crate::estate::Properties,
+        observed: &Observed,
+    ) -> super::Comparison {
+        let mut compared = resolved.clone();
+        compared.0.remove("description");
+        crate::plan::compare(self.fixed(), wanted, &compared, observed)
+    }
+
+    fn deletable(&self, observed: &Observed) -> bool {
+        observed.properties.0.get("group_name").and_then(serde_json::Value::as_str) != Some(DEFAULT)
+    }
+
+    fn create<'a>(
+        &'a self,
+        cx: &'a Context<'a>,
+        wanted: &'a Wanted<'a>,
+    ) -> BoxFuture<'a, Result<BTreeMap<String, String>, KindError>> {
+        Box::pin(async move {
+            let group: SecurityGroup<String> = wanted.parse()?;
+            if group.group_name == DEFAULT {
+                return adopt(cx, wanted, &group).await;
+            }
+            let request = cx
+                .cloud
+                .ec2
+                .create_security_group()
+                .vpc_id(&group.vpc)
+                .group_name(&group.group_name)
+                .set_description(group.description.clone())
+                .tag_specifications(tagged(ResourceType::SecurityGroup, &wanted.resource.tags));
+            let call = || cx.cloud.call(Service::Ec2, "CreateSecurityGroup", request.clone().send());
+            match cx.cloud.patiently(SOON, NOT_YET, call).await {
+                Ok(made) => {
+                    let id = made.group_id;
+                    Ok(only_id(&id.ok_or_else(|| CloudError::incomplete(Service::Ec2, "CreateSecurityGroup", "id"))?))
+                }
+                // A crashed run made it, and discovery didn't see it yet; or the name is somebody else's.
+                Err(error) if error.is(&["InvalidGroup.Duplicate"]) => match by_name(cx.cloud, &group).await? {
+                    Some((id, tags)) if id_of(&tags).as_ref() == Some(&wanted.resource.id) => Ok(only_id(&id)),
+                    _ => Err(KindError::Foreign {
+                        kind: Kind::SecurityGroup,
+                        name: group.group_name,
+                        estate: cx.scope.estate.to_string(),
+                    }),
+                },
+                Err(error) => Err(error.into()),
+            }
+        })
+    }
+
+    fn change<'a>(
+        &'a self,
+        cx: &'a Context<'a>,
+        wanted: &'a Wanted<'a>,
+        current: &'a Observed,
+    ) -> BoxFuture<'a, Result<BTreeMap<String, String>, KindError>> {
+        Box::pin(async move {
+            retag(cx.cloud, wanted, current).await?;
+            Ok(current.attributes.clone())
+        })
+    }
+
+    fn delete<'a>(
+        &'a self,
+        cx: &'a Context<'a>,
+        current: &'a Observed,
+    ) -> BoxFuture<'a, Result<Option<Left>, KindError>> {
+        Box::pin(async move {
+            if !self.deletable(current) {
+                // It goes with its VPC.
+                return Ok(None);
+            }
+            let request = cx.cloud.ec2.delete_security_group().group_id(&current.physical);
+            let call = || cx.cloud.call(Service::Ec2, "DeleteSecurityGroup", request.clone().send());
+            found(cx.cloud.patiently(IN_USE, USED, call).await, NOT_YET)?;
+            Ok(None)
+        })
+    }
+}
+
+/// The estate's groups.
+pub(super) async fn describe(
+    cloud: &Cloud,
+    scope: &Scope,
+) -> Result<Vec<aws_sdk_ec2::types::SecurityGroup>, KindError> {
+    let pages = cloud.ec2.describe_security_groups().filters(of_estate(scope)).max_results(PAGE).into_paginator();
+    Ok(cloud.call(Service::Ec2, "DescribeSecurityGroups", pages.items().send().try_collect()).await?)
+}
+
+async fn by_name(
+    cloud: &Cloud,
+    group: &SecurityGroup<String>,
+) -> Result<Option<(String, BTreeMap<String, String>)>, KindError> {
+    let request = cloud
+        .ec2
+        .describe_security_groups()
+        .filters(filter("vpc-id", &group.vpc))
+        .filters(filter("group-name", &group.group_name));
+    let answer = cloud.call(Service::Ec2, "DescribeSecurityGroups", request.send()).await?;
+    let found = answer.security_groups.unwrap_or_default().into_iter().next();
+    Ok(found.and_then(|found| Some((found.group_id?, read_tags(found.tags)))))
+}
+
+async fn adopt(
+    cx: &Context<'_>,
+    wanted: &Wanted<'_>,
+    group: &SecurityGroup<String>,
+) -> Result<BTreeMap<String, String>, KindError> {
+    let (id, _) = by_name(cx.cloud, group)
+        .await?
+        .ok_or_else(|| CloudError::incomplete(Service::Ec2, "DescribeSecurityGroups", "default group"))?;
+    put_tags(cx.cloud, std::slice::from_ref(&id), &wanted.resource.tags).await?;
+    Ok(only_id(&id))
+}

@@ -1,0 +1,291 @@
+//! All rules of one security group, as one resource: rules name other groups, which must be there first.
+//!
+//! The rules of a group are compared as a whole, so one that somebody added is found and revoked. Deleting this
+//! resource revokes them all: that breaks the references between groups, without which none could be deleted.
+//! What hosts may send is only what they need; the VPC's resolver, clock and metadata service aren't filtered by
+//! groups (VPC User Guide, "Security groups").
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use aws_sdk_ec2::types::{IpPermission, IpRange, Ipv6Range, PrefixListId, UserIdGroupPair};
+use futures::future::BoxFuture;
+use serde::{Deserialize, Serialize};
+
+use super::ec2::{NOT_YET, filter, id_of, read_tags};
+use super::{Context, KindError, Left, Observed, Operations, SOON, Wanted, only_id, properties, security_group};
+use crate::cloud::{Cloud, CloudError, Service, found};
+use crate::estate::{Kind, Ref, ResourceId, Scope};
+
+/// The rules of one group.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Rules<L = Ref> {
+    /// The group.
+    pub group: L,
+    /// What may come in.
+    pub ingress: Vec<Rule<L>>,
+    /// What may go out.
+    pub egress: Vec<Rule<L>>,
+}
+
+/// One rule.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Rule<L = Ref> {
+    /// `tcp`, `udp`, `icmp`, a number, or `-1` for all.
+    pub protocol: String,
+    /// The lowest port; -1 for all.
+    pub from: i32,
+    /// The highest port; -1 for all.
+    pub to: i32,
+    /// With whom.
+    pub peer: Peer<L>,
+    /// Why.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub description: String,
+}
+
+/// Whom a rule is about.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Peer<L = Ref> {
+    /// Addresses.
+    Cidr(String),
+    /// IPv6 addresses.
+    Cidr6(String),
+    /// Members of a group.
+    Group(L),
+    /// A list of ranges that AWS or somebody else keeps.
+    PrefixList(String),
+}
+
+impl<L> Rule<L> {
+    /// TCP to one port.
+    pub fn tcp(port: u16, peer: Peer<L>, description: &str) -> Self {
+        let port = i32::from(port);
+        Self { protocol: "tcp".into(), from: port, to: port, peer, description: description.into() }
+    }
+}
+
+pub(super) struct AllRules;
+
+impl Operations for AllRules {
+    fn fixed(&self) -> &'static [(&'static str, &'static str)] {
+        &[("group", "rules belong to their group")]
+    }
+
+    fn deleted_after(&self) -> &'static [Kind] {
+        // A connection in use is no reason to stay, but a host that is going still ships the last of its trail.
+        &[Kind::Instances]
+    }
+
+    fn discover<'a>(&'a self, cloud: &'a Cloud, scope: &'a Scope) -> BoxFuture<'a, Result<Vec<Observed>, KindError>> {
+        Box::pin(async move {
+            let mut all = Vec::new();
+            for group in security_group::describe(cloud, scope).await? {
+                let Some(of) = id_of(&read_tags(group.tags)) else { continue };
+                let (Some(name), Some(physical)) = (of.name(), group.group_id) else { continue };
+                let id = ResourceId::named(Kind::SecurityGroupRules, name);
+                let found = Rules {
+                    group: physical.clone(),
+                    ingress: read(&group.ip_permissions.unwrap_or_default()),
+                    egress: read(&group.ip_permissions_egress.unwrap_or_default()),
+                };
+                let properties = properties(&id, &found)?;
+                let mut observed = Observed::new(Kind::SecurityGroupRules, id, &physical, properties);
+                observed.name = group.group_name.unwrap_or_default();
+                all.push(observed);
+            }
+            Ok(all)
+        })
+    }
+
+    fn deletable(&self, observed: &Observed) -> bool {
+        let count = |name| observed.properties.0.get(name).and_then(serde_json::Value::as_array).map_or(0, Vec::len);
+        count("ingress") + count("egress") > 0
+    }
+
+    fn create<'a>(
+        &'a self,
+        cx: &'a Context<'a>,
+        wanted: &'a Wanted<'a>,
+    ) -> BoxFuture<'a, Result<BTreeMap<String, String>, KindError>> {
+        Box::pin(async move {
+            let rules: Rules<String> = wanted.parse()?;
+            reconcile(cx.cloud, &rules).await?;
+            Ok(only_id(&rules.group))
+        })
+    }
+
+    fn change<'a>(
+        &'a self,
+        cx: &'a Context<'a>,
+        wanted: &'a Wanted<'a>,
+        _current: &'a Observed,
+    ) -> BoxFuture<'a, Result<BTreeMap<String, String>, KindError>> {
+        self.create(cx, wanted)
+    }
+
+    fn delete<'a>(
+        &'a self,
+        cx: &'a Context<'a>,
+        current: &'a Observed,
+    ) -> BoxFuture<'a, Result<Option<Left>, KindError>> {
+        Box::pin(async move {
+            let none = Rules { group: current.physical.clone(), ingress: Vec::new(), egress: Vec::new() };
+            found_gone(reconcile(cx.cloud, &none).await)?;
+            Ok(None)
+        })
+    }
+}
+
+fn found_gone(result: Result<(), KindError>) -> Result<(), KindError> {
+    match result {
+        Err(KindError::Cloud(error)) => Ok(found(Err(error), NOT_YET)?.unwrap_or(())),
+        other => other,
+    }
+}
+
+/// The rules as they are now, in sorted order. A permission of EC2 holds several.
+fn read(permissions: &[IpPermission]) -> Vec<Rule<String>> {
+    let mut rules = Vec::new();
+    for permission in permissions {
+        let mut add = |peer, description: Option<&str>| {
+            rules.push(Rule {
+                protocol: permission.ip_protocol.clone().unwrap_or_else(|| "-1".into()),
+                from: permission.from_port.unwrap_or(-1),
+                to: permission.to_port.unwrap_or(-1),
+                peer,
+                description: description.unwrap_or_default().to_owned(),
+            });
+        };
+        for range in permission.ip_ranges() {
+            add(Peer::Cidr(range.cidr_ip.clone().unwrap_or_default()), range.description());
+        }
+        for range in permission.ipv6_ranges() {
+            add(Peer::Cidr6(range.cidr_ipv6.clone().unwrap_or_default()), range.description());
+        }
+        for pair in permission.user_id_group_pairs() {
+            add(Peer::Group(pair.group_id.clone().unwrap_or_default()), pair.description());
+        }
+        for list in permission.prefix_list_ids() {
+            add(Peer::PrefixList(list.prefix_list_id.clone().unwrap_or_default()), list.description());
+        }
+    }
+    rules.sort_unstable();
+    rules
+}
+
+/// One rule as EC2 takes it.
+fn permission(rule: &Rule<String>) -> IpPermission {
+    let why = Some(rule.description.clone()).filter(|why| !why.is_empty());
+    let permission = IpPermission::builder().ip_protocol(&rule.protocol);
+    // "-1" is all protocols, which have no ports.
+    let permission = if rule.protocol == "-1" { permission } else { permission.from_port(rule.from).to_port(rule.to) };
+    match &rule.peer {
+        Peer::Cidr(cidr) => permission.ip_ranges(IpRange::builder().cidr_ip(cidr).set_description(why).build()),
+        Peer::Cidr6(cidr) => permission.ipv6_ranges(Ipv6Range::builder().cidr_ipv6(cidr).set_description(why).build()),
+        Peer::Group(group) => {
+            permission.user_id_group_pairs(UserIdGroupPair::builder().group_id(group).set_description(why).build())
+        }
+        Peer::PrefixList(list) => {
+            permission.prefix_list_ids(PrefixListId::builder().prefix_list_id(list).set_description(why).build())
+        }
+    }
+    .build()
+}
+
+/// Revokes what is too much and then allows what is missing, so that a rule with another description can come back.
+async fn reconcile(cloud: &Cloud, wanted: &Rules<String>) -> Result<(), KindError> {
+    let describe = || async {
+        let request = cloud.ec2.describe_security_groups().filters(filter("group-id", &wanted.group)).send();
+        let groups = cloud.call(Service::Ec2, "DescribeSecurityGroups", request).await?.security_groups;
+        groups.unwrap_or_default().into_iter().next().ok_or_else(|| {
+            CloudError::coded(Service::Ec2, "DescribeSecurityGroups", "InvalidGroup.NotFound", &wanted.group)
+        })
+    };
+    let group = cloud.patiently(SOON, NOT_YET, describe).await?;
+    let ingress = Changes::between(&read(group.ip_permissions()), &wanted.ingress);
+    let egress = Changes::between(&read(group.ip_permissions_egress()), &wanted.egress);
+
+    if let Some(revoked) = ingress.revoked {
+        let request =
+            cloud.ec2.revoke_security_group_ingress().group_id(&wanted.group).set_ip_permissions(Some(revoked));
+        let answer = cloud.call(Service::Ec2, "RevokeSecurityGroupIngress", request.send()).await;
+        found(answer, &["InvalidPermission.NotFound"])?;
+    }
+    if let Some(revoked) = egress.revoked {
+        let request =
+            cloud.ec2.revoke_security_group_egress().group_id(&wanted.group).set_ip_permissions(Some(revoked));
+        let answer = cloud.call(Service::Ec2, "RevokeSecurityGroupEgress", request.send()).await;
+        found(answer, &["InvalidPermission.NotFound"])?;
+    }
+    if let Some(allowed) = ingress.allowed {
+        let request =
+            cloud.ec2.authorize_security_group_ingress().group_id(&wanted.group).set_ip_permissions(Some(allowed));
+        let call = || cloud.call(Service::Ec2, "AuthorizeSecurityGroupIngress", request.clone().send());
+        found(cloud.patiently(SOON, NOT_YET, call).await, &["InvalidPermission.Duplicate"])?;
+    }
+    if let Some(allowed) = egress.allowed {
+        let request =
+            cloud.ec2.authorize_security_group_egress().group_id(&wanted.group).set_ip_permissions(Some(allowed));
+        let call = || cloud.call(Service::Ec2, "AuthorizeSecurityGroupEgress", request.clone().send());
+        found(cloud.patiently(SOON, NOT_YET, call).await, &["InvalidPermission.Duplicate"])?;
+    }
+    Ok(())
+}
+
+/// What leads from some rules to others; `None` where nothing is to be done.
+struct Changes {
+    revoked: Option<Vec<IpPermission>>,
+    allowed: Option<Vec<IpPermission>>,
+}
+
+impl Changes {
+    fn between(old: &[Rule<String>], new: &[Rule<String>]) -> Self {
+        let (old, new): (BTreeSet<_>, BTreeSet<_>) = (old.iter().collect(), new.iter().collect());
+        let permissions = |rules: Vec<&&Rule<String>>| {
+            (!rules.is_empty()).then(|| rules.into_iter().map(|rule| permission(rule)).collect())
+        };
+        Self {
+            revoked: permissions(old.difference(&new).collect()),
+            allowed: permissions(new.difference(&old).collect()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rule_survives_the_way_through_ec2s_form() {
+        let rules: Vec<Rule<String>> = vec![
+            Rule::tcp(22, Peer::Cidr("203.0.113.0/24".into()), "SSH"),
+            Rule::tcp(22, Peer::Group("sg-1".into()), ""),
+            Rule::tcp(443, Peer::PrefixList("pl-1".into()), "S3"),
+            Rule {
+                protocol: "-1".into(),
+                from: -1,
+                to: -1,
+                peer: Peer::Cidr6("::/0".into()),
+                description: String::new(),
+            },
+        ];
+        let mut sorted = rules.clone();
+        sorted.sort_unstable();
+        assert_eq!(read(&rules.iter().map(permission).collect::<Vec<_>>()), sorted);
+    }
+
+    #[test]
+    fn only_what_differs_is_revoked_and_allowed() {
+        let (a, b, c) = (
+            Rule::tcp(22, Peer::Group("sg-1".to_owned()), ""),
+            Rule::tcp(23, Peer::Group("sg-1".to_owned()), ""),
+            Rule::tcp(24, Peer::Group("sg-1".to_owned()), ""),
+        );
+        let changes = Changes::between(&[a.clone(), b.clone()], &[b, c.clone()]);
+        assert_eq!(read(&changes.revoked.unwrap()), [a.clone()]);
+        assert_eq!(read(&changes.allowed.unwrap()), [c]);
+        let none = Changes::between(std::slice::from_ref(&a), std::slice::from_ref(&a));
+        assert!(none.revoked.is_none() && none.allowed.is_none());
+    }
+}

@@ -1,0 +1,153 @@
+//! Subnets: a public one, where the bastion is, and a private one for the hosts.
+//!
+//! Neither gives addresses to whatever starts in it: that the bastion has a public one is said where it is started.
+
+use std::collections::BTreeMap;
+
+use aws_sdk_ec2::types::{AttributeBooleanValue, ResourceType};
+use futures::future::BoxFuture;
+use serde::{Deserialize, Serialize};
+
+use super::ec2::{NOT_YET, PAGE, USED, filter, id_of, of_estate, read_tags, retag, tagged, with_tags};
+use super::{Context, IN_USE, KindError, Left, Observed, Operations, SOON, Wanted, only_id, properties};
+use crate::cloud::{Cloud, CloudError, Service, found};
+use crate::estate::{Kind, Ref, Scope};
+
+/// A subnet's properties.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Subnet<L = Ref> {
+    /// The VPC that it is in.
+    pub vpc: L,
+    /// Its IPv4 range, which no other subnet of the VPC may overlap: so a second creation fails.
+    pub cidr: String,
+    /// Its availability zone; AWS chooses where the spec names none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub zone: Option<String>,
+    /// Whether instances get a public address without asking.
+    pub public_addresses: bool,
+}
+
+pub(super) struct Subnets;
+
+impl Operations for Subnets {
+    fn fixed(&self) -> &'static [(&'static str, &'static str)] {
+        &[
+            ("vpc", "a subnet stays in its VPC"),
+            ("cidr", "a subnet's range can't be changed"),
+            ("zone", "a subnet stays in its zone"),
+        ]
+    }
+
+    fn deleted_after(&self) -> &'static [Kind] {
+        &[Kind::Instances]
+    }
+
+    fn discover<'a>(&'a self, cloud: &'a Cloud, scope: &'a Scope) -> BoxFuture<'a, Result<Vec<Observed>, KindError>> {
+        Box::pin(async move {
+            let pages = cloud.ec2.describe_subnets().filters(of_estate(scope)).max_results(PAGE).into_paginator();
+            let subnets: Vec<_> =
+                cloud.call(Service::Ec2, "DescribeSubnets", pages.items().send().try_collect()).await?;
+            let mut all = Vec::new();
+            for subnet in subnets {
+                let tags = read_tags(subnet.tags);
+                let (Some(id), Some(physical)) = (id_of(&tags), subnet.subnet_id) else { continue };
+                let found = Subnet {
+                    vpc: subnet.vpc_id.unwrap_or_default(),
+                    cidr: subnet.cidr_block.unwrap_or_default(),
+                    zone: subnet.availability_zone,
+                    public_addresses: subnet.map_public_ip_on_launch.unwrap_or(false),
+                };
+                let properties = properties(&id, &found)?;
+                all.push(with_tags(Observed::new(Kind::Subnet, id, &physical, properties), tags));
+            }
+            Ok(all)
+        })
+    }
+
+    fn create<'a>(
+        &'a self,
+        cx: &'a Context<'a>,
+        wanted: &'a Wanted<'a>,
+    ) -> BoxFuture<'a, Result<BTreeMap<String, String>, KindError>> {
+        Box::pin(async move {
+            let subnet: Subnet<String> = wanted.parse()?;
+            let request = cx
+                .cloud
+                .ec2
+                .create_subnet()
+                .vpc_id(&subnet.vpc)
+                .cidr_block(&subnet.cidr)
+                .set_availability_zone(subnet.zone.clone())
+                .tag_specifications(tagged(ResourceType::Subnet, &wanted.resource.tags));
+            let call = || cx.cloud.call(Service::Ec2, "CreateSubnet", request.clone().send());
+            let id = match cx.cloud.patiently(SOON, NOT_YET, call).await {
+                Ok(made) => made.subnet.and_then(|subnet| subnet.subnet_id),
+                // A crashed run made it, and discovery didn't see it yet; or somebody else has the range.
+                Err(error) if error.is(&["InvalidSubnet.Conflict"]) => match of_range(cx, wanted, &subnet).await? {
+                    Some(id) => Some(id),
+                    None => return Err(error.into()),
+                },
+                Err(error) => return Err(error.into()),
+            };
+            let id = id.ok_or_else(|| CloudError::incomplete(Service::Ec2, "CreateSubnet", "subnet"))?;
+            if subnet.public_addresses {
+                set_public_addresses(cx.cloud, &id, true).await?;
+            }
+            Ok(only_id(&id))
+        })
+    }
+
+    fn change<'a>(
+        &'a self,
+        cx: &'a Context<'a>,
+        wanted: &'a Wanted<'a>,
+        current: &'a Observed,
+    ) -> BoxFuture<'a, Result<BTreeMap<String, String>, KindError>> {
+        Box::pin(async move {
+            let (new, old): (Subnet<String>, Subnet<String>) = (wanted.parse()?, current.parse()?);
+            if new.public_addresses != old.public_addresses {
+                set_public_addresses(cx.cloud, &current.physical, new.public_addresses).await?;
+            }
+            retag(cx.cloud, wanted, current).await?;
+            Ok(current.attributes.clone())
+        })
+    }
+
+    fn delete<'a>(
+        &'a self,
+        cx: &'a Context<'a>,
+        current: &'a Observed,
+    ) -> BoxFuture<'a, Result<Option<Left>, KindError>> {
+        Box::pin(async move {
+            let request = cx.cloud.ec2.delete_subnet().subnet_id(&current.physical);
+            let call = || cx.cloud.call(Service::Ec2, "DeleteSubnet", request.clone().send());
+            found(cx.cloud.patiently(IN_USE, USED, call).await, NOT_YET)?;
+            Ok(None)
+        })
+    }
+}
+
+/// The estate's own subnet of this range, if it is that.
+async fn of_range(cx: &Context<'_>, wanted: &Wanted<'_>, subnet: &Subnet<String>) -> Result<Option<String>, KindError> {
+    let request = cx
+        .cloud
+        .ec2
+        .describe_subnets()
+        .filters(of_estate(cx.scope))
+        .filters(filter("vpc-id", &subnet.vpc))
+        .filters(filter("cidr-block", &subnet.cidr))
+        .send();
+    let found = cx.cloud.call(Service::Ec2, "DescribeSubnets", request).await?.subnets.unwrap_or_default();
+    let own =
+        found.into_iter().find(|found| id_of(&read_tags(found.tags.clone())).as_ref() == Some(&wanted.resource.id));
+    Ok(own.and_then(|found| found.subnet_id))
+}
+
+async fn set_public_addresses(cloud: &Cloud, subnet: &str, on: bool) -> Result<(), KindError> {
+    let value = AttributeBooleanValue::builder().value(on).build();
+    let request = cloud.ec2.modify_subnet_attribute().subnet_id(subnet).map_public_ip_on_launch(value);
+    cloud
+        .patiently(SOON, NOT_YET, || cloud.call(Service::Ec2, "ModifySubnetAttribute", request.clone().send()))
+        .await?;
+    Ok(())
+}

@@ -1,0 +1,136 @@
+//! The VPC.
+
+use std::collections::BTreeMap;
+
+use aws_sdk_ec2::config::Config;
+use aws_sdk_ec2::config::retry::RetryConfig;
+use aws_sdk_ec2::types::{AttributeBooleanValue, ResourceType, VpcAttributeName};
+use futures::future::BoxFuture;
+use serde::{Deserialize, Serialize};
+
+use super::ec2::{NOT_YET, PAGE, THROTTLED, USED, id_of, of_estate, read_tags, retag, tagged, with_tags};
+use super::{Context, IN_USE, KindError, Left, Observed, Operations, SOON, Wanted, only_id, properties};
+use crate::cloud::{Cloud, CloudError, Service, found};
+use crate::estate::{Kind, Scope};
+
+/// A VPC's properties.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Vpc {
+    /// Its IPv4 range.
+    pub cidr: String,
+    /// Whether the VPC's resolver answers; gateway endpoints are found by it.
+    pub dns_support: bool,
+    /// Whether hosts have names in it.
+    pub dns_hostnames: bool,
+}
+
+pub(super) struct Vpcs;
+
+impl Operations for Vpcs {
+    fn fixed(&self) -> &'static [(&'static str, &'static str)] {
+        &[("cidr", "a VPC's first range can't be changed")]
+    }
+
+    fn discover<'a>(&'a self, cloud: &'a Cloud, scope: &'a Scope) -> BoxFuture<'a, Result<Vec<Observed>, KindError>> {
+        Box::pin(async move {
+            let pages = cloud.ec2.describe_vpcs().filters(of_estate(scope)).max_results(PAGE).into_paginator();
+            let vpcs: Vec<_> = cloud.call(Service::Ec2, "DescribeVpcs", pages.items().send().try_collect()).await?;
+            let mut all = Vec::new();
+            for vpc in vpcs {
+                let tags = read_tags(vpc.tags);
+                let (Some(id), Some(physical)) = (id_of(&tags), vpc.vpc_id) else { continue };
+                let desired = Vpc {
+                    cidr: vpc.cidr_block.unwrap_or_default(),
+                    dns_support: attribute(cloud, &physical, VpcAttributeName::EnableDnsSupport).await?,
+                    dns_hostnames: attribute(cloud, &physical, VpcAttributeName::EnableDnsHostnames).await?,
+                };
+                let properties = properties(&id, &desired)?;
+                all.push(with_tags(Observed::new(Kind::Vpc, id, &physical, properties), tags));
+            }
+            Ok(all)
+        })
+    }
+
+    fn create<'a>(
+        &'a self,
+        cx: &'a Context<'a>,
+        wanted: &'a Wanted<'a>,
+    ) -> BoxFuture<'a, Result<BTreeMap<String, String>, KindError>> {
+        Box::pin(async move {
+            let vpc: Vpc = wanted.parse()?;
+            let request = cx
+                .cloud
+                .ec2
+                .create_vpc()
+                .cidr_block(&vpc.cidr)
+                .tag_specifications(tagged(ResourceType::Vpc, &wanted.resource.tags));
+            // It has no ClientToken: a repeated call would make a second one, unless the first was refused unread.
+            let call = || {
+                let request = request.clone().customize();
+                request.config_override(Config::builder().retry_config(RetryConfig::disabled())).send()
+            };
+            let made = cx.cloud.patiently(SOON, THROTTLED, || cx.cloud.call(Service::Ec2, "CreateVpc", call())).await?;
+            let id = made.vpc.and_then(|vpc| vpc.vpc_id);
+            let id = id.ok_or_else(|| CloudError::incomplete(Service::Ec2, "CreateVpc", "VPC"))?;
+            set_dns(cx.cloud, &id, &vpc).await?;
+            Ok(only_id(&id))
+        })
+    }
+
+    fn change<'a>(
+        &'a self,
+        cx: &'a Context<'a>,
+        wanted: &'a Wanted<'a>,
+        current: &'a Observed,
+    ) -> BoxFuture<'a, Result<BTreeMap<String, String>, KindError>> {
+        Box::pin(async move {
+            let vpc: Vpc = wanted.parse()?;
+            if wanted.properties != current.properties {
+                set_dns(cx.cloud, &current.physical, &vpc).await?;
+            }
+            retag(cx.cloud, wanted, current).await?;
+            Ok(current.attributes.clone())
+        })
+    }
+
+    fn delete<'a>(
+        &'a self,
+        cx: &'a Context<'a>,
+        current: &'a Observed,
+    ) -> BoxFuture<'a, Result<Option<Left>, KindError>> {
+        Box::pin(async move {
+            let request = cx.cloud.ec2.delete_vpc().vpc_id(&current.physical);
+            let answer = cx
+                .cloud
+                .patiently(IN_USE, USED, || cx.cloud.call(Service::Ec2, "DeleteVpc", request.clone().send()))
+                .await;
+            found(answer, NOT_YET)?;
+            Ok(None)
+        })
+    }
+}
+
+async fn attribute(cloud: &Cloud, vpc: &str, name: VpcAttributeName) -> Result<bool, KindError> {
+    let request = cloud.ec2.describe_vpc_attribute().vpc_id(vpc).attribute(name.clone()).send();
+    let answer = cloud.call(Service::Ec2, "DescribeVpcAttribute", request).await?;
+    let value = match name {
+        VpcAttributeName::EnableDnsSupport => answer.enable_dns_support,
+        _ => answer.enable_dns_hostnames,
+    };
+    Ok(value.and_then(|value| value.value).unwrap_or(false))
+}
+
+async fn set_dns(cloud: &Cloud, vpc: &str, wanted: &Vpc) -> Result<(), KindError> {
+    let value = |on| AttributeBooleanValue::builder().value(on).build();
+    let request = cloud.ec2.modify_vpc_attribute().vpc_id(vpc);
+    // One attribute a call is all that AWS takes, and hostnames need support first.
+    for request in [
+        request.clone().enable_dns_support(value(wanted.dns_support)),
+        request.enable_dns_hostnames(value(wanted.dns_hostnames)),
+    ] {
+        cloud
+            .patiently(SOON, NOT_YET, || cloud.call(Service::Ec2, "ModifyVpcAttribute", request.clone().send()))
+            .await?;
+    }
+    Ok(())
+}

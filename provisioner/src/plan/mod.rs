@@ -1,0 +1,301 @@
+//! The plan: what leads from the world as it was found to the estate as it is wanted.
+//!
+//! [`Plan::make`] and [`Plan::destroy`] are functions of values, so a plan can be made, printed, kept and made again
+//! with the same result. Invariants:
+//!
+//! - each change says what, why, and property by property from what to what;
+//! - the plan carries the estate that it was made for and a digest of the world that it was made against; it is
+//!   carried out only while the world's digest is still that ([`World::digest`]);
+//! - what isn't the estate's (another VPC's, however it is tagged) is in no change;
+//! - of several resources with one id one stays ([`settle`](self::settle)), the rest is deleted if nothing uses it.
+
+mod compare;
+mod settle;
+mod status;
+mod steps;
+#[cfg(test)]
+mod tests;
+mod world;
+
+use std::collections::BTreeMap;
+
+pub use compare::{compare, normal};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use settle::Settled;
+pub use status::{Spend, Status, StatusRow};
+pub use steps::StepError;
+pub(crate) use steps::{Step, steps};
+pub use world::World;
+
+use crate::estate::{Estate, Kind, Known, Resource, ResourceId, Scope, resolve};
+use crate::kind::{Difference, KINDS, Left, Observed, operations};
+
+/// The version of a plan's JSON.
+const FORMAT: u32 = 1;
+
+/// What a plan is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Purpose {
+    /// To make the estate as its spec says.
+    Apply,
+    /// To end the estate.
+    Destroy,
+}
+
+/// What happens with a resource.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Action {
+    /// It is made.
+    Create,
+    /// It is changed and stays.
+    Update,
+    /// It is deleted and made anew.
+    Replace,
+    /// It is deleted.
+    Delete,
+}
+
+/// One of the acts that changes are carried out by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Operation {
+    /// Making a resource.
+    Create,
+    /// Changing a resource in place.
+    Change,
+    /// Deleting a resource.
+    Delete,
+}
+
+/// A change of one resource.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Change {
+    /// Which resource.
+    pub id: ResourceId,
+    /// What it is.
+    pub kind: Kind,
+    /// Its name in AWS.
+    pub name: String,
+    /// What happens with it.
+    pub action: Action,
+    /// Its id in AWS, where it is there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub physical: Option<String>,
+    /// Why.
+    pub why: String,
+    /// For a replacement: whether the new is made before the old ends.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub rolling: bool,
+    /// From what to what.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub differences: Vec<Difference>,
+}
+
+/// How many changes of each sort a plan has.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Counts {
+    /// Resources made.
+    pub create: usize,
+    /// Resources changed in place.
+    pub update: usize,
+    /// Resources replaced.
+    pub replace: usize,
+    /// Resources deleted.
+    pub delete: usize,
+}
+
+/// What leads from a world to an estate.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Plan {
+    /// The version of this format.
+    pub format: u32,
+    /// What it is for.
+    pub purpose: Purpose,
+    /// Which estate it is and where.
+    pub scope: Scope,
+    /// The digest of the world that it was made against.
+    pub world: String,
+    /// What happens, in an order in which it can.
+    pub changes: Vec<Change>,
+    /// How many resources are as they shall be.
+    pub unchanged: usize,
+    /// What is there and stays, by design.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub left: Vec<Left>,
+    /// What looks like the estate's and isn't, so is left alone.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
+    /// The estate as it is wanted; none for a destroy.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub estate: Option<Estate>,
+}
+
+impl Plan {
+    /// What leads from `world` to `estate`.
+    pub fn make(estate: &Estate, world: &World) -> Self {
+        let settled = Settled::of(world);
+        let mut changes = Vec::new();
+        let mut unchanged = 0;
+        let mut known = Known::default();
+        for resource in &estate.resources {
+            let observed = settled.kept.get(&resource.id);
+            match change_of(resource, observed, &mut known) {
+                Some(change) => changes.push(change),
+                None => unchanged += 1,
+            }
+        }
+        let unnamed = settled.kept.values().filter(|observed| estate.get(&observed.id).is_none());
+        let deletions = unnamed
+            .map(|observed| (observed, "the spec doesn't name it any more"))
+            .chain(settled.surplus.iter().map(|observed| (observed, "another one is in its place")));
+        changes.extend(delete(deletions));
+        Self::new(Purpose::Apply, world, settled, changes, unchanged, Some(estate.clone()))
+    }
+
+    /// What ends all of the estate that there is.
+    pub fn destroy(world: &World) -> Self {
+        let settled = Settled::of(world);
+        let all = settled.kept.values().chain(&settled.surplus).map(|observed| (observed, "the estate is destroyed"));
+        let changes = delete(all);
+        Self::new(Purpose::Destroy, world, settled, changes, 0, None)
+    }
+
+    fn new(
+        purpose: Purpose,
+        world: &World,
+        settled: Settled,
+        changes: Vec<Change>,
+        unchanged: usize,
+        estate: Option<Estate>,
+    ) -> Self {
+        let pending = settled.kept.values().chain(&settled.idle);
+        let pending = pending.filter(|observed| purpose == Purpose::Destroy || estate_lacks(estate.as_ref(), observed));
+        let left = pending
+            .filter_map(|observed| {
+                let what = format!("{} {}", observed.kind, observed.physical);
+                Some(Left { what, why: observed.state.clone()? })
+            })
+            .collect();
+        Self {
+            format: FORMAT,
+            purpose,
+            scope: world.scope.clone(),
+            world: world.digest(),
+            changes,
+            unchanged,
+            left,
+            notes: settled.notes,
+            estate,
+        }
+    }
+
+    /// Whether there is nothing to do.
+    pub fn is_empty(&self) -> bool {
+        self.changes.is_empty()
+    }
+
+    /// How many changes of each sort there are.
+    pub fn counts(&self) -> Counts {
+        let mut counts = Counts::default();
+        for change in &self.changes {
+            match change.action {
+                Action::Create => counts.create += 1,
+                Action::Update => counts.update += 1,
+                Action::Replace => counts.replace += 1,
+                Action::Delete => counts.delete += 1,
+            }
+        }
+        counts
+    }
+
+    /// A plan from its JSON.
+    pub fn from_json(text: &str) -> Result<Self, PlanError> {
+        let plan: Self = serde_json::from_str(text).map_err(PlanError::Json)?;
+        if plan.format == FORMAT { Ok(plan) } else { Err(PlanError::Format(plan.format)) }
+    }
+
+    /// The plan as JSON, for a file.
+    pub fn to_json(&self) -> Result<String, PlanError> {
+        serde_json::to_string_pretty(self).map_err(PlanError::Json)
+    }
+}
+
+/// Why a plan's text is none.
+#[derive(Debug, thiserror::Error)]
+pub enum PlanError {
+    /// Not a plan's JSON.
+    #[error("not a plan: {0}; make one with `provision plan -o FILE`")]
+    Json(#[source] serde_json::Error),
+    /// Another version's.
+    #[error("the plan has format {0}, and this `provision` knows format {FORMAT}; make the plan again")]
+    Format(u32),
+}
+
+/// The attributes of what is there, by id.
+pub(crate) fn settled_attributes(world: &World) -> BTreeMap<ResourceId, BTreeMap<String, String>> {
+    Settled::of(world).kept.into_iter().map(|(id, observed)| (id, observed.attributes)).collect()
+}
+
+fn estate_lacks(estate: Option<&Estate>, observed: &Observed) -> bool {
+    estate.is_none_or(|estate| estate.get(&observed.id).is_none())
+}
+
+/// The change that a resource needs, if any; notes in `known` what of it later resources can refer to already.
+fn change_of(resource: &Resource, observed: Option<&Observed>, known: &mut Known) -> Option<Change> {
+    let kind = operations(resource.kind);
+    let (resolved, _) = resolve(&resource.properties, known);
+    let resolved = normal(&resolved);
+    let change = |action, why: &str, differences| Change {
+        id: resource.id.clone(),
+        kind: resource.kind,
+        name: resource.name.clone(),
+        action,
+        physical: observed.map(|observed| observed.physical.clone()),
+        why: why.to_owned(),
+        rolling: false,
+        differences,
+    };
+    let Some(observed) = observed else {
+        if kind.is_nothing(&resolved) {
+            return None;
+        }
+        let all = resolved.0.into_iter();
+        let differences = all.map(|(property, new)| Difference { property, old: Value::Null, new }).collect();
+        return Some(change(Action::Create, "the spec names it and it isn't there", differences));
+    };
+    let comparison = kind.compare(resource, &resolved, observed);
+    if let Some(why) = comparison.replace {
+        return Some(change(Action::Replace, &why, comparison.differences));
+    }
+    let mut attributes = observed.attributes.clone();
+    attributes.retain(|name, _| !kind.renews(&comparison.differences).contains(&name.as_str()));
+    known.learn(&resource.id, attributes);
+    match comparison.renew {
+        Some(why) => Some(Change { rolling: true, ..change(Action::Replace, &why, comparison.differences) }),
+        None if comparison.differences.is_empty() => None,
+        None => Some(change(Action::Update, "it isn't as the spec says", comparison.differences)),
+    }
+}
+
+/// Deletions, what was built last first.
+fn delete<'a>(all: impl Iterator<Item = (&'a Observed, &'a str)>) -> Vec<Change> {
+    let mut changes: Vec<_> = all
+        .filter(|(observed, _)| operations(observed.kind).deletable(observed))
+        .map(|(observed, why)| Change {
+            id: observed.id.clone(),
+            kind: observed.kind,
+            name: observed.name.clone(),
+            action: Action::Delete,
+            physical: Some(observed.physical.clone()),
+            why: why.to_owned(),
+            rolling: false,
+            differences: Vec::new(),
+        })
+        .collect();
+    let place: BTreeMap<_, _> = KINDS.iter().enumerate().map(|(place, kind)| (*kind, place)).collect();
+    changes.sort_by(|a, b| (place.get(&b.kind), &a.id, &a.physical).cmp(&(place.get(&a.kind), &b.id, &b.physical)));
+    changes
+}

@@ -1,0 +1,124 @@
+//! Changes → steps: which act must wait for which.
+//!
+//! - A resource is made or changed after what it refers to and needs was.
+//! - A replacement deletes first: two resources of one id can't be told apart after a crash.
+//! - A resource is deleted after whatever referred to it was deleted, or, unless it is made anew itself, changed.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::settle::{Settled, refers};
+use super::{Action, Operation, Plan, World};
+use crate::estate::ResourceId;
+use crate::kind::{Observed, operations};
+
+/// One act, and what it waits for.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Step {
+    /// The change that it belongs to, by its place in the plan.
+    pub(crate) change: usize,
+    /// What is done.
+    pub(crate) operation: Operation,
+    /// The resource as it was found; none where it is made.
+    pub(crate) current: Option<Observed>,
+    /// The steps that must be done before.
+    pub(crate) after: BTreeSet<usize>,
+}
+
+/// Why steps couldn't be made.
+#[derive(Debug, PartialEq, thiserror::Error)]
+pub enum StepError {
+    /// Two changes wait for each other.
+    #[error("these changes wait for each other: {0}; please report this, with the plan")]
+    Cycle(String),
+    /// A change of something that isn't there.
+    #[error("{0} is to be changed and isn't there; make the plan again")]
+    Missing(ResourceId),
+}
+
+/// The steps of a plan in the world that it was made against.
+pub(crate) fn steps(plan: &Plan, world: &World) -> Result<Vec<Step>, StepError> {
+    let settled = Settled::of(world);
+    let mut steps = Vec::new();
+    for (index, change) in plan.changes.iter().enumerate() {
+        let found = settled.kept.values().chain(&settled.surplus);
+        let current =
+            found.into_iter().find(|found| found.id == change.id && Some(&found.physical) == change.physical.as_ref());
+        let existing = || current.cloned().ok_or_else(|| StepError::Missing(change.id.clone()));
+        let mut step = |operation, current| {
+            steps.push(Step { change: index, operation, current, after: BTreeSet::new() });
+        };
+        match change.action {
+            Action::Create => step(Operation::Create, None),
+            Action::Update => step(Operation::Change, Some(existing()?)),
+            Action::Replace if change.rolling => step(Operation::Change, Some(existing()?)),
+            Action::Replace => {
+                step(Operation::Delete, Some(existing()?));
+                step(Operation::Create, None);
+            }
+            Action::Delete => step(Operation::Delete, Some(existing()?)),
+        }
+    }
+    order(plan, &mut steps);
+    check(plan, &steps)?;
+    Ok(steps)
+}
+
+fn order(plan: &Plan, steps: &mut [Step]) {
+    let makers: BTreeMap<&ResourceId, usize> = steps
+        .iter()
+        .enumerate()
+        .filter(|(_, step)| step.operation != Operation::Delete)
+        .map(|(place, step)| (&plan.changes[step.change].id, place))
+        .collect();
+    let mut edges: Vec<BTreeSet<usize>> = vec![BTreeSet::new(); steps.len()];
+    for (place, step) in steps.iter().enumerate() {
+        let change = &plan.changes[step.change];
+        if step.operation == Operation::Delete {
+            let Some(current) = &step.current else { continue };
+            for (other_place, other) in steps.iter().enumerate().filter(|(other, _)| *other != place) {
+                let Some(other_current) = &other.current else { continue };
+                let first = match other.operation {
+                    Operation::Delete => {
+                        refers(other_current, current)
+                            || operations(current.kind).deleted_after().contains(&other_current.kind)
+                    }
+                    Operation::Change => change.action == Action::Delete && refers(other_current, current),
+                    Operation::Create => false,
+                };
+                if first {
+                    edges[place].insert(other_place);
+                }
+            }
+            continue;
+        }
+        let wanted = plan.estate.as_ref().and_then(|estate| estate.get(&change.id));
+        let needs = wanted.map(crate::estate::Resource::prerequisites).unwrap_or_default();
+        edges[place].extend(needs.iter().filter_map(|id| makers.get(id)));
+        if step.operation == Operation::Create && change.action == Action::Replace {
+            // Its own deletion stands right before it.
+            edges[place].insert(place - 1);
+        }
+    }
+    for (step, after) in steps.iter_mut().zip(edges) {
+        step.after = after;
+    }
+}
+
+/// Every step can come to its turn.
+fn check(plan: &Plan, steps: &[Step]) -> Result<(), StepError> {
+    let mut done = BTreeSet::new();
+    loop {
+        let ready: Vec<_> =
+            (0..steps.len()).filter(|place| !done.contains(place) && steps[*place].after.is_subset(&done)).collect();
+        if ready.is_empty() {
+            break;
+        }
+        done.extend(ready);
+    }
+    if done.len() == steps.len() {
+        return Ok(());
+    }
+    let stuck = steps.iter().enumerate().filter(|(place, _)| !done.contains(place));
+    let stuck: Vec<_> = stuck.map(|(_, step)| plan.changes[step.change].id.to_string()).collect();
+    Err(StepError::Cycle(stuck.join(", ")))
+}

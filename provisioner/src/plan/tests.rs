@@ -1,0 +1,421 @@
+//! Plans against worlds that were made by hand: the estate's own, then with one thing changed.
+
+use std::collections::BTreeMap;
+
+use super::*;
+use crate::estate::{Device, Facts, tags};
+use crate::kind::instances::Host;
+use crate::spec::{self, Spec};
+
+const SPEC: &str = r#"
+name = "judge"
+region = "eu-central-1"
+account = "111111111111"
+description = "Runs the programs of contestants"
+[tags]
+Project = "contest"
+Department = "engineering"
+Environment = "Test"
+[bastion]
+allow = ["203.0.113.0/24"]
+ssh_keys = ["ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHUrpDh2nMgNHq3qSZqdLHfCT7qWkiOSxuzRW2uYXkFo ops"]
+[image]
+id = "ami-0123456789abcdef0"
+[[hosts]]
+name = "worker"
+count = 2
+[budget]
+monthly_usd = 200
+alert = ["ops@example.org"]
+"#;
+
+fn parse(text: &str) -> Spec {
+    match spec::parse(text.as_bytes(), "estate.toml") {
+        Ok(checked) => checked.spec,
+        Err(problems) => panic!("{problems:?}"),
+    }
+}
+
+fn estate(text: &str) -> Estate {
+    let facts = Facts {
+        devices: vec![Device { name: "/dev/xvda".into(), gib: 8 }],
+        s3_prefix_list: "pl-1".into(),
+        organization: Some("o-abcde12345".into()),
+    };
+    Estate::build(&parse(text), &facts).unwrap()
+}
+
+fn changed(from: &str, to: &str) -> Estate {
+    assert!(SPEC.contains(from));
+    estate(&SPEC.replace(from, to))
+}
+
+/// The world that an apply of `estate` leaves in a cloud that does what it is told.
+fn made(estate: &Estate) -> World {
+    let mut known = Known::default();
+    let mut resources = Vec::new();
+    for resource in &estate.resources {
+        let (properties, missing) = resolve(&resource.properties, &known);
+        missing.unwrap();
+        let physical = match resource.kind {
+            Kind::Role | Kind::InstanceProfile | Kind::Budget | Kind::Alias => resource.name.clone(),
+            _ => format!("{}-0", resource.id),
+        };
+        let mut observed = Observed::new(resource.kind, resource.id.clone(), &physical, normal(&properties))
+            .attribute("arn", format!("arn:{physical}"))
+            .attribute("version", "1");
+        observed.name.clone_from(&resource.name);
+        observed.tags = resource.tags.clone();
+        if resource.kind == Kind::Instances {
+            let count = properties.0["count"].as_u64().unwrap();
+            observed.hosts = (0..count).map(|index| host(resource, u32::try_from(index).unwrap())).collect();
+        }
+        known.learn(&resource.id, observed.attributes.clone());
+        if resource.kind != Kind::Instances || !observed.hosts.is_empty() {
+            resources.push(observed);
+        }
+    }
+    World::new(estate.scope.clone(), resources)
+}
+
+fn host(resource: &Resource, index: u32) -> Host {
+    Host {
+        instance: format!("i-{}-{index}", resource.id.name().unwrap()),
+        index,
+        generation: "1".into(),
+        state: "running".into(),
+        image: "ami-0123456789abcdef0".into(),
+        instance_type: "t3.small".into(),
+        vpc: "vpc-0".into(),
+        subnet: "subnet/private-0".into(),
+        groups: vec![],
+        private_address: Some(format!("10.0.64.{index}")),
+        public_address: None,
+        tokens_required: true,
+        hop_limit: 1,
+        parts: vec![],
+        launched: 0,
+        tags: resource.tags.clone(),
+    }
+}
+
+fn with(world: &World, id: &str, change: impl Fn(&mut Observed)) -> World {
+    let mut world = world.clone();
+    let found = world.resources.iter_mut().find(|observed| observed.id.as_str() == id);
+    change(found.unwrap_or_else(|| panic!("no {id}")));
+    world
+}
+
+/// Ids, actions and properties, such as `update subnet/private: tags.Project`.
+fn brief(plan: &Plan) -> Vec<String> {
+    let line = |change: &Change| {
+        let action = serde_json::to_value(change.action).unwrap();
+        let properties: Vec<_> = change.differences.iter().map(|difference| difference.property.as_str()).collect();
+        match change.action {
+            Action::Create | Action::Delete => format!("{} {}", action.as_str().unwrap(), change.id),
+            _ => format!("{} {}: {}", action.as_str().unwrap(), change.id, properties.join(" ")),
+        }
+    };
+    plan.changes.iter().map(line).collect()
+}
+
+#[test]
+fn what_was_made_needs_no_change() {
+    let estate = estate(SPEC);
+    let plan = Plan::make(&estate, &made(&estate));
+    assert_eq!(brief(&plan), Vec::<String>::new());
+    assert_eq!(plan.unchanged, estate.resources.len());
+}
+
+#[test]
+fn a_first_plan_makes_everything_after_what_it_needs() {
+    let estate = estate(SPEC);
+    let world = World::new(estate.scope.clone(), vec![]);
+    let plan = Plan::make(&estate, &world);
+    assert!(plan.changes.iter().all(|change| change.action == Action::Create));
+    assert_eq!(plan.changes.len(), estate.resources.len());
+    insta::assert_json_snapshot!(plan.changes);
+    let steps = steps(&plan, &world).unwrap();
+    for step in &steps {
+        let needs = estate.get(&plan.changes[step.change].id).unwrap().prerequisites();
+        let after: Vec<_> = step.after.iter().map(|place| plan.changes[steps[*place].change].id.clone()).collect();
+        assert!(needs.iter().all(|need| after.contains(need)), "{needs:?} before {after:?}");
+    }
+}
+
+#[test]
+fn a_changed_spec_plans_just_that() {
+    let before = made(&estate(SPEC));
+    let retagged = |plan: &Plan| {
+        plan.changes.iter().all(|change| {
+            change.action == Action::Update && change.differences.iter().all(|one| one.property == "tags.Project")
+        })
+    };
+    let plan = Plan::make(&changed("\"contest\"", "\"exam\""), &before);
+    assert!(retagged(&plan), "{:?}", brief(&plan));
+
+    let table: &[(&str, &str, &[&str])] = &[
+        ("count = 2", "count = 3", &["update instances/worker: count host 2"]),
+        ("count = 2", "count = 1", &["update instances/worker: count host 1"]),
+        ("count = 2", "count = 0", &["update instances/worker: count host 1 host 0"]),
+        ("monthly_usd = 200", "monthly_usd = 300", &["update budget: monthly_usd"]),
+        ("203.0.113.0/24", "198.51.100.0/24", &["update security-group-rules/bastion: ingress"]),
+        (
+            "count = 2",
+            "count = 2\ninstance_type = \"t3.large\"",
+            &[
+                "update launch-template/worker: instance_type",
+                "replace instances/worker: generation host 0 host 1 host 1 host 0",
+            ],
+        ),
+        (
+            "name = \"worker\"",
+            "name = \"runner\"",
+            &[
+                "create launch-template/runner",
+                "create instances/runner",
+                "delete instances/worker",
+                "delete launch-template/worker",
+            ],
+        ),
+    ];
+    for (from, to, expected) in table {
+        let plan = Plan::make(&changed(from, to), &before);
+        assert_eq!(brief(&plan), *expected, "{from} → {to}");
+    }
+}
+
+#[test]
+fn another_image_replaces_hosts_before_the_old_ones_end() {
+    let estate = changed("ami-0123456789abcdef0", "ami-0fedcba9876543210");
+    let world = made(&self::estate(SPEC));
+    let plan = Plan::make(&estate, &world);
+    assert_eq!(
+        brief(&plan),
+        [
+            "update launch-template/bastion: image",
+            "replace instances/bastion: generation host 0 host 0",
+            "update launch-template/worker: image",
+            "replace instances/worker: generation host 0 host 1 host 1 host 0",
+        ]
+    );
+    let hosts = plan.changes.iter().find(|change| change.id.as_str() == "instances/worker").unwrap();
+    assert!(hosts.rolling);
+    assert_eq!(hosts.why, "hosts run what an older version of their launch template says");
+    let steps = steps(&plan, &world).unwrap();
+    assert!(steps.iter().all(|step| step.operation == Operation::Change));
+}
+
+#[test]
+fn another_range_replaces_the_network_and_what_is_in_it() {
+    let estate = changed("[bastion]", "[network]\ncidr = \"10.1.0.0/16\"\n[bastion]");
+    let world = made(&self::estate(SPEC));
+    let plan = Plan::make(&estate, &world);
+    insta::assert_snapshot!(brief(&plan).join("\n"));
+    // The order of the acts: whatever is in the old network is gone before it is, and it before the new one is made.
+    let steps = steps(&plan, &world).unwrap();
+    let place = |id: &str, operation| {
+        let of = |step: &Step| plan.changes[step.change].id.as_str() == id && step.operation == operation;
+        steps.iter().position(of).unwrap_or_else(|| panic!("no {operation:?} of {id}"))
+    };
+    let depends = |step: usize, on: usize| {
+        let mut seen = vec![step];
+        while let Some(next) = seen.pop() {
+            if next == on {
+                return true;
+            }
+            seen.extend(&steps[next].after);
+        }
+        false
+    };
+    let (old, new) = (place("vpc", Operation::Delete), place("vpc", Operation::Create));
+    assert!(depends(new, old));
+    for inside in ["subnet/private", "internet-gateway", "instances/worker", "security-group/hosts", "vpc-endpoint/s3"]
+    {
+        assert!(depends(old, place(inside, Operation::Delete)), "{inside}");
+        assert!(depends(place(inside, Operation::Create), new), "{inside}");
+    }
+}
+
+#[test]
+fn what_changed_behind_our_back_is_named_property_by_property() {
+    let estate = estate(SPEC);
+    let world = made(&estate);
+    let set = |id: &str, property: &str, value: Value| {
+        with(&world, id, |observed| {
+            observed.properties.0.insert(property.to_owned(), value.clone());
+        })
+    };
+    let gone = |id: &str| {
+        let resources = world.resources.iter().filter(|observed| observed.id.as_str() != id).cloned().collect();
+        World::new(world.scope.clone(), resources)
+    };
+    let tagless = with(&world, "subnet/private", |observed| {
+        observed.tags.remove("Department");
+    });
+    let dead = with(&world, "instances/worker", |observed| {
+        observed.hosts.remove(0);
+    });
+    let weakened = with(&world, "instances/worker", |observed| observed.hosts[1].tokens_required = false);
+    let table: Vec<(World, Vec<&str>)> = vec![
+        (set("key", "rotation", false.into()), vec!["update key: rotation"]),
+        (set("key", "enabled", false.into()), vec!["update key: enabled"]),
+        (set("vpc", "dns_support", false.into()), vec!["update vpc: dns_support"]),
+        (set("internet-gateway", "vpc", "".into()), vec!["update internet-gateway: vpc"]),
+        (set("role/hosts", "attached", serde_json::json!(["arn:admin"])), vec!["update role/hosts: attached"]),
+        (set("role/bastion", "trust", Value::Null), vec!["update role/bastion: trust"]),
+        (
+            set("security-group-rules/default", "egress", serde_json::json!([{}])),
+            vec!["update security-group-rules/default: egress"],
+        ),
+        (
+            set("route-table/private", "routes", serde_json::json!({"0.0.0.0/0": "igw-1"})),
+            vec!["update route-table/private: routes"],
+        ),
+        (
+            set("launch-template/worker", "metadata", Value::Null),
+            vec![
+                "update launch-template/worker: metadata",
+                "replace instances/worker: generation host 0 host 1 host 1 host 0",
+            ],
+        ),
+        (tagless, vec!["update subnet/private: tags.Department"]),
+        (dead, vec!["update instances/worker: count host 0"]),
+        (weakened, vec!["update instances/worker: host 1 metadata"]),
+        (gone("vpc-endpoint/s3"), vec!["create vpc-endpoint/s3"]),
+        (gone("alias"), vec!["create alias"]),
+    ];
+    for (world, expected) in table {
+        assert_eq!(brief(&Plan::make(&estate, &world)), expected);
+    }
+}
+
+#[test]
+fn a_key_that_is_going_is_called_back() {
+    let estate = estate(SPEC);
+    let world = with(&made(&estate), "key", |key| {
+        key.state = Some("pending deletion until 2026-12-24".into());
+        key.properties.0.insert("enabled".into(), false.into());
+        key.properties.0.insert("rotation".into(), false.into());
+    });
+    assert_eq!(brief(&Plan::make(&estate, &world)), ["update key: enabled rotation"]);
+    let destroy = Plan::destroy(&world);
+    assert!(destroy.changes.iter().all(|change| change.kind != Kind::Key));
+    assert_eq!(destroy.left[0].what, "key key-0");
+}
+
+#[test]
+fn of_two_with_one_id_the_used_one_stays() {
+    let estate = estate(SPEC);
+    let mut world = made(&estate);
+    let twin = |world: &World, id: &str, physical: &str| {
+        let mut twin = world.resources.iter().find(|observed| observed.id.as_str() == id).cloned().unwrap();
+        physical.clone_into(&mut twin.physical);
+        twin.attributes.insert("id".into(), physical.into());
+        twin.attributes.insert("arn".into(), format!("arn:{physical}"));
+        twin
+    };
+    // Ids that sort before those of the ones in use.
+    world.resources.extend([twin(&world, "vpc", "a-vpc"), twin(&world, "key", "a-key")]);
+    let world = World::new(world.scope.clone(), world.resources);
+    let plan = Plan::make(&estate, &world);
+    let deleted: Vec<_> = plan.changes.iter().map(|change| (change.action, change.physical.as_deref())).collect();
+    assert_eq!(deleted, [(Action::Delete, Some("a-vpc")), (Action::Delete, Some("a-key"))]);
+}
+
+#[test]
+fn what_is_in_another_vpc_is_left_alone_whatever_its_tags_say() {
+    let estate = estate(SPEC);
+    let mut world = made(&estate);
+    let mut foreign: Vec<_> = world
+        .resources
+        .iter()
+        .filter(|observed| {
+            ["subnet/private", "security-group/hosts", "instances/worker"].contains(&observed.id.as_str())
+        })
+        .cloned()
+        .collect();
+    for observed in &mut foreign {
+        observed.physical.push_str("-foreign");
+        observed.properties.0.insert("vpc".into(), "vpc-foreign".into());
+        observed.hosts.iter_mut().for_each(|host| host.vpc = "vpc-foreign".into());
+    }
+    world.resources.extend(foreign);
+    let world = World::new(world.scope.clone(), world.resources);
+    for plan in [Plan::make(&estate, &world), Plan::destroy(&world)] {
+        let touched = |change: &Change| change.physical.as_deref().is_some_and(|id| id.ends_with("-foreign"));
+        assert!(!plan.changes.iter().any(touched));
+        assert_eq!(plan.notes.len(), 3, "{:?}", plan.notes);
+    }
+    assert!(Plan::make(&estate, &world).is_empty());
+}
+
+#[test]
+fn destroying_deletes_users_before_what_they_use() {
+    let estate = estate(SPEC);
+    let world = made(&estate);
+    let plan = Plan::destroy(&world);
+    insta::assert_snapshot!(brief(&plan).join("\n"));
+    let steps = steps(&plan, &world).unwrap();
+    for step in &steps {
+        let Some(current) = &step.current else { panic!("a deletion of nothing") };
+        for (place, other) in steps.iter().enumerate() {
+            let user = other.current.as_ref().unwrap();
+            if user.id != current.id && settle::refers(user, current) {
+                assert!(step.after.contains(&place), "{} before {}", current.id, user.id);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_plan_survives_its_file_and_another_format_is_refused() {
+    let estate = estate(SPEC);
+    let plan = Plan::make(&estate, &World::new(estate.scope.clone(), vec![]));
+    let text = plan.to_json().unwrap();
+    assert_eq!(Plan::from_json(&text).unwrap(), plan);
+    let newer = text.replacen("\"format\": 1", "\"format\": 9", 1);
+    assert!(matches!(Plan::from_json(&newer), Err(PlanError::Format(9))));
+    assert!(matches!(Plan::from_json("{}"), Err(PlanError::Json(_))));
+}
+
+#[test]
+fn the_worlds_digest_follows_what_plans_depend_on_and_nothing_else() {
+    let world = made(&estate(SPEC));
+    let same = with(&world, "budget", |budget| {
+        budget.attributes.insert("actual_usd".into(), "17".into());
+    });
+    assert_eq!(world.digest(), same.digest());
+    let same = with(&world, "instances/worker", |group| group.hosts[0].state = "stopping".into());
+    assert_eq!(world.digest(), same.digest());
+    let other = with(&world, "vpc", |vpc| {
+        vpc.tags.insert("Project".into(), "other".into());
+    });
+    assert_ne!(world.digest(), other.digest());
+}
+
+#[test]
+fn every_resource_that_can_be_tagged_has_all_tags() {
+    for resource in &estate(SPEC).resources {
+        if matches!(resource.kind, Kind::Alias | Kind::SecurityGroupRules) {
+            continue;
+        }
+        for key in ["Project", "Department", "Environment", "Name", "Description", tags::ESTATE, tags::ID, tags::SPEC] {
+            let value = &resource.tags[key];
+            // IAM's characters, the narrowest.
+            let fits = |c: char| c.is_alphanumeric() || " _.:/=+-@".contains(c);
+            assert!(!value.is_empty() && value.chars().all(fits), "{}: {key} = {value}", resource.id);
+        }
+    }
+}
+
+#[test]
+fn a_spec_with_a_trail_gives_hosts_the_right_to_write_it_and_nothing_else() {
+    let with_trail = estate(&format!("{SPEC}[audit]\naccount = \"222222222222\"\n"));
+    let policies = |estate: &Estate| -> BTreeMap<String, Value> {
+        let role = estate.get(&ResourceId::named(Kind::Role, "hosts")).unwrap();
+        serde_json::from_value(role.properties.0["policies"].clone()).unwrap()
+    };
+    assert_eq!(policies(&with_trail).keys().collect::<Vec<_>>(), ["trail"]);
+    assert!(policies(&estate(SPEC)).is_empty());
+}

@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from moto.core.request import Request
-from moto.iam.exceptions import NotFoundException
 from moto.iam.models import iam_backends
 from moto.organizations.models import organizations_backends
 from moto.sts.models import sts_backends
@@ -81,10 +80,16 @@ def caller_of(request: Request) -> Caller | None:
 def organization_of(account: str) -> str | None:
     """The organisation that an account is in."""
     backend: Any
-    for _, _, backend in organizations_backends.iter_backends():
+    for backend in [backend for there in list(organizations_backends.values()) for backend in list(there.values())]:
         if backend.org is not None and any(member.id == account for member in list(backend.accounts)):
             return str(backend.org.id)
     return None
+
+
+def role_of(account: str, arn: str) -> Any | None:
+    """The role of that ARN. (moto's own search walks a dictionary that another request may be growing.)"""
+    roles = list(iam_backends[account][PARTITION].roles.values()) if account in iam_backends else []
+    return next((role for role in roles if role.arn == arn), None)
 
 
 def _session(account: str, access_key: str, token: str | None) -> Caller | None:
@@ -93,9 +98,8 @@ def _session(account: str, access_key: str, token: str | None) -> Caller | None:
         return None
     if token != session.session_token:
         raise Unknown(access_key, token=True)
-    try:
-        role = iam_backends[account][PARTITION].get_role_by_arn(session.role_arn)
-    except NotFoundException:
+    role = role_of(account, session.role_arn)
+    if role is None:
         # A role that was deleted: its sessions go on, with no policy that would allow them anything.
         return Caller(
             account=account,
@@ -121,13 +125,14 @@ def _session(account: str, access_key: str, token: str | None) -> Caller | None:
 
 def _user(account: str, access_key: str, token: str | None) -> Caller | None:
     backend = iam_backends[account][PARTITION]
-    user = backend.get_user_from_access_key_id(access_key)
-    if user is None:
+    owned = ((user, key) for user in list(backend.users.values()) for key in list(user.access_keys))
+    user, key = next(((user, key) for user, key in owned if key.access_key_id == access_key), (None, None))
+    if user is None or key is None:
         return None
     if token is not None:
         raise Unknown(access_key, token=True)
     policies = _policies(user)
-    for group in backend.get_groups_for_user(user.name):
+    for group in [group for group in list(backend.groups.values()) if user in group.users]:
         policies |= {f"{group.name}/{name}": document for name, document in _policies(group).items()}
     return Caller(
         account=account,
@@ -135,7 +140,7 @@ def _user(account: str, access_key: str, token: str | None) -> Caller | None:
         principal_arn=user.arn,
         user_id=user.id,
         kind="User",
-        secret=next(key.secret_access_key for key in user.access_keys if key.access_key_id == access_key),
+        secret=key.secret_access_key,
         policies=policies,
         user_name=user.name,
     )

@@ -7,10 +7,8 @@ https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html
 import json
 
 from moto.core.request import Request
-from moto.iam.exceptions import NotFoundException
-from moto.iam.models import iam_backends
 
-from .caller import PARTITION, Caller
+from .caller import Caller, role_of
 from .evaluator import Evaluator
 from .refusal import Refusal
 from .request import form_of
@@ -34,10 +32,7 @@ def judge(evaluator: Evaluator, service: str, request: Request, body: bytes, cal
     if "ExternalId" in parameters:
         context["sts:ExternalId"] = parameters["ExternalId"]
     account = arn.split(":")[4] if arn.count(":") == 5 else ""
-    try:
-        role = iam_backends[account][PARTITION].get_role_by_arn(arn) if account in iam_backends else None
-    except NotFoundException:
-        role = None
+    role = role_of(account, arn)
     if role is None:
         # Not "there is no such role": whoever may not assume it may not learn that.
         raise Refusal.denied("sts", caller.arn, "sts:AssumeRole", arn, "ImplicitlyDenied")

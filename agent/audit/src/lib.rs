@@ -23,8 +23,11 @@ mod outbox;
 pub mod record;
 pub mod seal;
 pub mod segment;
+#[cfg(feature = "ship")]
+pub mod ship;
 pub mod spool;
 mod trail;
+pub mod verify;
 mod writer;
 
 pub use chain::Hash;
@@ -32,5 +35,7 @@ pub use error::{Error, Result};
 pub use key::PublicKey;
 pub use outbox::{Batch, Outbox};
 pub use record::{Event, Identity, Origin, Record, Source};
+#[cfg(feature = "ship")]
+pub use ship::{Destination, Shipper};
 pub use spool::Recovery;
 pub use trail::{Config, Pending, Receipt, Trail};

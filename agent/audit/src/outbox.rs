@@ -74,8 +74,10 @@ impl Outbox {
         }
         if !repeated {
             let (first, key) = (segment.next, object.key.clone());
-            self.cursor.inflight = Some(Inflight { segment: segment.ordinal, first, last, key });
-            self.cursor.write(&*self.shared.filesystem, &self.shared.directory)?;
+            let inflight = Some(Inflight { segment: segment.ordinal, first, last, key });
+            let cursor = Cursor { inflight, ..self.cursor.clone() };
+            cursor.write(&*self.shared.filesystem, &self.shared.directory)?;
+            self.cursor = cursor;
         }
         let (stream, first) = (segment.stream, segment.next);
         Ok(Some(Batch { object, repeated, stream, first, last, segment: segment.ordinal, end }))
@@ -111,24 +113,27 @@ impl Outbox {
         Ok((lines, segment.offset + offset as u64))
     }
 
-    /// Notes that the store has the batch, and removes what is no longer needed.
+    /// Notes that the store has the batch, and removes what is no longer needed. May be tried again if it fails.
     pub fn confirm(&mut self, batch: &Batch) -> Result<()> {
-        self.cursor.confirmed = Some(Position { segment: batch.segment, sequence: batch.last });
-        self.cursor.inflight = None;
-        let mut done = Vec::new();
-        {
-            let mut segments = self.shared.segments();
-            if let Some(segment) = segments.iter_mut().find(|segment| segment.ordinal == batch.segment) {
-                (segment.next, segment.offset) = (batch.last + 1, batch.end);
-            }
-            while segments.front().is_some_and(|segment| segment.finished && segment.next > segment.last) {
-                done.extend(segments.pop_front());
-            }
-        }
+        let mut cursor = self.cursor.clone();
+        cursor.confirmed = Some(Position { segment: batch.segment, sequence: batch.last });
+        cursor.inflight = None;
+        let is_done = |segment: &Stored| {
+            let next = if segment.ordinal == batch.segment { batch.last + 1 } else { segment.next };
+            segment.finished && next > segment.last
+        };
+        let done: Vec<Stored> = self.shared.segments().iter().take_while(|segment| is_done(segment)).cloned().collect();
         if let Some(segment) = done.last() {
-            self.cursor.ended = Some(segment.ended());
+            cursor.ended = Some(segment.ended());
         }
-        self.cursor.write(&*self.shared.filesystem, &self.shared.directory)?;
+        cursor.write(&*self.shared.filesystem, &self.shared.directory)?;
+        self.cursor = cursor;
+        let mut segments = self.shared.segments();
+        if let Some(segment) = segments.iter_mut().find(|segment| segment.ordinal == batch.segment) {
+            (segment.next, segment.offset) = (batch.last + 1, batch.end);
+        }
+        segments.drain(..done.len());
+        drop(segments);
         done.iter().try_for_each(|segment| self.shared.retire(segment))
     }
 }

@@ -124,7 +124,7 @@ impl Found {
         let lines = || scan.frames.iter().map(|frame| &bytes[frame.payload.clone()]);
         let head = lines().fold(header.meta.previous, Hash::after);
         let last = header.meta.first - 1 + scan.frames.len() as u64;
-        let end = match lines().last().map(seal_of) {
+        let end = match lines().next_back().map(seal_of) {
             Some(Some(true)) => End::Closed,
             Some(Some(false)) => End::Sealed,
             _ => End::Open,

@@ -154,7 +154,7 @@ pub(crate) fn open(filesystem: Arc<dyn Filesystem>, directory: &Path, origin: &O
             found.push((ordinal, path, segment));
         }
     }
-    let mut segments = judge(&*filesystem, found, &mut recovery)?;
+    let mut segments = judge(&*filesystem, found, cursor.confirmed, &mut recovery)?;
     recovery.previous = segments.back().map(Stored::ended).or(cursor.ended.clone());
     drop_confirmed(&*filesystem, directory, &mut segments, &mut cursor)?;
     recovery.pending = segments.iter().map(|segment| segment.last + 1 - segment.next).sum();
@@ -228,6 +228,7 @@ fn admit(
 fn judge(
     filesystem: &dyn Filesystem,
     found: Vec<(u64, PathBuf, Found)>,
+    confirmed: Option<Position>,
     recovery: &mut Recovery,
 ) -> Result<VecDeque<Stored>> {
     let mut segments = VecDeque::with_capacity(found.len());
@@ -245,7 +246,9 @@ fn judge(
             recovery.torn.push(path.clone());
         }
         let meta = segment.header.meta;
-        before = Some((meta.stream.clone(), segment.last, segment.head));
+        // What follows a segment that the store has may be gone already: removals can fail.
+        let gone = confirmed >= Some(Position { segment: ordinal, sequence: segment.last });
+        before = (!gone).then(|| (meta.stream.clone(), segment.last, segment.head));
         segments.push_back(Stored {
             ordinal,
             path,

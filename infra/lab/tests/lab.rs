@@ -4,14 +4,14 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt;
-use std::path::PathBuf;
-use std::process::{Command, Output};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
-use holdfast_lab::{Account, Lab, LabError, Layout};
+use holdfast_lab::{Account, Identity, Lab, LabError, Layout};
 
 /// A target directory of its own for `cargo lab`; what was started there is ended when this is dropped.
 struct Target(tempfile::TempDir);
@@ -75,7 +75,7 @@ fn listens(endpoint: &str) -> bool {
 fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
     let start = Instant::now();
     while !condition() {
-        assert!(start.elapsed() < Duration::from_secs(20), "not within 20 s: {what}");
+        assert!(start.elapsed() < Duration::from_secs(60), "not within 60 s: {what}");
         std::thread::sleep(Duration::from_millis(10));
     }
 }
@@ -123,6 +123,23 @@ fn the_state_is_readable_by_its_owner_alone() {
 }
 
 #[test]
+fn a_system_without_python_is_told_which_packages_it_lacks() {
+    let target = Target::new();
+    fs::remove_file(target.lab().join("venv")).unwrap();
+    let programs = tempfile::tempdir().unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_holdfast-lab"))
+        .arg("up")
+        .env("CARGO_TARGET_DIR", target.0.path())
+        .env("PATH", programs.path())
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert!(error.contains("`sudo apt-get install python3 python3-venv`"), "{error}");
+    assert!(!target.lab().join("state.json").exists());
+}
+
+#[test]
 fn usage_errors_end_with_1_and_help_with_0() {
     let target = Target::new();
     assert_eq!(target.run(&["upp"]).status.code(), Some(1));
@@ -143,6 +160,63 @@ fn labs_of_tests_stand_side_by_side_and_end_with_their_value() {
     drop(one);
     assert!(!listens(&endpoint));
     assert!(listens(other.endpoint()));
+}
+
+/// Set for the process that is killed below: the directory of its lab.
+const HELD: &str = "HOLDFAST_LAB_HELD";
+
+#[test]
+fn a_lab_ends_with_the_process_that_holds_it_also_when_that_is_killed() {
+    if let Some(directory) = std::env::var_os(HELD) {
+        let lab = Lab::start(Path::new(&directory)).unwrap();
+        println!("endpoint {}", lab.endpoint());
+        loop {
+            std::thread::park();
+        }
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let name = "a_lab_ends_with_the_process_that_holds_it_also_when_that_is_killed";
+    let mut holder = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", name, "--nocapture"])
+        .env(HELD, directory.path())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let lines = BufReader::new(holder.stdout.take().unwrap()).lines().map(Result::unwrap);
+    let endpoint = lines.filter_map(|line| line.split_once("endpoint ").map(|(_, url)| url.to_owned())).next().unwrap();
+    assert!(listens(&endpoint));
+    holder.kill().unwrap();
+    holder.wait().unwrap();
+    wait_until("the control plane has ended", || !listens(&endpoint));
+}
+
+/// What an AWS client would do to have an instance with a role, in the environment's Python.
+const START_INSTANCE: &str = r#"
+import boto3, json, sys
+iam, ec2 = boto3.client("iam"), boto3.client("ec2")
+trust = {"Effect": "Allow", "Principal": {"Service": "ec2.amazonaws.com"}, "Action": "sts:AssumeRole"}
+role = iam.create_role(RoleName="host", AssumeRolePolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [trust]}))
+iam.create_instance_profile(InstanceProfileName="host")
+iam.add_role_to_instance_profile(InstanceProfileName="host", RoleName="host")
+started = ec2.run_instances(ImageId=sys.argv[1], InstanceType="t3.micro", MinCount=1, MaxCount=1, IamInstanceProfile={"Name": "host"})
+print(role["Role"]["RoleId"], started["Instances"][0]["InstanceId"])
+"#;
+
+const WHO: &str = "import boto3; print(boto3.client('sts').get_caller_identity()['UserId'])";
+
+#[test]
+fn an_instance_acts_as_its_role_under_its_own_name() {
+    let directory = tempfile::tempdir().unwrap();
+    let lab = Lab::start(directory.path()).unwrap();
+    let python = |script: &str, identity: Identity| {
+        let mut command = Command::new(Layout::of_this_workspace().venv().join("bin/python"));
+        command.args(["-c", script, lab.stock_image()]);
+        lab.point(&mut command, identity).unwrap();
+        text(&command.output().unwrap()).trim().to_owned()
+    };
+    let started = python(START_INSTANCE, Account::Workloads.into());
+    let (role, instance) = started.split_once(' ').unwrap();
+    assert_eq!(python(WHO, instance.into()), format!("{role}:{instance}"));
 }
 
 #[test]

@@ -192,7 +192,7 @@ impl Serialize for OneOrMany {
 pub struct Broad {
     /// The statement.
     pub sid: &'static str,
-    /// `Principal`, `Action` or `Resource`.
+    /// `Principal`, `Action`, `Resource` or `NotResource`.
     pub element: &'static str,
     /// As rendered.
     pub value: String,
@@ -211,6 +211,8 @@ pub struct Statement {
     action: OneOrMany,
     #[serde(skip_serializing_if = "Option::is_none")]
     resource: Option<OneOrMany>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    not_resource: Option<OneOrMany>,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     condition: Condition,
     #[serde(skip)]
@@ -243,6 +245,7 @@ impl Statement {
             principal: None,
             action: OneOrMany::new(actions.into_iter().map(|action| action.as_str().to_owned())),
             resource: None,
+            not_resource: None,
             condition: Condition::new(),
             broad: Vec::new(),
         }
@@ -265,16 +268,28 @@ impl Statement {
     /// What it is about; a trust policy's statements have none.
     #[must_use]
     pub fn on(mut self, resources: impl IntoIterator<Item = Resource>) -> Statement {
+        self.resource = Some(self.resources("Resource", resources));
+        self
+    }
+
+    /// It is about everything but these. Only for a statement that denies: an allowing one would be nearly boundless.
+    #[must_use]
+    pub fn elsewhere_than(mut self, resources: impl IntoIterator<Item = Resource>) -> Statement {
+        self.effect = Effect::Deny;
+        self.not_resource = Some(self.resources("NotResource", resources));
+        self
+    }
+
+    fn resources(&mut self, element: &'static str, resources: impl IntoIterator<Item = Resource>) -> OneOrMany {
         let resources: Vec<Resource> = resources.into_iter().collect();
         for resource in &resources {
             match resource {
-                Resource::Within { pattern, because } => self.note("Resource", pattern, because),
-                Resource::ThisKey => self.note("Resource", "*", "in a key's policy * is that key and nothing else"),
+                Resource::Within { pattern, because } => self.note(element, pattern, because),
+                Resource::ThisKey => self.note(element, "*", "in a key's policy * is that key and nothing else"),
                 Resource::Exactly(_) => {}
             }
         }
-        self.resource = Some(OneOrMany::new(resources.iter().map(|resource| resource.as_str().to_owned())));
-        self
+        OneOrMany::new(resources.iter().map(|resource| resource.as_str().to_owned()))
     }
 
     /// A condition more, which must hold as well. A second one with the same operator and key replaces the first: IAM

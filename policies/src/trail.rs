@@ -4,7 +4,7 @@
 //!
 //! - **Erasing or rewriting** what was shipped: deletes and bypass of governance are denied to everybody, changes of
 //!   retention to all but the audit account, and a put without `If-None-Match`, so no version is laid over a record.
-//! - **Writing as another**: a put goes below `…/${aws:PrincipalAccount}/…/${aws:userid}/`, both of which STS sets. For a
+//! - **Writing as another**, also for the audit account's administrators: a put goes below `…/${aws:PrincipalAccount}/…/${aws:userid}/`, both of which STS sets. For a
 //!   host the latter ends in its instance's id; a session of another role that is *named* `i-…` has another role's unique
 //!   id before the colon. (The host role's own trust policy lets only EC2 make sessions of it.)
 //! - **Hiding**: an object under a key, in a class or with an ACL that the auditor can't read: another encryption key,
@@ -82,6 +82,10 @@ pub fn trail_bucket(trail: &TrailBucket) -> Policy {
                 .by(everyone())
                 .on([Resource::Exactly(bucket.clone()), objects()])
                 .when(Operator::Bool, Key::SecureTransport, [false]),
+            // The audit account's own administrators need no allow of this policy's, so they need a deny.
+            Statement::deny("PuttingElsewhereForAnyone", [Action::S3PutObject])
+                .by(everyone())
+                .elsewhere_than([own_prefix(&trail.bucket, &trail.org, "${aws:PrincipalAccount}")]),
             deny("ErasingForAnyone", ERASING),
             deny_put("OverwritingForAnyone").when(Operator::Null, Key::S3IfNoneMatch, [true]),
             deny("AlteringOutsideTheAuditAccount", ALTERING).when(

@@ -77,7 +77,7 @@ fn no_action_resource_or_principal_is_broad_without_a_reason() {
         let document: serde_json::Value = serde_json::from_str(&policy.to_json().unwrap()).unwrap();
         let sids: Vec<_> = policy.sids().collect();
         for (statement, sid) in document["Statement"].as_array().unwrap().iter().zip(sids) {
-            for element in ["Principal", "Action", "Resource"] {
+            for element in ["Principal", "Action", "Resource", "NotResource"] {
                 for value in strings(&statement[element]).filter(|value| value.contains(['*', '?'])) {
                     let noted = policy.broad().any(|broad| {
                         (broad.sid, broad.element, broad.value.as_str()) == (sid, element, value)

@@ -41,7 +41,8 @@ def check_bucket_policy(evaluator: Evaluator, bucket: str, policy: bytes, block_
     if problem is not None:
         raise Refusal(400, "MalformedPolicy", problem)
     document = json.loads(policy)
-    stray = [arn for arn in _values(document, "Resource") if not _of_bucket(arn, bucket)]
+    named = [*_values(document, "Resource"), *_values(document, "NotResource")]
+    stray = [arn for arn in named if not _of_bucket(arn, bucket)]
     if stray:
         raise Refusal(400, "MalformedPolicy", f"Policy has invalid resource: {stray[0]}")
     if block_public and is_public(document):

@@ -66,6 +66,18 @@ def test_a_group_that_another_names_is_kept(ec2, vpc, group, unique, refused):
     ec2.delete_security_group(GroupId=group)
 
 
+def test_permissions_of_one_call_are_added_all_or_none(ec2, group, refused):
+    def permission(port):
+        return {"IpProtocol": "tcp", "FromPort": port, "ToPort": port, "IpRanges": [{"CidrIp": "10.0.0.0/8"}]}
+
+    added = ec2.authorize_security_group_ingress(GroupId=group, IpPermissions=[permission(22), permission(80)])
+    assert sorted(rule["FromPort"] for rule in added["SecurityGroupRules"]) == [22, 80]
+    with refused("InvalidPermission.Duplicate"):
+        ec2.authorize_security_group_ingress(GroupId=group, IpPermissions=[permission(443), permission(22)])
+    (described,) = ec2.describe_security_groups(GroupIds=[group])["SecurityGroups"]
+    assert sorted(p["FromPort"] for p in described["IpPermissions"]) == [22, 80]
+
+
 @pytest.mark.parametrize("text", ["the judge's hosts", "été", 'a "quote"', "x" * 256])
 def test_a_description_with_other_characters_is_refused(ec2, vpc, group, unique, refused, text):
     with refused("InvalidParameterValue"):

@@ -3,14 +3,17 @@
 https://docs.aws.amazon.com/vpc/latest/userguide/default-security-group.html
 https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_CreateSecurityGroup.html
 https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DeleteSecurityGroup.html
+https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_AuthorizeSecurityGroupIngress.html
 
 moto's default group lacks the rule that lets its members in, and is deleted like any; so is a group that an interface
-has or another group's rule names. Names and descriptions may hold anything.
+has or another group's rule names. Names and descriptions may hold anything. Of several permissions in one
+call some are added although another is refused.
 """
 
 import re
 from typing import Any
 
+from moto.core.responses import ActionResult
 from moto.ec2.exceptions import DependencyViolationError, EC2ClientError
 from moto.ec2.models.security_groups import SecurityGroupBackend, SecurityGroupRule
 from moto.ec2.responses.security_groups import SecurityGroups
@@ -82,7 +85,27 @@ def _check_texts() -> None:
                 for sources in ("IpRanges", "Ipv6Ranges", "UserIdGroupPairs", "PrefixListIds"):
                     for source in permission.get(sources, []):
                         _check("rule description", source.get("Description"))
-            return original(self)
+            return _all_or_none(original, self)
+
+
+def _all_or_none(authorize: Any, response: Any) -> ActionResult:
+    """moto adds what comes before a rule that it refuses, and returns the rules of the last permission alone."""
+    group = response.ec2_backend.get_security_group_by_name_or_id(
+        response._get_param("GroupId") or response._get_param("GroupName")
+    )
+    permissions = response._get_param("IpPermissions", [])
+    if group is None or not permissions:
+        return authorize(response)
+    before = list(group.ingress_rules), list(group.egress_rules)
+    rules = []
+    try:
+        for permission in permissions:
+            response.params["IpPermissions"] = [permission]
+            rules += authorize(response).result["SecurityGroupRules"]
+    except Exception:
+        group.ingress_rules, group.egress_rules = before
+        raise
+    return ActionResult({"Return": True, "SecurityGroupRules": rules})
 
 
 def _check(what: str, text: str | None) -> None:

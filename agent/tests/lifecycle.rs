@@ -5,6 +5,7 @@
 mod support;
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::{UnixDatagram, UnixListener};
 use std::process::Command;
 
@@ -139,6 +140,37 @@ fn another_program_s_socket_is_not_taken_away() {
     let ran = serve_and_fail(&agent);
     assert_eq!(ran.code, 1);
     assert!(ran.stderr.contains("already answers"), "{ran:?}");
+}
+
+/// The unit's own list, in setpriv(1)'s words.
+fn capabilities_of_the_unit() -> String {
+    let unit = concat!(env!("CARGO_MANIFEST_DIR"), "/../infra/systemd/holdfast-agent.service");
+    let unit = fs::read_to_string(unit).unwrap();
+    let list = unit.lines().find_map(|line| line.strip_prefix("CapabilityBoundingSet=")).unwrap();
+    let words = list.split_whitespace().map(|name| name.strip_prefix("CAP_").unwrap().to_lowercase());
+    words.fold("-all".into(), |all, name| format!("{all},+{name}"))
+}
+
+#[test]
+fn the_capabilities_that_the_unit_leaves_are_enough() {
+    let mut agent = Agent::prepare("");
+    let bounding_set = capabilities_of_the_unit();
+    assert!(bounding_set.contains("+sys_admin"), "{bounding_set}");
+    agent.start_through(&["setpriv", "--bounding-set", &bounding_set]);
+    let closed = agent.path("closed");
+    fs::create_dir_all(closed.join("inner")).unwrap();
+    fs::write(closed.join("inner/data"), "below another's directory").unwrap();
+    std::os::unix::fs::chown(&closed, Some(support::NOBODY), None).unwrap();
+    fs::set_permissions(&closed, fs::Permissions::from_mode(0o700)).unwrap();
+    let mount = format!("{}:/data", closed.join("inner").display());
+    let ran = agent.run(&["--ro", &mount, "--", "cat", "/data/data"]);
+    assert_eq!((ran.code, ran.stdout.as_str()), (0, "below another's directory"), "{ran:?}");
+    assert_eq!(agent.client_as(support::NOBODY, support::group_id(), &["run", "--", "true"]).code, 0);
+    let job = agent.detach(&["--", "sleep", "1000"]);
+    agent.wait_for_state(&job, "running");
+    agent.client(&["kill", &job]).ok();
+    agent.wait_for_state(&job, "ended");
+    assert!(agent.stop().success());
 }
 
 #[test]

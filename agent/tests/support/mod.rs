@@ -140,9 +140,26 @@ impl Agent {
 
     /// The same, with something changed about its process.
     pub(crate) fn start_with(&mut self, change: impl FnOnce(&mut Command)) {
-        let log = fs::OpenOptions::new().create(true).append(true).open(self.path("log")).unwrap();
+        let log = self.log_file();
         let mut command = self.serve();
         change(&mut command);
+        self.start_command(command, log);
+    }
+
+    /// The same, by another program that becomes it.
+    pub(crate) fn start_through(&mut self, words: &[&str]) {
+        let serve = self.serve();
+        let mut command = Command::new(words[0]);
+        command.args(&words[1..]).arg(serve.get_program()).args(serve.get_args()).stdin(Stdio::null());
+        let log = self.log_file();
+        self.start_command(command, log);
+    }
+
+    fn log_file(&self) -> fs::File {
+        fs::OpenOptions::new().create(true).append(true).open(self.path("log")).unwrap()
+    }
+
+    fn start_command(&mut self, mut command: Command, log: fs::File) {
         self.process = Some(command.stderr(log).spawn().unwrap());
         until("the agent answers", || {
             let ended = self.process.as_mut().unwrap().try_wait().unwrap();

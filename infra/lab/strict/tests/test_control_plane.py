@@ -5,6 +5,7 @@ import urllib.error
 import urllib.request
 
 import pytest
+
 from strict import seed
 
 
@@ -12,9 +13,7 @@ def test_an_instance_gets_its_roles_session_named_after_itself(lab, ec2, subnet,
     iam = lab.client("iam")
     trust = {
         "Version": "2012-10-17",
-        "Statement": [
-            {"Effect": "Allow", "Principal": {"Service": "ec2.amazonaws.com"}, "Action": "sts:AssumeRole"}
-        ],
+        "Statement": [{"Effect": "Allow", "Principal": {"Service": "ec2.amazonaws.com"}, "Action": "sts:AssumeRole"}],
     }
     role = iam.create_role(RoleName=unique, AssumeRolePolicyDocument=json.dumps(trust))["Role"]
     iam.create_instance_profile(InstanceProfileName=unique)

@@ -20,7 +20,9 @@ from strict.override import override
 
 class InvalidGroupVpc(EC2ClientError):
     def __init__(self, group_id: str, vpc_id: str) -> None:
-        super().__init__("InvalidParameter", f"Security group {group_id} and subnet belong to different networks ({vpc_id}).")
+        super().__init__(
+            "InvalidParameter", f"Security group {group_id} and subnet belong to different networks ({vpc_id})."
+        )
 
 
 def apply(_plane: Any) -> None:

@@ -21,7 +21,8 @@ class InvalidProfile(EC2ClientError):
     def __init__(self, field: str, value: str) -> None:
         super().__init__(
             "InvalidParameterValue",
-            f"Value ({value}) for parameter iamInstanceProfile.{field} is invalid. Invalid IAM Instance Profile {field}",
+            f"Value ({value}) for parameter iamInstanceProfile.{field} is invalid. "
+            f"Invalid IAM Instance Profile {field}",
         )
 
 

@@ -36,7 +36,13 @@ REFUSED_WHILE_PENDING = (
     "update_alias",
     "update_key_description",
 )
-REFUSED_WHILE_DISABLED = ("decrypt", "encrypt", "generate_data_key", "generate_data_key_without_plaintext", "re_encrypt")
+REFUSED_WHILE_DISABLED = (
+    "decrypt",
+    "encrypt",
+    "generate_data_key",
+    "generate_data_key_without_plaintext",
+    "re_encrypt",
+)
 BY_ID_ALONE = ("enable_key", "disable_key", "cancel_key_deletion", "schedule_key_deletion")
 
 

@@ -90,9 +90,7 @@ def _make_versions_from_versions() -> None:
         if source is not None:
             name, template_id = self._get_param("LaunchTemplateName"), self._get_param("LaunchTemplateId")
             backend = self.ec2_backend
-            template = (
-                backend.get_launch_template_by_name(name) if name else backend.get_launch_template(template_id)
-            )
+            template = backend.get_launch_template_by_name(name) if name else backend.get_launch_template(template_id)
             given = self._get_param("LaunchTemplateData", {})
             self.params["LaunchTemplateData"] = {**deepcopy(template.get_version(source).data), **given}
         return original(self)

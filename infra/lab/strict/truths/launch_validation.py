@@ -84,9 +84,7 @@ def _check_metadata_options(options: dict[str, Any]) -> None:
         )
     for name, values in CHOICES.items():
         if options.get(name) not in (None, *values):
-            raise EC2ClientError(
-                "InvalidParameterValue", f"Value ({options[name]}) for parameter {name} is invalid."
-            )
+            raise EC2ClientError("InvalidParameterValue", f"Value ({options[name]}) for parameter {name} is invalid.")
 
 
 def _end_without_key(backend: Any, instance: Any) -> None:

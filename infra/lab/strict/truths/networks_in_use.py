@@ -95,9 +95,7 @@ def _interfaces_and_addresses() -> None:
     def delete_network_interface(original: Any, self: Any) -> Any:
         interface: NetworkInterface | None = self.ec2_backend.enis.get(self._get_param("NetworkInterfaceId"))
         if interface is not None and interface.attachment_id:
-            raise EC2ClientError(
-                "InvalidParameterValue", f"Network interface '{interface.id}' is currently in use."
-            )
+            raise EC2ClientError("InvalidParameterValue", f"Network interface '{interface.id}' is currently in use.")
         return original(self)
 
     @override(ElasticIPAddresses, "release_address")

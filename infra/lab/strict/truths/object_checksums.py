@@ -41,7 +41,8 @@ class MissingChecksum(S3ClientError):
     def __init__(self) -> None:
         super().__init__(
             "InvalidRequest",
-            "Content-MD5 OR x-amz-checksum- HTTP header is required for Put Object requests with Object Lock parameters",
+            "Content-MD5 OR x-amz-checksum- HTTP header is required for Put Object requests with Object Lock "
+            "parameters",
         )
 
 

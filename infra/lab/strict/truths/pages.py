@@ -72,7 +72,8 @@ def _asked(response: Any, most: int) -> tuple[int, int]:
     if size < FEWEST:
         raise EC2ClientError(
             "InvalidParameterValue",
-            f"Value ( {size} ) for parameter maxResults is invalid. Expecting a value greater than or equal to {FEWEST}.",
+            f"Value ( {size} ) for parameter maxResults is invalid. Expecting a value greater than or equal to "
+            f"{FEWEST}.",
         )
     if token is None:
         return min(size, most), 0

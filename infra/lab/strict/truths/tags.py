@@ -42,8 +42,16 @@ def apply(_plane: Any) -> None:
             tag.setdefault("Value", "")
         return original(self)
 
-    for action in ("create_role", "create_policy", "create_user", "create_instance_profile", "tag_role", "tag_policy",
-                   "tag_user", "tag_instance_profile"):
+    for action in (
+        "create_role",
+        "create_policy",
+        "create_user",
+        "create_instance_profile",
+        "tag_role",
+        "tag_policy",
+        "tag_user",
+        "tag_instance_profile",
+    ):
         _check_iam(action)
     for action in ("create_key", "tag_resource"):
         _check_kms(action)
@@ -85,7 +93,8 @@ def _check_iam(action: str) -> None:
         for _, value in tags:
             if not CHARACTERS.fullmatch(value):
                 problem = (
-                    f"1 validation error detected: Value '{value}' at 'tags.member.value' failed to satisfy constraint: "
+                    f"1 validation error detected: Value '{value}' at 'tags.member.value' failed to satisfy "
+                    "constraint: "
                     r"Member must satisfy regular expression pattern: [\p{L}\p{Z}\p{N}_.:/=+\-@]*"
                 )
         if problem:
@@ -98,7 +107,9 @@ def _check_kms(action: str) -> None:
     def call(original: Any, self: Any) -> Any:
         tags = [(tag.get("TagKey", ""), tag.get("TagValue") or "") for tag in self._get_param("Tags") or []]
         problem = _problem(tags)
-        if problem is None and not all(CHARACTERS.fullmatch(key) and CHARACTERS.fullmatch(value) for key, value in tags):
+        if problem is None and not all(
+            CHARACTERS.fullmatch(key) and CHARACTERS.fullmatch(value) for key, value in tags
+        ):
             problem = "A tag contains characters that are not allowed"
         if problem:
             raise JsonRESTError("TagException", problem)

@@ -101,6 +101,7 @@ fn run<'p>(start: &Start<'p>) -> Failed<'p> {
 fn prepare<'p>(start: &Start<'p>) -> Result<(), Failed<'p>> {
     let workload = start.workload;
     sys::reset_signals();
+    sys::plain_personality().map_err(Failed::of(Step::Process))?;
     setsid().map_err(Failed::of(Step::Session))?;
     connect(start.stdio).map_err(Failed::of(Step::Stdio))?;
     umask(Mode::from_bits_truncate(0o022));

@@ -166,14 +166,11 @@ impl Watch {
         let (user_us, system_us) = all.map_or((0, 0), |all| (micros(all.user_time()), micros(all.system_time())));
         let End { status, cpu, at } =
             end.unwrap_or(End { status: libc::SIGKILL, cpu: Duration::ZERO, at: Instant::now() });
-        // For the limit the kernel counts ticks, and for rusage exact time; they differ by some per cent. A program that
-        // sends itself SIGXCPU before is not taken for one that reached its limit.
-        let reached = cpu_seconds.is_some_and(|limit| cpu >= Duration::from_millis(limit.saturating_mul(800)));
-        let by_limit = libc::WIFSIGNALED(status) && matches!(libc::WTERMSIG(status), libc::SIGXCPU | libc::SIGKILL);
+        let cpu_time = !wall && cpu_seconds.is_some_and(|limit| used_up(status, cpu, limit));
         Ended {
             status,
             wall,
-            cpu_time: reached && by_limit && !wall,
+            cpu_time,
             wall_us: u64::try_from(at.duration_since(self.begin).as_micros()).unwrap_or(u64::MAX),
             user_us,
             system_us,
@@ -223,6 +220,18 @@ impl Watch {
                 let _ = kill(Pid::from_raw(self.pid), signal);
             }
         }
+    }
+}
+
+/// Whether a signal that RLIMIT_CPU sends ended the program, and it had used about that much. For the limit the kernel
+/// counts ticks, and for rusage exact time; on a busy or virtual machine they differ by a good part. SIGXCPU comes
+/// at the limit, SIGKILL a second of CPU time later.
+fn used_up(status: i32, cpu: Duration, limit: u64) -> bool {
+    let part = |percent: u64| Duration::from_millis(limit.saturating_mul(10 * percent));
+    match libc::WIFSIGNALED(status).then(|| libc::WTERMSIG(status)) {
+        Some(libc::SIGXCPU) => cpu >= part(50),
+        Some(libc::SIGKILL) => cpu >= part(80),
+        _ => false,
     }
 }
 

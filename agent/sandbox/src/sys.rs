@@ -127,9 +127,9 @@ pub(crate) fn become_ids(id: u32, drop_groups: bool) -> Result<(), Errno> {
 /// capabilities(7). Needs CAP_SETPCAP.
 pub(crate) fn drop_bounding_set() -> Result<(), Errno> {
     use rustix::thread::CapabilitiesSecureBits as Bits;
-    for capability in 0..64 {
-        // SAFETY: PR_CAPBSET_DROP takes a number.
-        match Errno::result(unsafe { libc::prctl(libc::PR_CAPBSET_DROP, capability, 0, 0, 0) }) {
+    for capability in 0..64 as libc::c_ulong {
+        // SAFETY: PR_CAPBSET_DROP takes a number, as wide as a register.
+        match Errno::result(unsafe { libc::prctl(libc::PR_CAPBSET_DROP, capability) }) {
             // Past the kernel's last capability.
             Err(Errno::EINVAL) if capability > 0 => break,
             other => other?,
@@ -171,6 +171,12 @@ pub(crate) fn reset_signals() {
         // refuse, and need no reset.
         unsafe { libc::signal(number, libc::SIG_DFL) };
     }
+}
+
+/// personality(2) to the plain one: the caller's (a debugger's has no address randomisation) would be inherited.
+pub(crate) fn plain_personality() -> Result<(), Errno> {
+    // SAFETY: it takes a number.
+    Errno::result(unsafe { libc::personality(0) }).map(drop)
 }
 
 /// Joins a new, empty session keyring: keyctl(2). The caller's keys are not this process's from here on.

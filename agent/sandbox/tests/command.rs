@@ -164,6 +164,23 @@ fn the_inside_is_what_the_options_say() {
 }
 
 #[test]
+fn a_made_up_file_and_a_part_of_the_default_view_can_be_replaced() {
+    let fixture = Fixture::new();
+    let hosts = fixture.file("hosts", "own\n");
+    let etc = fixture.open_directory("etc");
+    std::fs::write(etc.join("issue"), "mine\n").unwrap();
+    let (hosts, etc) = (format!("{}:/etc/hosts", hosts.display()), format!("{}:/etc", etc.display()));
+    for who in everyone() {
+        let output =
+            fixture.sandbox(who).args(["--ro", &hosts, "--", "cat", "/etc/hosts", "/etc/hostname"]).output().unwrap();
+        assert_eq!(output.stdout, b"own\nsandbox\n", "{output:?}");
+        let output =
+            fixture.sandbox(who).args(["--ro", &etc, "--", "sh", "-c", "ls /etc; cat /etc/issue"]).output().unwrap();
+        assert_eq!(output.stdout, b"issue\nmine\n", "{output:?}");
+    }
+}
+
+#[test]
 fn a_writable_directory_is_written_and_one_that_cannot_be_is_named() {
     let fixture = Fixture::new();
     let open = fixture.open_directory("open");

@@ -120,7 +120,7 @@ fn a_file_that_does_not_fit_is_told() {
     request.files = vec![InputFile { path: "/scratch/big".into(), mode: 0o600, data: vec![0; 1 << 20] }];
     let (outcome, _) = run(&spawner(), &request);
     let setup = outcome.setup.unwrap();
-    assert_eq!((setup.step, setup.errno, setup.subject.as_deref()), (Step::Files, libc::ENOSPC, Some("big")));
+    assert_eq!((setup.step, setup.errno, setup.subject.as_deref()), (Step::Files, libc::ENOSPC, Some("/scratch/big")));
 }
 
 #[test]

@@ -23,7 +23,7 @@ pub(crate) fn build(root: &Root) -> Result<(), Failed<'_>> {
     sys::attach(new_root.as_fd(), host_root.as_fd()).map_err(Failed::of(Step::Root))?;
     for mount in &root.mounts {
         let made = make(mount, new_root.as_fd())?;
-        let failed = Failed::about(mount.step, mount.target.to_bytes());
+        let failed = Failed::about(mount.step, mount.shown.to_bytes());
         let target = mount_point(new_root.as_fd(), &mount.target).map_err(&failed)?;
         sys::attach(made.as_fd(), target.as_fd()).map_err(&failed)?;
     }
@@ -72,7 +72,7 @@ fn make<'p>(mount: &'p Mount, root: BorrowedFd<'_>) -> Result<Made, Failed<'p>> 
             sys::new_mount(c"tmpfs", &[(c"size", c"4096"), (c"nr_inodes", c"2"), (c"mode", c"555")], read_only)
         }
     };
-    made.map(Made::Own).map_err(Failed::about(mount.step, mount.target.to_bytes()))
+    made.map(Made::Own).map_err(Failed::about(mount.step, mount.shown.to_bytes()))
 }
 
 fn tree(path: &CStr, attributes: MountAttr) -> Result<OwnedFd, Errno> {
@@ -93,7 +93,7 @@ fn memory(memory: &Memory, step: Step) -> Result<OwnedFd, Failed<'_>> {
     let writable = memory.attributes.difference(MountAttr::MOUNT_ATTR_RDONLY);
     let mount = sys::new_mount(c"tmpfs", options, writable).map_err(Failed::of(step))?;
     for node in &memory.nodes {
-        fill(mount.as_fd(), node).map_err(Failed::about(Step::Files, node.path.to_bytes()))?;
+        fill(mount.as_fd(), node).map_err(Failed::about(Step::Files, node.shown.to_bytes()))?;
     }
     if writable != memory.attributes {
         sys::restrict_tree(mount.as_fd(), memory.attributes).map_err(Failed::of(Step::ReadOnly))?;

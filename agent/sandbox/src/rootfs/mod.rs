@@ -28,6 +28,7 @@ mod view;
 
 use std::ffi::CString;
 use std::os::fd::OwnedFd;
+use std::path::PathBuf;
 
 use crate::step::Step;
 use crate::sys::MountAttr;
@@ -45,6 +46,8 @@ pub(crate) struct Root {
 /// A tmpfs: its options and what is put into it before it is attached.
 #[derive(Debug)]
 struct Memory {
+    /// Where it will be, for messages.
+    at: PathBuf,
     size: CString,
     inodes: CString,
     mode: CString,
@@ -56,6 +59,8 @@ struct Memory {
 #[derive(Debug)]
 struct Node {
     path: CString,
+    /// The whole path, for messages.
+    shown: CString,
     kind: NodeKind,
     /// Owned by the program's user, not by the sandbox's root.
     owned: bool,
@@ -73,6 +78,8 @@ enum NodeKind {
 struct Mount {
     /// Where, relative to the root.
     target: CString,
+    /// The whole path, for messages.
+    shown: CString,
     what: What,
     /// The step that fails if it does.
     step: Step,

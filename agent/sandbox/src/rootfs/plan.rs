@@ -1,6 +1,5 @@
 //! The plan of the root, made by the parent: host paths opened, everything else written down.
 
-use std::collections::BTreeSet;
 use std::ffi::CString;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
@@ -103,8 +102,9 @@ impl Planner {
     }
 
     fn user_memory(&mut self, target: &Path, size: u64) {
-        let memory = Memory::new(size, MountAttr::empty());
-        self.add(target.components().collect::<PathBuf>(), What::Memory(memory), Step::Tmpfs, true);
+        let target: PathBuf = target.components().collect();
+        let memory = Memory::new(&target, size, MountAttr::empty());
+        self.add(target, What::Memory(memory), Step::Tmpfs, true);
     }
 
     fn default_memory(&mut self, target: &str) {
@@ -140,6 +140,7 @@ impl Planner {
 
     fn devices(&mut self) -> Result<(), SetupFailure> {
         let mut memory = Memory::new(
+            Path::new("/dev"),
             ROOT_MEMORY,
             MountAttr::MOUNT_ATTR_NOEXEC | MountAttr::MOUNT_ATTR_NODEV | MountAttr::MOUNT_ATTR_RDONLY,
         );
@@ -176,9 +177,8 @@ impl Planner {
     /// Orders the mounts, and finds for each mount point and file the tmpfs that it is made in.
     fn finish(mut self, files: &[InputFile], hostname: &str) -> Result<Root, SetupFailure> {
         self.drafts.sort_by_key(|draft| draft.target.components().count());
-        let memory = |it: u64| Memory::new(it, MountAttr::MOUNT_ATTR_NODEV | MountAttr::MOUNT_ATTR_RDONLY);
         let content: u64 = files.iter().map(|file| (file.data.len() as u64).next_multiple_of(PAGE) + PAGE).sum();
-        let mut root = memory(ROOT_MEMORY + content);
+        let mut root = Memory::new(Path::new("/"), ROOT_MEMORY + content, MountAttr::MOUNT_ATTR_RDONLY);
         root.mode = c"755".to_owned();
         let mut forest = Forest { root, drafts: self.drafts };
         forest.default_files(hostname)?;
@@ -197,7 +197,7 @@ impl Planner {
         }
         let mounts = forest.drafts.into_iter().map(|draft| {
             let target = c_string(draft.target.strip_prefix("/").unwrap_or(&draft.target))?;
-            Ok(Mount { target, what: draft.what, step: draft.step })
+            Ok(Mount { target, shown: c_string(&draft.target)?, what: draft.what, step: draft.step })
         });
         Ok(Root { mounts: mounts.collect::<Result<_, SetupFailure>>()?, memory: forest.root })
     }
@@ -231,10 +231,12 @@ impl Forest {
         if links_there.into_iter().any(through) {
             return Err(SetupFailure::new(Step::Bind, libc::ELOOP, Some(target.display().to_string())));
         }
-        if directory {
-            return memory.directories(rest, false);
+        match directory {
+            true => memory.directories(rest, false),
+            // A file that is made up there anyway, such as /etc/hosts, can be mounted on.
+            false if memory.has(rest) => Ok(()),
+            false => memory.file(rest, 0o444, Vec::new(), false),
         }
-        memory.file(rest, 0o444, Vec::new(), false)
     }
 
     fn default_files(&mut self, hostname: &str) -> Result<(), SetupFailure> {
@@ -263,8 +265,7 @@ impl Forest {
                 if let Some(parent) = rest.parent().filter(|it| !it.as_os_str().is_empty()) {
                     memory.directories(parent, false)?;
                 }
-                memory.nodes.push(Node { path: c_string(rest)?, kind: NodeKind::Link(to), owned: false });
-                Ok(())
+                memory.add(rest, NodeKind::Link(to), false)
             }
             None => Ok(()),
         }
@@ -272,11 +273,12 @@ impl Forest {
 }
 
 impl Memory {
-    fn new(size: u64, attributes: MountAttr) -> Memory {
+    fn new(at: &Path, size: u64, attributes: MountAttr) -> Memory {
         // Inodes are kernel memory that the size does not count: a million empty files would be free.
         let inodes = (size / PAGE).clamp(256, 1 << 20);
         let text = |number: u64| CString::new(number.to_string()).unwrap_or_default();
         Memory {
+            at: at.to_owned(),
             size: text(size.next_multiple_of(PAGE)),
             inodes: text(inodes),
             mode: c"1777".to_owned(),
@@ -287,13 +289,11 @@ impl Memory {
 
     /// A directory and those above it that are not there yet.
     fn directories(&mut self, path: &Path, owned: bool) -> Result<(), SetupFailure> {
-        let there: BTreeSet<CString> = self.nodes.iter().map(|node| node.path.clone()).collect();
         let mut above: Vec<&Path> = path.ancestors().filter(|it| !it.as_os_str().is_empty()).collect();
         above.reverse();
         for path in above {
-            let path = c_string(path)?;
-            if !there.contains(&path) {
-                self.nodes.push(Node { path, kind: NodeKind::Directory, owned });
+            if !self.has(path) {
+                self.add(path, NodeKind::Directory, owned)?;
             }
         }
         Ok(())
@@ -303,7 +303,15 @@ impl Memory {
         if let Some(parent) = path.parent() {
             self.directories(parent, owned)?;
         }
-        self.nodes.push(Node { path: c_string(path)?, kind: NodeKind::File { mode, data }, owned });
+        self.add(path, NodeKind::File { mode, data }, owned)
+    }
+
+    fn has(&self, path: &Path) -> bool {
+        self.nodes.iter().any(|node| node.path.as_bytes() == path.as_os_str().as_bytes())
+    }
+
+    fn add(&mut self, path: &Path, kind: NodeKind, owned: bool) -> Result<(), SetupFailure> {
+        self.nodes.push(Node { path: c_string(path)?, shown: c_string(&self.at.join(path))?, kind, owned });
         Ok(())
     }
 }

@@ -71,6 +71,7 @@ pub(super) fn compile(arch: Arch, profile: &Profile) -> Program {
 
 /// All numbers from 0 on, as ranges with one answer each.
 pub(super) fn ranges(arch: Arch, profile: &Profile) -> Vec<Range> {
+    let rules = profile.by_name();
     let mut ranges: Vec<Range> = Vec::new();
     let mut next = 0;
     let mut push = |first: u32, rule: Rule| {
@@ -82,7 +83,7 @@ pub(super) fn ranges(arch: Arch, profile: &Profile) -> Vec<Range> {
         if number > next {
             push(next, NO_CALL);
         }
-        push(number, profile.rule(name));
+        push(number, rules.get(name).copied().unwrap_or(Profile::REFUSED));
         next = number + 1;
     }
     push(next, NO_CALL);

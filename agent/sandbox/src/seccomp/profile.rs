@@ -20,6 +20,8 @@
 //! Arguments that the kernel takes as `int` are compared by their low 32 bits: the kernel ignores the upper half, and a
 //! 64-bit comparison is passed by setting bit 32.
 
+use std::collections::HashMap;
+
 use nix::errno::Errno;
 
 use super::Action;
@@ -197,12 +199,12 @@ const ALLOWED: &[&str] = &[
 ];
 
 impl Profile {
-    /// The answer to the call `name`, which the architecture has.
-    pub(super) fn rule(&self, name: &str) -> Rule {
-        let always = |otherwise| Rule { cases: &[], otherwise };
-        if let Some((_, rule)) = self.rules.iter().find(|(of, _)| *of == name) {
-            return *rule;
-        }
-        always(if self.allowed.contains(&name) { ALLOW } else { EPERM })
+    /// The answer to each call that is not just refused, by name.
+    pub(super) fn by_name(&self) -> HashMap<&'static str, Rule> {
+        let always = self.allowed.iter().map(|name| (*name, Rule { cases: &[], otherwise: ALLOW }));
+        always.chain(self.rules.iter().copied()).collect()
     }
+
+    /// The answer to a call that the architecture has and the profile does not name.
+    pub(super) const REFUSED: Rule = Rule { cases: &[], otherwise: EPERM };
 }

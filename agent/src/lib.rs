@@ -7,12 +7,12 @@
 //! ```
 //!
 //! - [`api`]: HTTP on the socket, the peer's credentials, the streams of an attached job.
-//! - [`supervisor`]: jobs from request to end, the spawner, logs.
-//! - [`trail`]: what is recorded, as whom, and its shipping.
+//! - `supervisor`: jobs from request to end, the spawner, logs.
+//! - `trail`: what is recorded, as whom, and its shipping.
 //! - [`serve`]: the daemon from start to stop. [`cli`]: the commands; all but `serve` use the API and nothing else.
 //!
 //! Trust: the agent is root and its callers are not, so each request is judged by the kernel's word on who sent it
-//! ([`api::peer`]) and by what root configured ([`config`]); what runs is the sandbox's matter.
+//! (`api::peer`) and by what root configured ([`config`]); what runs is the sandbox's matter.
 
 #![deny(unsafe_code)]
 

@@ -2,7 +2,7 @@
 //!
 //! | method and path | what |
 //! |---|---|
-//! | `POST /v1/jobs` | start a job ([`types::JobSpec`]); answers 201 with the job, or 101 and its streams ([`frame`]) if upgraded |
+//! | `POST /v1/jobs` | start a job ([`types::JobSpec`]); answers 201 with the job, or 101 and its streams (`frame`) if upgraded |
 //! | `GET /v1/jobs` | list the caller's jobs, or everybody's for an operator |
 //! | `GET /v1/jobs/{id}` | one job ([`types::Job`]) |
 //! | `GET /v1/jobs/{id}/wait` | the same, answered when it has ended |
@@ -11,7 +11,11 @@
 //! | `DELETE /v1/jobs/{id}` | forget an ended job |
 //! | `GET /v1/status` | the agent and its trail ([`types::Status`]); the one call that isn't recorded, as it tells of no job |
 //!
-//! Every other call is recorded ([`crate::trail::events`]). A look that can't be recorded isn't answered; a signal or a
+//! ```sh
+//! curl --unix-socket /run/holdfast/agent.sock http://agent/v1/jobs --json '{"program": "id", "limits": {"mode": "rlimit-only"}}'
+//! ```
+//!
+//! Every other call is recorded (`trail::events`). A look that can't be recorded isn't answered; a signal or a
 //! removal is done all the same, since an operator must be able to end what runs, and recorded as soon as that is possible.
 
 use std::sync::Arc;

@@ -4,7 +4,7 @@
 //! 1. [`admission`] checks it against configuration and caller; a slot is taken, or it is refused.
 //! 2. Its marker is written ([`leftovers`]), then its start is recorded: that it may run is on disk, acknowledged, before
 //!    its sandbox is asked for. Where that record can't be kept nothing runs.
-//! 3. The spawner makes the sandbox ([`keeper`]); bytes move ([`streams`]); signals reach it.
+//! 3. The spawner ([`keeper`]) makes the sandbox ([`contain`]); bytes move ([`streams`]); signals reach it.
 //! 4. Its outcome is recorded, the marker removed, and only then its result told. If the trail can't take the record
 //!    now, the result is told and the record tried until it is kept; the job's slot stays taken as long, so what is not
 //!    recorded is bounded too.
@@ -14,19 +14,15 @@
 
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
-use holdfast_sandbox::{EndedBy, Outcome, Request, Sandbox, Stdio};
+use holdfast_sandbox::Request;
 use jiff::Timestamp;
-use nix::sys::signal::Signal;
-use std::os::fd::{AsFd as _, OwnedFd};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
 use crate::api::caller::Caller;
 use crate::api::error::{Code, Refusal};
 use crate::api::types::{JobResult, JobSpec};
 use crate::config::Config;
-use crate::sys;
 use crate::trail::{Recorder, events};
 use admission::Admitted;
 use job::{Job, NewJob};
@@ -35,16 +31,12 @@ use leftovers::Markers;
 use streams::{Input, Streams};
 
 pub(crate) mod admission;
+mod contain;
 pub(crate) mod job;
 pub(crate) mod keeper;
 pub(crate) mod leftovers;
 pub(crate) mod log;
 pub(crate) mod streams;
-
-/// How long after a sandbox's unexplained end its spawner's own death is waited for.
-const SPAWNER_DEATH: Duration = Duration::from_millis(200);
-/// The exit code of a job of which nothing else is known.
-const EXIT_LOST: u8 = 125;
 
 /// Every job of this agent.
 pub(crate) struct Supervisor {
@@ -127,6 +119,8 @@ impl Supervisor {
         };
         parameters["limits"] = serde_json::json!(ready.job.limits());
         if let Err(refusal) = self.record_start(caller, &ready.job, parameters).await {
+            // A stop of the agent may wait for it already.
+            ready.job.ended(contain::lost(refusal.clone()), Timestamp::now());
             self.forget(&id);
             return Err(refusal);
         }
@@ -204,7 +198,7 @@ impl Supervisor {
     /// A started job's life.
     async fn run(self: Arc<Self>, ready: Ready) {
         let Ready { job, request, streams, signals, slot } = ready;
-        let result = self.contain(&job, request, streams, signals).await;
+        let result = contain::contain(&self.keeper, &job, request, streams, signals).await;
         let ended = Timestamp::now();
         let event = events::end_job(job.id(), job.owner(), &result);
         match self.recorder.record(event.clone()).await {
@@ -221,94 +215,6 @@ impl Supervisor {
             }
         }
         drop(slot);
-    }
-
-    /// Runs the program and gives its result. Every way out of here is an end.
-    async fn contain(
-        &self,
-        job: &Arc<Job>,
-        request: Request,
-        streams: Streams,
-        signals: mpsc::Receiver<i32>,
-    ) -> JobResult {
-        match self.spawn(job, request, streams).await {
-            Ok(started) => self.watch(job, started, signals).await,
-            Err(NotStarted::Setup(outcome)) => ended(*outcome),
-            Err(NotStarted::Lost(refusal)) => lost(refusal),
-        }
-    }
-
-    async fn spawn(&self, job: &Arc<Job>, request: Request, streams: Streams) -> Result<Started, NotStarted> {
-        let spawner = self.keeper.spawner().map_err(NotStarted::Lost)?;
-        let internal = |what: &str, error: &dyn std::fmt::Display| {
-            NotStarted::Lost(Refusal::new(Code::Internal, format!("{what}: {error}")))
-        };
-        let (ends, sandbox_ends) = streams::pipes().map_err(|error| internal("pipes for the job", &error))?;
-        let spawner_fd = spawner.pidfd().try_clone_to_owned().map_err(|error| internal("dup of a pidfd", &error))?;
-        let spawned = tokio::task::spawn_blocking(move || {
-            let stdio = Stdio {
-                stdin: sandbox_ends.stdin.as_fd(),
-                stdout: sandbox_ends.stdout.as_fd(),
-                stderr: sandbox_ends.stderr.as_fd(),
-            };
-            spawner.spawn(&request, stdio)
-        });
-        let sandbox = match spawned.await.map_err(|error| internal("asking the spawner", &error))? {
-            Ok(sandbox) => sandbox,
-            Err(holdfast_sandbox::Error::Setup(failure)) => return Err(NotStarted::Setup(Box::new(failure.into()))),
-            Err(error @ holdfast_sandbox::Error::SpawnerGone(_)) => {
-                return Err(NotStarted::Lost(Refusal::new(Code::SpawnerDied, error.to_string())));
-            }
-            Err(error) => return Err(NotStarted::Lost(Refusal::new(Code::SandboxFailed, error.to_string()))),
-        };
-        job.started(sandbox.pid(), sandbox.warnings().to_vec());
-        let job = job.clone();
-        tokio::spawn(async move { streams::pump(ends, streams, &job).await });
-        Ok(Started { sandbox, spawner: spawner_fd })
-    }
-
-    /// Passes signals on until the sandbox has ended.
-    async fn watch(&self, job: &Job, started: Started, mut signals: mpsc::Receiver<i32>) -> JobResult {
-        let Started { sandbox, spawner } = started;
-        let mut was_killed = false;
-        let cannot_watch = |error: std::io::Error| {
-            lost(Refusal::new(Code::Internal, format!("the sandbox can't be watched: {error}")))
-        };
-        let outcome_fd = match sys::watch(sandbox.outcome_fd()) {
-            Ok(outcome_fd) => outcome_fd,
-            Err(error) => return cannot_watch(error),
-        };
-        let readable = loop {
-            tokio::select! {
-                readable = outcome_fd.readable() => break readable.map(|mut guard| guard.retain_ready()),
-                Some(number) = signals.recv() => {
-                    was_killed |= number == libc::SIGKILL;
-                    if let Err(error) = send(&sandbox, number) {
-                        tracing::warn!(job = job.id(), number, error, "a signal was not sent");
-                    }
-                }
-            }
-        };
-        drop(outcome_fd);
-        if let Err(error) = readable {
-            return cannot_watch(error);
-        }
-        let outcome = tokio::task::spawn_blocking(move || sandbox.outcome()).await;
-        match outcome {
-            Ok(Ok(outcome)) if outcome.ended_by == EndedBy::Killed && !was_killed && died(&spawner).await => {
-                JobResult {
-                    exit_code: EXIT_LOST,
-                    outcome: Some(outcome),
-                    error: Some(Refusal::new(
-                        Code::SpawnerDied,
-                        "the spawner died, and the job with it: start it again",
-                    )),
-                }
-            }
-            Ok(Ok(outcome)) => ended(outcome),
-            Ok(Err(error)) => lost(Refusal::new(Code::Internal, format!("the job's outcome can't be read: {error}"))),
-            Err(error) => lost(Refusal::new(Code::Internal, format!("the job's outcome can't be read: {error}"))),
-        }
     }
 
     fn settle(&self, job: &Arc<Job>, result: JobResult, at: Timestamp) {
@@ -385,39 +291,6 @@ impl Supervisor {
         // Each change of the list is complete or did not begin.
         self.jobs.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// A sandbox, and a pidfd of the spawner that made it.
-struct Started {
-    sandbox: Sandbox,
-    spawner: OwnedFd,
-}
-
-/// Why there is no sandbox.
-enum NotStarted {
-    /// A step of making it failed.
-    Setup(Box<Outcome>),
-    /// It could not even be tried.
-    Lost(Refusal),
-}
-
-fn ended(outcome: Outcome) -> JobResult {
-    JobResult { exit_code: outcome.exit_code(), outcome: Some(outcome), error: None }
-}
-
-fn lost(error: Refusal) -> JobResult {
-    JobResult { exit_code: EXIT_LOST, outcome: None, error: Some(error) }
-}
-
-/// Whether the spawner is dead: its sandboxes can be gone a moment before the kernel says so of itself.
-async fn died(spawner: &OwnedFd) -> bool {
-    let Ok(spawner) = sys::watch(spawner.as_fd()) else { return false };
-    tokio::time::timeout(SPAWNER_DEATH, spawner.readable()).await.is_ok()
-}
-
-fn send(sandbox: &Sandbox, number: i32) -> Result<(), String> {
-    let signal = Signal::try_from(number).map_err(|error| error.to_string())?;
-    sandbox.signal(signal).map_err(|error| error.to_string())
 }
 
 /// 48 random bits: no two of the jobs that an agent remembers are alike.

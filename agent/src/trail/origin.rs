@@ -13,6 +13,8 @@ use crate::config::Audit;
 
 /// Of STS's answer; a host that has no way to it should say so and not hang.
 const TIMEOUT: Duration = Duration::from_secs(30);
+/// The most that is told of an error, in characters.
+const MAX_CAUSES: usize = 600;
 /// CloudTrail's own stand-in for an account that isn't known.
 const NO_ACCOUNT: &str = "000000000000";
 
@@ -38,7 +40,7 @@ pub(crate) async fn from_caller(config: &Audit, sdk: &SdkConfig) -> Result<Origi
     let asked = tokio::time::timeout(TIMEOUT, aws_sdk_sts::Client::new(sdk).get_caller_identity().send()).await;
     let identity = asked
         .map_err(|_| OriginError::Caller(format!("no answer within {TIMEOUT:?}")))?
-        .map_err(|error| OriginError::Caller(aws_sdk_sts::error::DisplayErrorContext(error).to_string()))?;
+        .map_err(|error| OriginError::Caller(causes(&error)))?;
     let writer = identity.user_id.ok_or(OriginError::Incomplete("user id"))?;
     let account = identity.account.ok_or(OriginError::Incomplete("account"))?;
     // A host's session is named after its instance.
@@ -72,9 +74,33 @@ fn origin(config: &Audit, account: String, writer: String, host: Option<String>)
     }
 }
 
+/// An error and what caused it in one line: the SDK's own words for it are "dispatch failure", and its context is pages long.
+fn causes(error: &dyn std::error::Error) -> String {
+    let mut words: Vec<String> = Vec::new();
+    let mut next = Some(error);
+    while let Some(error) = next {
+        let text = error.to_string().split_whitespace().collect::<Vec<_>>().join(" ");
+        // Some errors repeat their cause in their own text.
+        if words.last().is_none_or(|last| !last.contains(&text)) {
+            words.push(text);
+        }
+        next = error.source();
+    }
+    words.join(": ").chars().take(MAX_CAUSES).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("outer")]
+    struct Outer(#[source] std::io::Error);
+
+    #[test]
+    fn an_error_is_told_with_its_causes_in_one_line() {
+        assert_eq!(causes(&Outer(std::io::Error::other("not\n  there"))), "outer: not there");
+    }
 
     #[test]
     fn a_trail_without_a_cloud_is_the_hosts_own() {

@@ -1,8 +1,8 @@
 //! Init: process 1 of a sandbox. It makes the sandbox from inside, starts the program, waits, and tells the outcome.
 //!
 //! It is part of the wall, for it has the program's uid. What keeps the program out of it:
-//! - It is not dumpable for life, so `/proc/1/mem`, ptrace(2) and process_vm_writev(2) are refused, and it never executes
-//!   anything, so nothing makes it dumpable again. setresuid(2) resets this and the parent-death signal: both are set
+//! - It is not dumpable for life, so `/proc/1/mem`, ptrace(2) and process_vm_writev(2) are refused, and `/proc/1/exe` does
+//!   not lead to the runner's binary (CVE-2019-5736). It never executes anything, so nothing makes it dumpable again. setresuid(2) resets this and the parent-death signal: both are set
 //!   after it.
 //! - It has no capabilities, and a filter of its own, which allows twelve calls.
 //! - Signals from inside can't end it (pid_namespaces(7)); it reads them from a signalfd, and passes on only those that

@@ -1,5 +1,22 @@
 //! One program, contained: namespaces, an init, limits, no way out.
 //!
+//! ```text
+//! caller (threads, any size)
+//!   └ Spawner: the static command executed anew, one thread      a command line is its own spawner
+//!       └ init, process 1: makes the sandbox, waits, reports     new user, PID, mount, network, IPC, UTS, cgroup ns
+//!           └ the program, process 2, and all that it starts     uid 1000, no capabilities, filtered
+//! ```
+//!
+//! A request ([`Policy`], program, arguments, files) goes down, an [`Outcome`] comes up, and when it has come nothing
+//! of the sandbox is left. What happens in which order is one function each: before clone3 (`clone.rs`, `Maker::start`),
+//! in init (`init.rs`, `prepare`), in the program's process (`exec.rs`, `prepare`). Each step has a [`Step`] by which
+//! its failure is told; a step that fails ends the sandbox before one byte of the program runs.
+//!
+//! What is promised: the program sees and reaches nothing of the host but the trees that it was given, the kernel's
+//! system calls that its filter allows, and the machine's time. What is not: a kernel bug behind an allowed call, side
+//! channels of shared hardware, and, until there are cgroup limits, a bound on the memory of all its processes
+//! together ([`LimitsMode::RlimitOnly`]).
+//!
 //! ```no_run
 //! # use std::os::fd::AsFd;
 //! # use holdfast_sandbox::{Limits, LimitsMode, Policy, Request, Spawner, Stdio};

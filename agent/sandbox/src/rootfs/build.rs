@@ -68,7 +68,8 @@ fn make<'p>(mount: &'p Mount, root: BorrowedFd<'_>) -> Result<Made, Failed<'p>> 
             sys::new_mount(c"devpts", options, MountAttr::MOUNT_ATTR_NOSUID | MountAttr::MOUNT_ATTR_NOEXEC)
         }
         What::MaskFile => sys::clone_tree(root, c"dev/null"),
-        What::MaskDirectory => {
+        What::MaskDirectory { like: Some(first) } => sys::clone_tree(root, first),
+        What::MaskDirectory { like: None } => {
             sys::new_mount(c"tmpfs", &[(c"size", c"4096"), (c"nr_inodes", c"2"), (c"mode", c"555")], read_only)
         }
     };

@@ -95,8 +95,10 @@ enum What {
     },
     /// The null device over a file of /proc.
     MaskFile,
-    /// An empty read-only tmpfs over a directory of /proc.
-    MaskDirectory,
+    /// An empty read-only tmpfs over a directory of /proc; after the first, a copy of it, by its path.
+    MaskDirectory {
+        like: Option<CString>,
+    },
 }
 
 /// A host tree.

@@ -37,7 +37,7 @@ pub(crate) fn plan(request: &Request, ids: Ids) -> Result<(Root, Vec<String>), S
     }
     planner.default_view()?;
     planner.devices()?;
-    planner.processes();
+    planner.processes()?;
     for target in [TMP, "/dev/shm"] {
         planner.default_memory(target);
     }
@@ -162,16 +162,25 @@ impl Planner {
         Ok(())
     }
 
-    fn processes(&mut self) {
+    fn processes(&mut self) -> Result<(), SetupFailure> {
         self.add("/proc", What::Proc, Step::Proc, true);
+        let mut first_directory = None;
         for name in view::MASKED {
-            let path = Path::new("/proc").join(name);
+            let relative = Path::new("proc").join(name);
+            let path = Path::new("/").join(&relative);
             // What this kernel hasn't needs no mask.
-            if let Ok(status) = std::fs::symlink_metadata(&path) {
-                let mask = if status.is_dir() { What::MaskDirectory } else { What::MaskFile };
-                self.add(path, mask, Step::Proc, status.is_dir());
-            }
+            let Ok(status) = std::fs::symlink_metadata(&path) else { continue };
+            let mask = match status.is_dir() {
+                false => What::MaskFile,
+                true => {
+                    let like = first_directory.clone();
+                    first_directory.get_or_insert(c_string(&relative)?);
+                    What::MaskDirectory { like }
+                }
+            };
+            self.add(path, mask, Step::Proc, status.is_dir());
         }
+        Ok(())
     }
 
     /// Orders the mounts, and finds for each mount point and file the tmpfs that it is made in.

@@ -120,7 +120,12 @@ async fn run(config: Arc<Config>) -> Result<(), ServeError> {
     let mut interrupt = signal(SignalKind::interrupt()).map_err(system("handle SIGINT"))?;
 
     make_private(&config.state).map_err(|error| ServeError::State { path: config.state.clone(), error })?;
-    let opened = ship::open(&config).await?;
+    let opened = tokio::select! {
+        opened = ship::open(&config) => opened?,
+        // Whose trail it is may take STS a while to say.
+        _ = terminate.recv() => return Ok(()),
+        _ = interrupt.recv() => return Ok(()),
+    };
     let recorder = Arc::new(Recorder::new(opened.trail.clone(), opened.shipping.clone()));
     let keeper = Arc::new(Keeper::start(&sandbox_binary(&config)?).map_err(ServeError::Spawner)?);
     let state_error = |error| ServeError::State { path: config.state.clone(), error };

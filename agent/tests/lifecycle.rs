@@ -121,6 +121,24 @@ fn a_killed_agent_takes_its_jobs_along_and_the_next_records_their_end() {
 }
 
 #[test]
+fn the_sandbox_s_command_is_found_beside_the_agent() {
+    let mut agent = Agent::prepare("");
+    agent.rewrite_config(|text| {
+        let lines = text.lines().filter(|line| !line.starts_with("sandbox"));
+        lines.map(|line| format!("{line}\n")).collect()
+    });
+    let installed = agent.path("installed");
+    fs::create_dir(&installed).unwrap();
+    fs::copy(AGENT, installed.join("holdfast-agent")).unwrap();
+    fs::copy(support::sandbox_binary(), installed.join("holdfast-sandbox")).unwrap();
+    let mut command = Command::new(installed.join("holdfast-agent"));
+    command.args(agent.serve().get_args());
+    let log = agent.log_file();
+    agent.start_command(command, log);
+    assert_eq!(agent.run(&["--", "true"]).code, 0);
+}
+
+#[test]
 fn a_second_agent_is_refused_while_the_first_answers() {
     let agent = Agent::start("");
     let second = serve_and_fail(&agent);

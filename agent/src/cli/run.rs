@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::io::IsTerminal as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Bytes;
@@ -12,7 +13,7 @@ use hyper::Method;
 use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, ReadHalf, WriteHalf};
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{Semaphore, mpsc};
 
 use super::client::{Client, ClientError};
@@ -38,15 +39,17 @@ pub(crate) async fn run(socket: &Path, options: Run) -> Result<u8, CliError> {
         return Ok(0);
     }
     // Handlers first: a Ctrl-C between start and stream must not leave this command without its job's end.
-    let signals = FORWARDED.iter().map(|kind| Ok((*kind, signal(*kind)?))).collect::<std::io::Result<Vec<_>>>()?;
-    let attached = client.attach("/v1/jobs", body).await?;
+    let mut signals = signals()?;
+    let attached = tokio::select! {
+        attached = client.attach("/v1/jobs", body) => attached?,
+        // The job, if there is one already, ends with the connection.
+        Some(number) = signals.recv() => return Ok(128 + number),
+    };
     let (from_agent, to_agent) = tokio::io::split(attached.stream);
     let (frames, outgoing) = mpsc::channel(4);
-    let window = std::sync::Arc::new(Semaphore::new(STDIN_WINDOW as usize));
+    let window = Arc::new(Semaphore::new(STDIN_WINDOW as usize));
     tokio::spawn(send_frames(to_agent, outgoing));
-    for (kind, stream) in signals {
-        tokio::spawn(forward_signal(kind, stream, frames.clone()));
-    }
+    tokio::spawn(forward_signals(signals, frames.clone()));
     if with_stdin {
         tokio::spawn(forward_stdin(frames.clone(), window.clone()));
     } else {
@@ -119,7 +122,7 @@ async fn send_frames(mut to: WriteHalf<TokioIo<Upgraded>>, mut frames: mpsc::Rec
 }
 
 /// Sends stdin as far as the agent's window goes.
-async fn forward_stdin(frames: mpsc::Sender<Frame>, window: std::sync::Arc<Semaphore>) {
+async fn forward_stdin(frames: mpsc::Sender<Frame>, window: Arc<Semaphore>) {
     let mut stdin = tokio::io::stdin();
     let mut buffer = vec![0; 64 << 10];
     loop {
@@ -140,13 +143,25 @@ async fn forward_stdin(frames: mpsc::Sender<Frame>, window: std::sync::Arc<Semap
     }
 }
 
-async fn forward_signal(kind: SignalKind, mut stream: Signal, frames: mpsc::Sender<Frame>) {
-    let mut number = u8::try_from(kind.as_raw_value()).unwrap_or(SIGKILL);
-    while stream.recv().await.is_some() {
-        if frames.send(Frame::Signal(number)).await.is_err() {
+/// The numbers of signals that would end this command.
+fn signals() -> std::io::Result<mpsc::Receiver<u8>> {
+    let (numbers, receiver) = mpsc::channel(4);
+    for kind in FORWARDED {
+        let (mut stream, numbers) = (signal(*kind)?, numbers.clone());
+        let number = u8::try_from(kind.as_raw_value()).unwrap_or(SIGKILL);
+        tokio::spawn(async move { while stream.recv().await.is_some() && numbers.send(number).await.is_ok() {} });
+    }
+    Ok(receiver)
+}
+
+/// Passes the first signal on as it is; each later one kills.
+async fn forward_signals(mut signals: mpsc::Receiver<u8>, frames: mpsc::Sender<Frame>) {
+    let mut is_first = true;
+    while let Some(number) = signals.recv().await {
+        if frames.send(Frame::Signal(if is_first { number } else { SIGKILL })).await.is_err() {
             return;
         }
-        number = SIGKILL;
+        is_first = false;
     }
 }
 

@@ -155,11 +155,11 @@ impl Agent {
         self.start_command(command, log);
     }
 
-    fn log_file(&self) -> fs::File {
+    pub(crate) fn log_file(&self) -> fs::File {
         fs::OpenOptions::new().create(true).append(true).open(self.path("log")).unwrap()
     }
 
-    fn start_command(&mut self, mut command: Command, log: fs::File) {
+    pub(crate) fn start_command(&mut self, mut command: Command, log: fs::File) {
         self.process = Some(command.stderr(log).spawn().unwrap());
         until("the agent answers", || {
             let ended = self.process.as_mut().unwrap().try_wait().unwrap();

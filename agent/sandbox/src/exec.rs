@@ -7,7 +7,7 @@
 //! Attacks stopped here: a descriptor of the runner left open (CVE-2024-21626: `/proc/self/fd/7` was a directory of the
 //! host); the caller's terminal, by a session of its own; the caller's ignored and blocked signals.
 
-use std::ffi::{CString, c_int, c_void};
+use std::ffi::CString;
 use std::os::fd::{AsRawFd, RawFd};
 use std::path::Path;
 
@@ -81,12 +81,9 @@ pub(crate) struct Start<'p> {
     pub(crate) failed: Option<Failed<'p>>,
 }
 
-/// The process's first function, as clone(2) wants it.
-pub(crate) extern "C" fn main(argument: *mut c_void) -> c_int {
-    // SAFETY: init passes its `Start`, and is stopped until this process executes or exits.
-    let start: &mut Start<'_> = unsafe { &mut *argument.cast() };
+/// What the process does first, and last unless it executes the program.
+pub(crate) fn main(start: &mut Start<'_>) {
     start.failed = Some(run(start));
-    sys::exit(127)
 }
 
 /// Returns only the failure.

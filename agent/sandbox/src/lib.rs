@@ -31,7 +31,7 @@
 //! # Ok::<(), holdfast_sandbox::Error>(())
 //! ```
 
-#![deny(clippy::unwrap_used, clippy::expect_used)]
+#![deny(clippy::unwrap_used, clippy::expect_used, unsafe_code)]
 
 mod clone;
 mod error;
@@ -48,6 +48,7 @@ mod sandbox;
 mod seccomp;
 mod spawner;
 mod step;
+#[expect(unsafe_code, reason = "the one room for it")]
 mod sys;
 
 pub use error::{Error, Result};

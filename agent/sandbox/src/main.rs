@@ -2,6 +2,8 @@
 //!
 //! The same binary, started by [`holdfast_sandbox::Spawner`] with a hidden argument, is the spawner.
 
+#![forbid(unsafe_code)]
+
 mod cli;
 mod run;
 mod units;

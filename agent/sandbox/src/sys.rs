@@ -61,17 +61,21 @@ pub(crate) fn clone3(namespaces: c_int, child: impl FnOnce()) -> Result<(i32, Ow
 
 /// clone(2) as vfork(2) does it, on a stack of its own: the caller waits until the child executes or exits, and sees
 /// what the child wrote to memory.
-pub(crate) fn vfork<T>(
-    stack: &mut [u8],
-    child: extern "C" fn(*mut c_void) -> c_int,
-    argument: &mut T,
-) -> Result<i32, Errno> {
+pub(crate) fn vfork<T>(stack: &mut [u8], child: fn(&mut T), argument: &mut T) -> Result<i32, Errno> {
+    struct Call<'a, T>(fn(&mut T), &'a mut T);
+    extern "C" fn enter<T>(call: *mut c_void) -> c_int {
+        // SAFETY: it is the `Call` below, whose owner is stopped until this process executes or exits.
+        let Call(child, argument) = unsafe { &mut *call.cast::<Call<'_, T>>() };
+        child(argument);
+        exit(127)
+    }
+    let mut call = Call(child, argument);
     let top = stack.as_mut_ptr_range().end;
     let aligned = top.wrapping_sub(top as usize % 16);
     let flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::SIGCHLD;
     // SAFETY: the stack is ours and unused, its top aligned as both ABIs demand; CLONE_VFORK keeps this thread stopped
-    // until the child is done with the shared memory, so `argument` is never touched by two at once.
-    Errno::result(unsafe { libc::clone(child, aligned.cast(), flags, std::ptr::from_mut(argument).cast()) })
+    // until the child is done with the shared memory, so `call` is never touched by two at once.
+    Errno::result(unsafe { libc::clone(enter::<T>, aligned.cast(), flags, (&raw mut call).cast()) })
 }
 
 /// execve(2); the arrays end with a null pointer. It returns only the error.
@@ -216,6 +220,12 @@ pub(crate) fn close_all_but(keep: &[RawFd]) -> Result<(), Errno> {
 pub(crate) fn dup2(fd: BorrowedFd<'_>, to: RawFd) -> Result<(), Errno> {
     // SAFETY: what was open there is not used by this process.
     Errno::result(unsafe { libc::dup2(fd.as_raw_fd(), to) }).map(drop)
+}
+
+/// Takes the descriptors that came with a message.
+pub(crate) fn own_received(fds: Vec<RawFd>) -> impl Iterator<Item = OwnedFd> {
+    // SAFETY: the kernel has just made them for this process; nobody else owns them.
+    fds.into_iter().map(|fd| unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
 /// A descriptor that is known by its number, in the child of a clone3.

@@ -1,10 +1,12 @@
 //! Messages with descriptors over a SOCK_SEQPACKET socket: one sendmsg(2), one recvmsg(2), SCM_RIGHTS.
 
 use std::io::{IoSlice, IoSliceMut};
-use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 
 use nix::errno::Errno;
 use nix::sys::socket::{ControlMessage, ControlMessageOwned, MsgFlags, recvmsg, sendmsg};
+
+use crate::sys;
 
 /// More descriptors than any message has.
 const MAX_FDS: usize = 8;
@@ -45,8 +47,7 @@ pub(super) fn receive(socket: BorrowedFd<'_>) -> Result<Option<Message>, Errno> 
         let mut fds = Vec::new();
         for control in message.cmsgs()? {
             if let ControlMessageOwned::ScmRights(raw) = control {
-                // SAFETY: the kernel has just made these descriptors for this process; nobody else owns them.
-                fds.extend(raw.into_iter().map(|fd| unsafe { OwnedFd::from_raw_fd(fd) }));
+                fds.extend(sys::own_received(raw));
             }
         }
         if message.flags.intersects(MsgFlags::MSG_TRUNC | MsgFlags::MSG_CTRUNC) {

@@ -19,6 +19,10 @@ use crate::config::{AllowedMount, Config, LimitsDefault};
 
 /// The most that arguments and variables may take together, in bytes. Linux takes 128 KiB for one of them.
 const MAX_WORDS: usize = 128 << 10;
+/// The most mounts, tmpfs among them; each is a path of up to 4 KiB in warnings, records and listings.
+const MAX_MOUNTS: usize = 64;
+/// The most files that are brought in.
+const MAX_FILES: usize = 1_024;
 const DEFAULT_FILE_MODE: u32 = 0o644;
 
 /// A job that may run.
@@ -32,6 +36,7 @@ pub(crate) struct Admitted {
 /// Checks `spec` against the configuration and the caller's role, and makes the sandbox's request of it.
 pub(crate) fn admit(spec: JobSpec, role: Role, config: &Config) -> Result<Admitted, Refusal> {
     check_words(&spec)?;
+    check_counts(&spec)?;
     if role != Role::Operator {
         for mount in &spec.mounts {
             check_mount(mount, &config.allow_mounts)?;
@@ -97,6 +102,20 @@ fn check_words(spec: &JobSpec) -> Result<(), Refusal> {
     Ok(())
 }
 
+fn check_counts(spec: &JobSpec) -> Result<(), Refusal> {
+    for (what, count, most) in
+        [("mounts", spec.mounts.len() + spec.tmpfs.len(), MAX_MOUNTS), ("files", spec.files.len(), MAX_FILES)]
+    {
+        if count > most {
+            let message = format!(
+                "{count} {what} are asked for, at most {most} are taken: name a directory above them, or send an archive"
+            );
+            return Err(Refusal::new(Code::InvalidRequest, message));
+        }
+    }
+    Ok(())
+}
+
 fn check_mount(mount: &Mount, allowed: &[AllowedMount]) -> Result<(), Refusal> {
     let entry = allowed.iter().find(|entry| entry.path == Path::new(&mount.source));
     let message = match entry {
@@ -153,6 +172,7 @@ fn millis(time: Duration) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::api::types::{Base64, File};
 
     fn config() -> Config {
         let mut config = Config::default();
@@ -220,6 +240,17 @@ mod tests {
         let mut asked = spec(&[]);
         asked.args = vec!["--password=hunter2\0".into()];
         assert!(!admit(asked, Role::Operator, &config()).unwrap_err().message.contains("hunter2"));
+    }
+
+    #[test]
+    fn mounts_and_files_are_bounded_in_number() {
+        let sources: Vec<_> = (0..=MAX_MOUNTS).map(|i| format!("/srv/{i}")).collect();
+        let mounts: Vec<_> = sources.iter().map(|source| (source.as_str(), false)).collect();
+        assert_eq!(admit(spec(&mounts), Role::Operator, &config()).unwrap_err().code, Code::InvalidRequest);
+        let mut asked = spec(&[]);
+        let file = File { path: "/tmp/x".into(), mode: None, data: Base64::default() };
+        asked.files = vec![file; MAX_FILES + 1];
+        assert_eq!(admit(asked, Role::Operator, &config()).unwrap_err().code, Code::InvalidRequest);
     }
 
     #[test]

@@ -18,6 +18,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use holdfast_sandbox::Request;
 use jiff::Timestamp;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::task::block_in_place;
 
 use crate::api::caller::Caller;
 use crate::api::error::{Code, Refusal};
@@ -173,7 +174,7 @@ impl Supervisor {
 
     async fn record_start(&self, caller: &Caller, job: &Job, parameters: serde_json::Value) -> Result<(), Refusal> {
         let marker = job.marker();
-        self.markers.put(&marker).map_err(|error| {
+        block_in_place(|| self.markers.put(&marker)).map_err(|error| {
             let dir = self.config.state.display();
             let message =
                 format!("nothing was started, since its marker can't be kept in {dir}: {error}; make room there");
@@ -188,7 +189,7 @@ impl Supervisor {
             Err(error) => {
                 // A start that may be on disk after all keeps its marker, and gets its end from the next agent.
                 if error.is_certain {
-                    self.markers.remove(job.id());
+                    block_in_place(|| self.markers.remove(job.id()));
                 }
                 Err(error.into())
             }
@@ -204,14 +205,14 @@ impl Supervisor {
         match self.recorder.record(event.clone()).await {
             Ok(record) => {
                 job.end_recorded(record);
-                self.markers.remove(job.id());
+                block_in_place(|| self.markers.remove(job.id()));
                 self.settle(&job, result, ended);
             }
             Err(error) => {
                 tracing::error!(job = job.id(), %error, "the job's end can't be recorded yet");
                 self.settle(&job, result, ended);
                 job.end_recorded(self.recorder.record_when_possible(event).await);
-                self.markers.remove(job.id());
+                block_in_place(|| self.markers.remove(job.id()));
             }
         }
         drop(slot);

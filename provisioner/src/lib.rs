@@ -20,3 +20,4 @@ pub mod kind;
 pub mod plan;
 mod render;
 pub mod spec;
+pub mod trail;

@@ -7,7 +7,7 @@
 //! | 412, and an earlier try may have arrived | confirmed: the key holds the SHA-256 of the bytes, so what is there is ours |
 //! | 412 to a first try | a finding: someone put it before us; nothing more is shipped |
 //! | 409 | another conditional put was under way: try again |
-//! | 401, 403, 404 | refused: told to whoever waits, tried again at length, since someone may mend it |
+//! | 401, 403, 404 | refused, or no such bucket: told to whoever waits, tried again at length, since someone may mend it |
 //! | anything else, or none | unknown: try again, and from then on a 412 confirms |
 //!
 //! # Invariants
@@ -69,6 +69,12 @@ pub enum ShipError {
         store: String,
         /// What it said.
         reason: String,
+    },
+    /// There is no such store.
+    #[error("there is no {store}")]
+    Missing {
+        /// The store.
+        store: String,
     },
     /// An object was there before the first try.
     #[error(
@@ -151,7 +157,12 @@ impl Shipper {
         let decided = |status: &Status| {
             let refused = matches!(
                 status.failure,
-                Some(ShipError::Refused { .. } | ShipError::Foreign { .. } | ShipError::Spool(_))
+                Some(
+                    ShipError::Refused { .. }
+                        | ShipError::Missing { .. }
+                        | ShipError::Foreign { .. }
+                        | ShipError::Spool(_)
+                )
             );
             status.confirmed >= sequence || refused
         };
@@ -206,6 +217,7 @@ enum Answer {
     /// It did not arrive; the store will take it later.
     Conflict(String),
     Refused(String),
+    Missing,
     Foreign,
 }
 
@@ -269,6 +281,7 @@ impl Ship {
                 Answer::Refused(reason) => {
                     (ShipError::Refused { store: self.name.clone(), reason }, jittered(LONGEST_BACKOFF))
                 }
+                Answer::Missing => (ShipError::Missing { store: self.name.clone() }, jittered(LONGEST_BACKOFF)),
                 Answer::Foreign => {
                     let key = batch.object.key.clone();
                     self.failed(ShipError::Foreign { store: self.name.clone(), key });
@@ -330,9 +343,9 @@ fn classify(error: StoreError, repeated: bool) -> Answer {
                 (false, _) => Answer::Conflict(format!("a put of {path} was under way already")),
             }
         }
-        StoreError::PermissionDenied { .. } | StoreError::Unauthenticated { .. } | StoreError::NotFound { .. } => {
-            Answer::Refused(brief(&error))
-        }
+        StoreError::PermissionDenied { .. } | StoreError::Unauthenticated { .. } => Answer::Refused(brief(&error)),
+        // A put names no object that could be missing: it is the bucket.
+        StoreError::NotFound { .. } => Answer::Missing,
         _ => Answer::Unknown(brief(&error)),
     }
 }

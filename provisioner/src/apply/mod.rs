@@ -135,7 +135,7 @@ pub enum ApplyError {
 
 fn locked(holder: Option<&Holder>, bucket: &str, key: &str, renewed: i64, left: i64) -> String {
     let who = match holder {
-        Some(holder) => format!("{} holds it since {} to {}", holder.holder, holder.since, holder.reason),
+        Some(holder) => format!("{} holds it since {:.0} to {}", holder.holder, holder.since, holder.reason),
         None => "its object can't be read".to_owned(),
     };
     format!(

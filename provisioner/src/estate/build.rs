@@ -252,17 +252,24 @@ impl Builder<'_> {
             ),
             (HOSTS, "The hosts. SSH from the bastion only", vec![from_bastion], vec![to_s3()]),
         ];
-        for (part, description, ingress, egress) in all {
-            let name = if part == security_group::DEFAULT { part.to_owned() } else { self.scope.name(part) };
-            let own = SecurityGroup { vpc: vpc(), group_name: name.clone(), description: Some(description.to_owned()) };
-            let of = id(Kind::SecurityGroup, part);
-            let draft = Draft { id: of, kind: Kind::SecurityGroup, name: name.clone(), description, properties: own };
-            self.add(draft, &[])?;
+        // All groups before any rules, which name groups.
+        for (part, description, ..) in &all {
+            let name = self.group_name(part);
+            let group =
+                SecurityGroup { vpc: vpc(), group_name: name.clone(), description: Some((*description).to_owned()) };
+            let id = id(Kind::SecurityGroup, part);
+            self.add(Draft { id, kind: Kind::SecurityGroup, name, description, properties: group }, &[])?;
+        }
+        for (part, _, ingress, egress) in all {
             let rules = Rules { group: group(part), ingress, egress };
-            let id = id(Kind::SecurityGroupRules, part);
+            let (id, name) = (id(Kind::SecurityGroupRules, part), self.group_name(part));
             self.add(Draft { id, kind: Kind::SecurityGroupRules, name, description: "", properties: rules }, &[])?;
         }
         Ok(())
+    }
+
+    fn group_name(&self, part: &str) -> String {
+        if part == security_group::DEFAULT { part.to_owned() } else { self.scope.name(part) }
     }
 
     fn roles(&mut self) -> Result<(), BuildError> {

@@ -1,20 +1,25 @@
 //! All rules of one security group, as one resource: rules name other groups, which must be there first.
 //!
-//! The rules of a group are compared as a whole, so one that somebody added is found and revoked. Deleting this
+//! The rules of a group are compared as a whole, so one that somebody added is found and revoked. Who may connect is
+//! compared, not how a rule is described. Deleting this
 //! resource revokes them all: that breaks the references between groups, without which none could be deleted.
 //! What hosts may send is only what they need; the VPC's resolver, clock and metadata service aren't filtered by
 //! groups (VPC User Guide, "Security groups").
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
-use aws_sdk_ec2::types::{IpPermission, IpRange, Ipv6Range, PrefixListId, UserIdGroupPair};
+use aws_sdk_ec2::types::{IpPermission, IpRange, Ipv6Range, PrefixListId, SecurityGroup, UserIdGroupPair};
 use futures::future::BoxFuture;
 use serde::{Deserialize, Serialize};
+use tokio::time::sleep;
 
 use super::ec2::{NOT_YET, filter, id_of, read_tags};
-use super::{Context, KindError, Left, Observed, Operations, SOON, Wanted, only_id, properties, security_group};
+use super::{
+    Comparison, Context, KindError, Left, Observed, Operations, SOON, Wanted, only_id, properties, security_group,
+};
 use crate::cloud::{Cloud, CloudError, Service, found};
-use crate::estate::{Kind, Ref, ResourceId, Scope};
+use crate::estate::{Kind, Properties, Ref, Resource, ResourceId, Scope};
 
 /// The rules of one group.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -28,7 +33,7 @@ pub struct Rules<L = Ref> {
 }
 
 /// One rule.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Rule<L = Ref> {
     /// `tcp`, `udp`, `icmp`, a number, or `-1` for all.
     pub protocol: String,
@@ -38,7 +43,7 @@ pub struct Rule<L = Ref> {
     pub to: i32,
     /// With whom.
     pub peer: Peer<L>,
-    /// Why.
+    /// Why. Not compared, and empty in what was found.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub description: String,
 }
@@ -58,6 +63,11 @@ pub enum Peer<L = Ref> {
 }
 
 impl<L> Rule<L> {
+    /// Who may connect by it: all that makes it differ from another.
+    fn connects(&self) -> (&str, i32, i32, &Peer<L>) {
+        (&self.protocol, self.from, self.to, &self.peer)
+    }
+
     /// TCP to one port.
     pub fn tcp(port: u16, peer: Peer<L>, description: &str) -> Self {
         let port = i32::from(port);
@@ -86,8 +96,8 @@ impl Operations for AllRules {
                 let id = ResourceId::named(Kind::SecurityGroupRules, name);
                 let found = Rules {
                     group: physical.clone(),
-                    ingress: read(&group.ip_permissions.unwrap_or_default()),
-                    egress: read(&group.ip_permissions_egress.unwrap_or_default()),
+                    ingress: undescribed(read(&group.ip_permissions.unwrap_or_default())),
+                    egress: undescribed(read(&group.ip_permissions_egress.unwrap_or_default())),
                 };
                 let properties = properties(&id, &found)?;
                 let mut observed = Observed::new(Kind::SecurityGroupRules, id, &physical, properties);
@@ -96,6 +106,15 @@ impl Operations for AllRules {
             }
             Ok(all)
         })
+    }
+
+    fn compare(&self, wanted: &Resource, resolved: &Properties, observed: &Observed) -> Comparison {
+        let mut compared = resolved.clone();
+        let rules = compared.0.values_mut().filter_map(serde_json::Value::as_array_mut).flatten();
+        for rule in rules.filter_map(serde_json::Value::as_object_mut) {
+            rule.remove("description");
+        }
+        crate::plan::compare(self.fixed(), wanted, &compared, observed)
     }
 
     fn deletable(&self, observed: &Observed) -> bool {
@@ -170,7 +189,7 @@ fn read(permissions: &[IpPermission]) -> Vec<Rule<String>> {
             add(Peer::PrefixList(list.prefix_list_id.clone().unwrap_or_default()), list.description());
         }
     }
-    rules.sort_unstable();
+    rules.sort_by(|a: &Rule<String>, b| a.connects().cmp(&b.connects()));
     rules
 }
 
@@ -193,40 +212,65 @@ fn permission(rule: &Rule<String>) -> IpPermission {
     .build()
 }
 
-/// Revokes what is too much and then allows what is missing, so that a rule with another description can come back.
-async fn reconcile(cloud: &Cloud, wanted: &Rules<String>) -> Result<(), KindError> {
-    let describe = || async {
-        let request = cloud.ec2.describe_security_groups().filters(filter("group-id", &wanted.group)).send();
-        let groups = cloud.call(Service::Ec2, "DescribeSecurityGroups", request).await?.security_groups;
-        groups.unwrap_or_default().into_iter().next().ok_or_else(|| {
-            CloudError::coded(Service::Ec2, "DescribeSecurityGroups", "InvalidGroup.NotFound", &wanted.group)
-        })
-    };
-    let group = cloud.patiently(SOON, NOT_YET, describe).await?;
-    let ingress = Changes::between(&read(group.ip_permissions()), &wanted.ingress);
-    let egress = Changes::between(&read(group.ip_permissions_egress()), &wanted.egress);
+/// Rules as they are compared.
+fn undescribed(mut rules: Vec<Rule<String>>) -> Vec<Rule<String>> {
+    rules.iter_mut().for_each(|rule| rule.description.clear());
+    rules
+}
 
-    if let Some(revoked) = ingress.revoked {
-        let request =
-            cloud.ec2.revoke_security_group_ingress().group_id(&wanted.group).set_ip_permissions(Some(revoked));
+/// How often the rules are looked at until they are what they shall be.
+const ROUNDS: u32 = 6;
+
+/// Revokes what is too much and allows what is missing, until a look shows that nothing is.
+///
+/// A rule that is gone before it is revoked, or there before it is allowed, is no error: the next look tells.
+async fn reconcile(cloud: &Cloud, wanted: &Rules<String>) -> Result<(), KindError> {
+    for round in 0..ROUNDS {
+        if round > 1 {
+            sleep(Duration::from_millis(250) * round).await;
+        }
+        let group = cloud.patiently(SOON, NOT_YET, || describe(cloud, &wanted.group)).await?;
+        let ingress = Changes::between(&read(group.ip_permissions()), &wanted.ingress);
+        let egress = Changes::between(&read(group.ip_permissions_egress()), &wanted.egress);
+        if ingress.is_none() && egress.is_none() {
+            return Ok(());
+        }
+        change_ingress(cloud, &wanted.group, ingress).await?;
+        change_egress(cloud, &wanted.group, egress).await?;
+    }
+    let what = format!("the rules of {}", wanted.group);
+    Err(KindError::Deadline { what, state: "not what they were set to".to_owned(), seconds: 5 })
+}
+
+async fn describe(cloud: &Cloud, group: &str) -> Result<SecurityGroup, CloudError> {
+    const OPERATION: &str = "DescribeSecurityGroups";
+    let request = cloud.ec2.describe_security_groups().filters(filter("group-id", group)).send();
+    let groups = cloud.call(Service::Ec2, OPERATION, request).await?.security_groups.unwrap_or_default();
+    groups.into_iter().next().ok_or_else(|| CloudError::coded(Service::Ec2, OPERATION, "InvalidGroup.NotFound", group))
+}
+
+async fn change_ingress(cloud: &Cloud, group: &str, changes: Changes) -> Result<(), KindError> {
+    if let Some(rules) = changes.revoked {
+        let request = cloud.ec2.revoke_security_group_ingress().group_id(group).set_ip_permissions(Some(rules));
         let answer = cloud.call(Service::Ec2, "RevokeSecurityGroupIngress", request.send()).await;
         found(answer, &["InvalidPermission.NotFound"])?;
     }
-    if let Some(revoked) = egress.revoked {
-        let request =
-            cloud.ec2.revoke_security_group_egress().group_id(&wanted.group).set_ip_permissions(Some(revoked));
-        let answer = cloud.call(Service::Ec2, "RevokeSecurityGroupEgress", request.send()).await;
-        found(answer, &["InvalidPermission.NotFound"])?;
-    }
-    if let Some(allowed) = ingress.allowed {
-        let request =
-            cloud.ec2.authorize_security_group_ingress().group_id(&wanted.group).set_ip_permissions(Some(allowed));
+    if let Some(rules) = changes.allowed {
+        let request = cloud.ec2.authorize_security_group_ingress().group_id(group).set_ip_permissions(Some(rules));
         let call = || cloud.call(Service::Ec2, "AuthorizeSecurityGroupIngress", request.clone().send());
         found(cloud.patiently(SOON, NOT_YET, call).await, &["InvalidPermission.Duplicate"])?;
     }
-    if let Some(allowed) = egress.allowed {
-        let request =
-            cloud.ec2.authorize_security_group_egress().group_id(&wanted.group).set_ip_permissions(Some(allowed));
+    Ok(())
+}
+
+async fn change_egress(cloud: &Cloud, group: &str, changes: Changes) -> Result<(), KindError> {
+    if let Some(rules) = changes.revoked {
+        let request = cloud.ec2.revoke_security_group_egress().group_id(group).set_ip_permissions(Some(rules));
+        let answer = cloud.call(Service::Ec2, "RevokeSecurityGroupEgress", request.send()).await;
+        found(answer, &["InvalidPermission.NotFound"])?;
+    }
+    if let Some(rules) = changes.allowed {
+        let request = cloud.ec2.authorize_security_group_egress().group_id(group).set_ip_permissions(Some(rules));
         let call = || cloud.call(Service::Ec2, "AuthorizeSecurityGroupEgress", request.clone().send());
         found(cloud.patiently(SOON, NOT_YET, call).await, &["InvalidPermission.Duplicate"])?;
     }
@@ -240,15 +284,18 @@ struct Changes {
 }
 
 impl Changes {
+    fn is_none(&self) -> bool {
+        self.revoked.is_none() && self.allowed.is_none()
+    }
+
     fn between(old: &[Rule<String>], new: &[Rule<String>]) -> Self {
-        let (old, new): (BTreeSet<_>, BTreeSet<_>) = (old.iter().collect(), new.iter().collect());
-        let permissions = |rules: Vec<&&Rule<String>>| {
-            (!rules.is_empty()).then(|| rules.into_iter().map(|rule| permission(rule)).collect())
+        let lacking = |these: &[Rule<String>], those: &[Rule<String>]| {
+            let those: BTreeSet<_> = those.iter().map(Rule::connects).collect();
+            let lacking: Vec<_> =
+                these.iter().filter(|rule| !those.contains(&rule.connects())).map(permission).collect();
+            (!lacking.is_empty()).then_some(lacking)
         };
-        Self {
-            revoked: permissions(old.difference(&new).collect()),
-            allowed: permissions(new.difference(&old).collect()),
-        }
+        Self { revoked: lacking(old, new), allowed: lacking(new, old) }
     }
 }
 
@@ -270,22 +317,18 @@ mod tests {
                 description: String::new(),
             },
         ];
-        let mut sorted = rules.clone();
-        sorted.sort_unstable();
-        assert_eq!(read(&rules.iter().map(permission).collect::<Vec<_>>()), sorted);
+        let read = read(&rules.iter().map(permission).collect::<Vec<_>>());
+        assert_eq!(read.len(), rules.len());
+        assert!(rules.iter().all(|rule| read.iter().any(|read| read.connects() == rule.connects())), "{read:?}");
     }
 
     #[test]
     fn only_what_differs_is_revoked_and_allowed() {
-        let (a, b, c) = (
-            Rule::tcp(22, Peer::Group("sg-1".to_owned()), ""),
-            Rule::tcp(23, Peer::Group("sg-1".to_owned()), ""),
-            Rule::tcp(24, Peer::Group("sg-1".to_owned()), ""),
-        );
-        let changes = Changes::between(&[a.clone(), b.clone()], &[b, c.clone()]);
-        assert_eq!(read(&changes.revoked.unwrap()), [a.clone()]);
-        assert_eq!(read(&changes.allowed.unwrap()), [c]);
-        let none = Changes::between(std::slice::from_ref(&a), std::slice::from_ref(&a));
-        assert!(none.revoked.is_none() && none.allowed.is_none());
+        let rule = |port, why| Rule::tcp(port, Peer::Group("sg-1".to_owned()), why);
+        let changes = Changes::between(&[rule(22, ""), rule(23, "")], &[rule(23, "described"), rule(24, "")]);
+        assert_eq!(read(&changes.revoked.unwrap()), [rule(22, "")]);
+        assert_eq!(read(&changes.allowed.unwrap()), [rule(24, "")]);
+        let none = Changes::between(&[rule(22, "")], &[rule(22, "")]);
+        assert!(none.is_none());
     }
 }

@@ -9,7 +9,7 @@ use futures::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::ec2::{NOT_YET, PAGE, filter, id_of, of_estate, read_tags, retag, tagged, with_tags};
+use super::ec2::{NOT_YET, PAGE, id_of, of_estate, read_tags, retag, tagged, with_tags};
 use super::{Context, KindError, Left, Observed, Operations, SOON, Wanted, json, make_by_token, only_id, properties};
 use crate::cloud::{Cloud, CloudError, Service, found};
 use crate::estate::{Kind, Ref, Scope};
@@ -157,12 +157,13 @@ async fn make(
 }
 
 async fn is_there(cloud: &Cloud, id: String) -> Result<bool, KindError> {
-    let request = cloud.ec2.describe_vpc_endpoints().filters(filter("vpc-endpoint-id", &id)).send();
-    let found = cloud.call(Service::Ec2, "DescribeVpcEndpoints", request).await?.vpc_endpoints.unwrap_or_default();
-    Ok(found.iter().any(|endpoint| !is_gone(endpoint)))
+    let request = cloud.ec2.describe_vpc_endpoints().vpc_endpoint_ids(id).send();
+    let answer = found(cloud.call(Service::Ec2, "DescribeVpcEndpoints", request).await, NOT_YET)?;
+    Ok(answer.is_some_and(|answer| answer.vpc_endpoints().iter().any(|endpoint| !is_gone(endpoint))))
 }
 
-/// A deleted endpoint is shown for a while.
+/// A deleted endpoint is shown for a while. EC2 writes states in lower case, its documentation in upper.
 fn is_gone(endpoint: &aws_sdk_ec2::types::VpcEndpoint) -> bool {
-    matches!(endpoint.state, Some(State::Deleting | State::Deleted))
+    let state = endpoint.state.as_ref().map(State::as_str).unwrap_or_default();
+    [State::Deleting, State::Deleted].iter().any(|gone| gone.as_str().eq_ignore_ascii_case(state))
 }

@@ -118,5 +118,6 @@ pub(crate) fn refers(from: &Observed, to: &Observed) -> bool {
             _ => false,
         }
     }
-    from.properties.0.values().any(|value| mentions(value, &to.attributes))
+    // Rules have their group's id and none of their own.
+    to.kind != Kind::SecurityGroupRules && from.properties.0.values().any(|value| mentions(value, &to.attributes))
 }

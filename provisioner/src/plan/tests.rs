@@ -59,9 +59,15 @@ fn made(estate: &Estate) -> World {
         missing.unwrap();
         let physical = match resource.kind {
             Kind::Role | Kind::InstanceProfile | Kind::Budget | Kind::Alias => resource.name.clone(),
+            Kind::SecurityGroupRules => properties.0["group"].as_str().unwrap().to_owned(),
             _ => format!("{}-0", resource.id),
         };
-        let mut observed = Observed::new(resource.kind, resource.id.clone(), &physical, normal(&properties))
+        let mut properties = normal(&properties);
+        for rule in properties.0.values_mut().filter_map(Value::as_array_mut).flatten().filter_map(Value::as_object_mut)
+        {
+            rule.remove("description");
+        }
+        let mut observed = Observed::new(resource.kind, resource.id.clone(), &physical, properties.clone())
             .attribute("arn", format!("arn:{physical}"))
             .attribute("version", "1");
         observed.name.clone_from(&resource.name);
@@ -140,6 +146,15 @@ fn a_first_plan_makes_everything_after_what_it_needs() {
         let needs = estate.get(&plan.changes[step.change].id).unwrap().prerequisites();
         let after: Vec<_> = step.after.iter().map(|place| plan.changes[steps[*place].change].id.clone()).collect();
         assert!(needs.iter().all(|need| after.contains(need)), "{needs:?} before {after:?}");
+    }
+}
+
+#[test]
+fn an_estate_lists_each_resource_after_what_it_needs() {
+    let mut before = Vec::new();
+    for resource in &estate(SPEC).resources {
+        assert!(resource.prerequisites().iter().all(|need| before.contains(need)), "{}", resource.id);
+        before.push(resource.id.clone());
     }
 }
 

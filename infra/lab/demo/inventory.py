@@ -21,7 +21,8 @@ for name, call, key in [
     answer = call()
     for entries in (value for value in answer.values() if isinstance(value, list)):
         for entry in entries:
-            print(name, entry[key])
+            if entry.get("State") != "deleted":  # endpoints stay listed for a while
+                print(name, entry[key])
 for vpc in ec2.describe_vpcs()["Vpcs"]:
     if not vpc["IsDefault"]:
         print("VPC", vpc["VpcId"])

@@ -23,6 +23,10 @@ use crate::layout::Layout;
 use crate::programs::Programs;
 use crate::venv;
 
+/// The lines of `status` but its list of resources, which the plan has shown.
+const STATUS: &[&str] =
+    &["Hosts", "running", "Tags", "Department", "Environment", "Project", "holdfast:estate ", "Budget", "spent"];
+
 /// Plays the demo.
 pub fn run_demo(layout: &Layout) -> Result<(), LabError> {
     let programs = Programs::build(layout)?;
@@ -65,7 +69,7 @@ impl Demo {
         self.provision(stage, Account::Workloads, &["plan"], Show::Last(4))?;
         self.provision(stage, Account::Workloads, &["apply", "--yes"], Show::Last(1))?;
         self.provision(stage, Account::Workloads, &["apply", "--yes"], Show::All)?;
-        self.provision(stage, Account::Workloads, &["status"], Show::All)?;
+        self.provision(stage, Account::Workloads, &["status"], Show::With(STATUS))?;
         Ok(())
     }
 
@@ -107,7 +111,12 @@ impl Demo {
         let bucket = format!("holdfast-trail-{}-{}", plane.account_id(Account::Audit), plane.region());
         let from = format!("s3://{bucket}");
         let list = ["audit", "list", "--from", &from];
-        self.provision(stage, Account::Audit, &list, Show::With(&["ApplyPlan", "RunInstances", "RunWorkload"]))?;
+        self.provision(
+            stage,
+            Account::Audit,
+            &list,
+            Show::With(&["ApplyPlan", "instances/worker", "StartJob", "EndJob"]),
+        )?;
 
         let own = self.object_of(&bucket, instance)?;
         let elsewhere = own.replacen(instance, "i-00000000000000000", 1);
@@ -135,7 +144,7 @@ impl Demo {
     /// The end: nothing is left but what is named.
     fn end(&self, stage: &mut Stage) -> Result<(), LabError> {
         stage.chapter("End it: nothing left but what is named");
-        self.provision(stage, Account::Workloads, &["destroy", "--yes"], Show::Last(4))?;
+        self.provision(stage, Account::Workloads, &["destroy", "--yes"], Show::All)?;
         let mut inventory = self.script("inventory.py", Account::Workloads.into())?;
         let typed = "inventory.py      # asked of the AWS APIs, not of Holdfast";
         let left = stage.run(Step { typed, command: &mut inventory, code: 0, show: Show::All })?;
@@ -177,15 +186,11 @@ impl Demo {
         Ok(command)
     }
 
-    /// The first host that isn't the bastion, as `provision status` knows it.
+    /// The first host of the group `worker`, as `provision status` knows it.
     fn a_host(&self) -> Result<String, LabError> {
         let status = self.output(self.provision_command(Account::Workloads)?.args(["status", "--json"]))?;
-        let hosts = serde_json::from_str::<Value>(&status).ok().and_then(|status| status.get("hosts").cloned());
-        let worker = hosts
-            .as_ref()
-            .and_then(Value::as_array)
-            .and_then(|hosts| hosts.iter().find(|host| host.get("group").and_then(Value::as_str) == Some("worker")));
-        match worker.and_then(|host| host.get("instance_id")).and_then(Value::as_str) {
+        let json: Value = serde_json::from_str(&status).unwrap_or_default();
+        match json.pointer("/hosts/instances~1worker/0/instance").and_then(Value::as_str) {
             Some(id) => Ok(id.to_owned()),
             None => Err(broken("status knows no host of the group worker", &status)),
         }

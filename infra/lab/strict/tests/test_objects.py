@@ -78,6 +78,13 @@ def test_a_locked_bucket_stays_versioned(s3, locked, refused):
     assert s3.get_bucket_versioning(Bucket=locked)["Status"] == "Enabled"
 
 
+def test_the_versioning_of_a_bucket_is_in_the_element_that_s3_names(s3, locked):
+    answers = []
+    s3.meta.events.register("after-call.s3.GetBucketVersioning", lambda http_response, **_: answers.append(http_response))
+    s3.get_bucket_versioning(Bucket=locked)
+    assert b"<VersioningConfiguration xmlns=" in answers[0].content
+
+
 def test_the_default_retention_of_a_bucket_in_use_can_be_changed(s3, locked):
     s3.put_object(Bucket=locked, Key="k", Body=b"x")
     retain(s3, locked, "GOVERNANCE", 60)

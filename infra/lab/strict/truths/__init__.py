@@ -24,6 +24,7 @@ ORDER = (
     "object_lock",
     "object_checksums",
     "bucket_tags",
+    "bucket_versioning",
     "tags",
     "pages",
     "dry_run",

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{ArgAction, Args, Parser, Subcommand};
 
 use crate::spec::{AccountId, BastionRange, Description, Email, Environment, EstateName, ImageId, Region, TagValue};
+use crate::trail::AuditCommand;
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -51,6 +52,95 @@ Examples:
   provision validate                               checks estate.toml
   provision validate -f prod.toml --json           prints every problem with its place")]
     Validate(SpecFile),
+
+    /// Show what apply would do, and do nothing
+    #[command(after_help = "\
+Examples:
+  provision plan                                   what would change, and why
+  provision plan -o plan.json                      keeps it: `provision apply --plan plan.json` does exactly that
+  provision plan --detailed-exitcode               ends with 2 where something would change")]
+    Plan(PlanArguments),
+
+    /// Make the estate what its spec says, after asking
+    #[command(after_help = "\
+Examples:
+  provision apply                                  shows the plan, asks, and carries it out
+  provision apply --plan plan.json                 carries out what was seen, or refuses since the world moved
+  provision apply --yes --json                     asks nothing; prints what was done as JSON
+
+Ctrl-C stops once what is under way has ended; apply again goes on from there.")]
+    Apply(ApplyArguments),
+
+    /// Show what there is of the estate: resources, tags, hosts, spend against the budget
+    #[command(after_help = "\
+Examples:
+  provision status
+  provision status --json | jq -r '.hosts[][].private_address'")]
+    Status(SpecFile),
+
+    /// Delete all of the estate, and nothing else, after asking for its name
+    #[command(after_help = "\
+Examples:
+  provision destroy                                shows what goes, asks for the estate's name, deletes
+  provision destroy -f test.toml --yes             asks nothing
+
+What stays is named: the key until its deletion is due, and the audit trail.")]
+    Destroy(DestroyArguments),
+
+    /// Make, read and verify the audit trail in its central account
+    Audit {
+        /// What to do with it.
+        #[command(subcommand)]
+        command: AuditCommand,
+    },
+}
+
+/// Arguments of `plan`.
+#[derive(Debug, Args)]
+pub struct PlanArguments {
+    /// Which spec.
+    #[command(flatten)]
+    pub spec: SpecFile,
+
+    /// Keep the plan in a file, for apply --plan
+    #[arg(short, long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+
+    /// Show every property of what would be made
+    #[arg(long)]
+    pub full: bool,
+
+    /// End with 2 where something would change
+    #[arg(long)]
+    pub detailed_exitcode: bool,
+}
+
+/// Arguments of `apply`.
+#[derive(Debug, Args)]
+pub struct ApplyArguments {
+    /// Which spec.
+    #[command(flatten)]
+    pub spec: SpecFile,
+
+    /// Carry out this plan instead of making one from the spec
+    #[arg(long, value_name = "FILE", conflicts_with = "file")]
+    pub plan: Option<PathBuf>,
+
+    /// Don't ask
+    #[arg(short, long)]
+    pub yes: bool,
+}
+
+/// Arguments of `destroy`.
+#[derive(Debug, Args)]
+pub struct DestroyArguments {
+    /// Which spec.
+    #[command(flatten)]
+    pub spec: SpecFile,
+
+    /// Don't ask
+    #[arg(short, long)]
+    pub yes: bool,
 }
 
 /// Which spec.

@@ -9,7 +9,7 @@ mod logging;
 
 use std::process::ExitCode;
 
-pub use arguments::{Cli, Command, InitArguments, SpecFile};
+pub use arguments::{ApplyArguments, Cli, Command, DestroyArguments, InitArguments, PlanArguments, SpecFile};
 use clap::Parser;
 use clap::error::ErrorKind;
 
@@ -49,6 +49,11 @@ fn run(command: &Command, output: Output) -> Result<Outcome, CommandError> {
     match command {
         Command::Init(arguments) => command::init::run(arguments, output),
         Command::Validate(spec) => command::validate::run(&spec.file, output),
+        Command::Plan(arguments) => command::plan::run(arguments, output),
+        Command::Apply(arguments) => command::apply::run(arguments, output),
+        Command::Status(spec) => command::status::run(spec, output),
+        Command::Destroy(arguments) => command::destroy::run(arguments, output),
+        Command::Audit { command } => command::audit::run(command, output),
     }
 }
 

@@ -3,7 +3,13 @@
 use std::io;
 use std::path::PathBuf;
 
+use crate::apply::ApplyError;
+use crate::cloud::CloudError;
+use crate::estate::BuildError;
+use crate::kind::KindError;
+use crate::plan::PlanError;
 use crate::spec::Problems;
+use crate::trail::TrailError;
 
 /// Why a command ended without its result.
 #[derive(Debug, thiserror::Error)]
@@ -61,6 +67,57 @@ pub(crate) enum CommandError {
         /// The last question.
         question: String,
     },
+    /// A plan's file can't be read.
+    #[error("plan {} can't be read: {source}", path.display())]
+    ReadPlan {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// A plan's file holds none.
+    #[error("{}: {source}", path.display())]
+    Plan {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: PlanError,
+    },
+    /// A plan is for another command.
+    #[error("{} is a plan to {}", path.display(), purpose)]
+    OtherPurpose {
+        /// The file.
+        path: PathBuf,
+        /// What it is for.
+        purpose: &'static str,
+    },
+    /// A call to AWS failed.
+    #[error(transparent)]
+    Cloud(#[from] CloudError),
+    /// The estate can't be read.
+    #[error(transparent)]
+    Kind(#[from] KindError),
+    /// The spec can't be made an estate.
+    #[error(transparent)]
+    Build(#[from] BuildError),
+    /// A plan wasn't carried out.
+    #[error(transparent)]
+    Apply(#[from] ApplyError),
+    /// The trail can't be made, written or read.
+    #[error(transparent)]
+    Trail(#[from] TrailError),
+    /// There is nobody to ask for a yes.
+    #[error("{verb} asks before it changes anything, and stdin is no terminal to ask at")]
+    NeedsYes {
+        /// The command.
+        verb: &'static str,
+    },
+    /// The answer was no.
+    #[error("not confirmed; nothing was changed")]
+    NotConfirmed,
+    /// There is no runtime for what waits for the network.
+    #[error("the process can't start what waits for the network: {0}")]
+    Runtime(#[source] io::Error),
     /// The result can't be printed.
     #[error("the result can't be printed: {0}")]
     Print(#[source] io::Error),
@@ -92,7 +149,14 @@ impl CommandError {
             Self::SshKey { help, .. } => help.clone(),
             Self::NobodyToAsk { .. } => Some("give them as flags; `--help` says what each is".to_owned()),
             Self::Unanswered { .. } => Some("nothing was written; start again".to_owned()),
-            Self::Print(_) | Self::Terminal(_) | Self::Json(_) => None,
+            Self::ReadPlan { .. } => Some("`provision plan -o FILE` makes one".to_owned()),
+            Self::OtherPurpose { .. } => Some("make another with `provision plan -o FILE`".to_owned()),
+            Self::NeedsYes { .. } => Some("give --yes, once you have seen what `provision plan` shows".to_owned()),
+            // These say the next step in their message, which their own area knows best.
+            Self::Plan { .. } | Self::Cloud(_) | Self::Kind(_) | Self::Build(_) | Self::Apply(_) | Self::Trail(_) => {
+                None
+            }
+            Self::NotConfirmed | Self::Runtime(_) | Self::Print(_) | Self::Terminal(_) | Self::Json(_) => None,
         }
     }
 }

@@ -1,9 +1,18 @@
 //! What each command does, from its arguments to its result: one file a command.
 
+pub(crate) mod apply;
+pub(crate) mod audit;
+mod carry_out;
+pub(crate) mod destroy;
 pub(crate) mod error;
 pub(crate) mod init;
-pub(crate) mod prompt;
-pub(crate) mod spec_file;
+mod interrupt;
+pub(crate) mod plan;
+mod plan_file;
+mod prompt;
+mod runtime;
+mod spec_file;
+pub(crate) mod status;
 pub(crate) mod validate;
 
 pub(crate) use error::CommandError;

@@ -41,6 +41,11 @@ impl<R: BufRead, W: Write> Prompt<R, W> {
         }
     }
 
+    /// Whether a question was answered with `yes`; anything else, and no answer, is a no.
+    pub(crate) fn confirm(&mut self, question: &str, yes: &str) -> Result<bool, CommandError> {
+        Ok(self.answer_to(question)?.is_some_and(|line| line.eq_ignore_ascii_case(yes)))
+    }
+
     /// One line without its end; `None` where input has ended.
     fn answer_to(&mut self, question: &str) -> Result<Option<String>, CommandError> {
         write!(self.output, "{question}").and_then(|()| self.output.flush()).map_err(CommandError::Terminal)?;
@@ -78,5 +83,8 @@ mod tests {
     #[test]
     fn the_end_of_input_is_no_answer() {
         assert!(matches!(ask("", Some("2")).0, Err(CommandError::Unanswered { .. })));
+        let confirm = |input: &str| Prompt::new(input.as_bytes(), Vec::new()).confirm("Go on? ", "yes").unwrap();
+        assert!(confirm("yes\n") && confirm("YES\n"));
+        assert!(!confirm("") && !confirm("\n") && !confirm("y\n") && !confirm("no\n"));
     }
 }

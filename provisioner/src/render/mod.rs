@@ -4,9 +4,13 @@
 //! stream is no terminal or `NO_COLOR` is set. Lines fit [`WIDTH`] columns, names of the user's own aside.
 
 pub(crate) mod error;
+pub(crate) mod plan;
 pub(crate) mod problem;
+pub(crate) mod progress;
 pub(crate) mod spec;
+pub(crate) mod status;
 pub(crate) mod text;
+pub(crate) mod value;
 
 use std::io::Write;
 

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::text::{columns, count};
-use crate::spec::Spec;
+use crate::spec::{Audit, Spec};
 
 /// What a valid spec asks for.
 pub(crate) fn summary(spec: &Spec, path: &Path) -> String {
@@ -35,8 +35,10 @@ pub(crate) fn written(spec: &Spec, path: &Path) -> String {
     let file = if path == Path::new("estate.toml") { String::new() } else { format!(" -f {}", path.display()) };
     let plan =
         (format!("provision plan{file}"), format!("shows what estate {} would be, and makes nothing", spec.name));
-    let init =
-        (format!("provision audit init{file}"), "makes its trail, with the audit account's credentials".to_owned());
-    let next: Vec<_> = spec.audit.iter().map(|_| init.clone()).chain([plan]).collect();
+    let make_trail = |audit: &Audit| {
+        let command = format!("provision audit init --account {} --region {}", audit.account, audit.region);
+        (command, "makes its trail, with the audit account's credentials".to_owned())
+    };
+    let next: Vec<_> = spec.audit.iter().map(make_trail).chain([plan]).collect();
     format!("wrote {}; next\n{}", path.display(), columns(&next))
 }

@@ -42,6 +42,21 @@ pub(crate) fn columns(rows: &[(String, String)]) -> String {
     rows.iter().map(|(first, second)| labelled(&format!("  {first:width$} "), width + 4, second) + "\n").collect()
 }
 
+/// Aligned columns, indented by two; a row's empty last cells take no room.
+pub(crate) fn table<const N: usize>(rows: &[[String; N]]) -> String {
+    let mut widths = [0; N];
+    for row in rows {
+        for (width, cell) in widths.iter_mut().zip(row) {
+            *width = (*width).max(cell.chars().count());
+        }
+    }
+    let line = |row: &[String; N]| {
+        let cells: Vec<_> = row.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}")).collect();
+        format!("  {}\n", cells.join("  ").trim_end())
+    };
+    rows.iter().map(line).collect()
+}
+
 /// `1 host`, `2 hosts`.
 pub(crate) fn count(number: impl Into<u64>, noun: &str) -> String {
     match number.into() {

@@ -11,8 +11,20 @@ fn help_names_every_command_and_the_exit_codes() {
 #[test]
 fn each_command_has_help_with_examples() {
     let directory = tempfile::tempdir().unwrap();
-    for command in [&["init"][..], &["validate"]] {
-        let output = run(directory.path(), &[command, &["--help"]].concat());
+    let commands: &[&[&str]] = &[
+        &["init"],
+        &["validate"],
+        &["plan"],
+        &["apply"],
+        &["status"],
+        &["destroy"],
+        &["audit", "init"],
+        &["audit", "list"],
+        &["audit", "show"],
+        &["audit", "verify"],
+    ];
+    for command in commands {
+        let output = run(directory.path(), &[*command, &["--help"]].concat());
         let text = String::from_utf8(output.stdout).unwrap();
         assert!(output.status.success() && text.contains("Examples:"), "{command:?}: {text}");
         for line in text.lines() {

@@ -1,0 +1,40 @@
+//! `provision plan`: shows what `apply` would do, and does nothing.
+
+use super::plan_file::PlanFile;
+use super::{CommandError, runtime, spec_file};
+use crate::cli::{Outcome, PlanArguments};
+use crate::cloud::Cloud;
+use crate::estate::{Estate, Scope};
+use crate::plan::{Plan, World};
+use crate::render::plan::Detail;
+use crate::render::{self, Output};
+use crate::spec::Spec;
+
+pub(crate) fn run(arguments: &PlanArguments, output: Output) -> Result<Outcome, CommandError> {
+    let spec = spec_file::load(&arguments.spec.file)?;
+    let plan = runtime::block_on(async {
+        let cloud = Cloud::connect(&spec.account, &spec.region).await?;
+        make(&cloud, &spec).await
+    })?;
+    let file = PlanFile { plan, audit: spec.audit };
+    if let Some(path) = &arguments.out {
+        file.write(path)?;
+        render::note(&format!("wrote {0}; `provision apply --plan {0}` does exactly this\n", path.display()));
+    }
+    if output.is_json() {
+        output.json(&file)?;
+    } else {
+        let detail = if arguments.full { Detail::Full } else { Detail::Brief };
+        output.text(&render::plan::text(&file.plan, detail))?;
+    }
+    let differs = arguments.detailed_exitcode && !file.plan.is_empty();
+    Ok(if differs { Outcome::Differences } else { Outcome::Done })
+}
+
+/// The plan from the world as it is to the spec.
+pub(super) async fn make(cloud: &Cloud, spec: &Spec) -> Result<Plan, CommandError> {
+    let scope = Scope::of(spec);
+    let (facts, world) = tokio::join!(cloud.facts(spec), World::discover(cloud, &scope));
+    let estate = Estate::build(spec, &facts?)?;
+    Ok(Plan::make(&estate, &world?))
+}

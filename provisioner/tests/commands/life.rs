@@ -1,0 +1,63 @@
+//! Plan, apply, status, destroy.
+
+use crate::Person;
+
+#[test]
+fn a_plan_shows_everything_and_makes_nothing() {
+    let person = Person::with_estate("planned");
+    person.run(&["plan"]).ended_with(0).says("+ create  vpc").says("to create; 0 unchanged");
+    person.run(&["plan", "--detailed-exitcode"]).ended_with(2);
+    let plan = person.json(&["plan"]);
+    assert_eq!(plan["plan"]["scope"]["estate"], "planned");
+    assert!(plan["plan"]["changes"].as_array().unwrap().iter().all(|change| change["action"] == "create"));
+    person.run(&["status"]).ended_with(0).says("There is nothing of it");
+}
+
+#[test]
+fn an_estate_lives_as_its_owner_says() {
+    let person = Person::with_estate("lived");
+    person.run(&["apply", "--yes"]).ended_with(0).says("Applied ").tells("created   vpc");
+    person.run(&["apply", "--yes"]).ended_with(0).says("Unchanged: estate lived");
+    person.run(&["plan", "--detailed-exitcode"]).ended_with(0).says("Nothing to change");
+
+    person.run(&["status"]).ended_with(0).says("worker 1").says("Project").says("of 200 US dollars");
+    let status = person.json(&["status"]);
+    assert_eq!(status["hosts"]["instances/worker"].as_array().unwrap().len(), 2);
+    assert_eq!(status["spend"]["limit_usd"], "200");
+    for resource in status["resources"].as_array().unwrap() {
+        let tags = resource["tags"].as_object().unwrap();
+        assert!(tags.is_empty() || tags["Project"] == "contest", "{resource}");
+    }
+
+    person.edit("monthly_usd = 200", "monthly_usd = 300");
+    person.run(&["plan"]).ended_with(0).says("~ change  budget").says("200 -> 300").says("1 to change");
+    let applied = person.json(&["apply", "--yes"]);
+    assert_eq!((&applied["done"], &applied["changes"]["update"]), (&1.into(), &1.into()));
+
+    person.run(&["destroy", "--yes"]).ended_with(0).says("Destroyed ").says("What stays, by design").says("key ");
+    person.run(&["status"]).ended_with(0);
+    person.run(&["destroy", "--yes"]).ended_with(0).says("Unchanged");
+}
+
+#[test]
+fn a_plan_that_was_seen_is_what_is_done() {
+    let person = Person::with_estate("seen");
+    person.run(&["plan", "-o", "plan.json"]).ended_with(0).tells("provision apply --plan plan.json");
+    // The spec has changed since; the plan is what was agreed on.
+    person.edit("count = 2", "count = 1");
+    person.run(&["apply", "--plan", "plan.json", "--yes"]).ended_with(0).says("Applied ");
+    let status = person.json(&["status"]);
+    assert_eq!(status["hosts"]["instances/worker"].as_array().unwrap().len(), 2);
+
+    // The world has moved since: the plan's changes were all made.
+    person.run(&["apply", "--plan", "plan.json", "--yes"]).ended_with(1).tells("the world moved");
+    person.run(&["destroy", "--yes"]).ended_with(0);
+}
+
+#[test]
+fn nothing_changes_without_a_yes() {
+    let person = Person::with_estate("unasked");
+    person.run(&["apply"]).ended_with(1).tells("stdin is no terminal").tells("--yes");
+    person.run(&["destroy"]).ended_with(1).tells("stdin is no terminal");
+    person.run(&["status"]).ended_with(0).says("There is nothing of it");
+}

@@ -15,7 +15,7 @@ fn a_plan_shows_everything_and_makes_nothing() {
 
 #[test]
 fn an_estate_lives_as_its_owner_says() {
-    let person = Person::with_estate("lived");
+    let person = Person::with_own_lab("lived");
     person.run(&["apply", "--yes"]).ended_with(0).says("Applied ").tells("created   vpc");
     person.run(&["apply", "--yes"]).ended_with(0).says("Unchanged: estate lived");
     person.run(&["plan", "--detailed-exitcode"]).ended_with(0).says("Nothing to change");
@@ -41,7 +41,7 @@ fn an_estate_lives_as_its_owner_says() {
 
 #[test]
 fn a_plan_that_was_seen_is_what_is_done() {
-    let person = Person::with_estate("seen");
+    let person = Person::with_own_lab("seen");
     person.run(&["plan", "-o", "plan.json"]).ended_with(0).tells("provision apply --plan plan.json");
     // The spec has changed since; the plan is what was agreed on.
     person.edit("count = 2", "count = 1");

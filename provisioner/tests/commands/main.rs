@@ -13,7 +13,7 @@ use holdfast_lab::{Account, Lab};
 use serde_json::Value;
 use tempfile::TempDir;
 
-/// One lab for all tests of this file, which keep to estates of their own. It ends with this process.
+/// One lab for all tests that change nothing. It ends with this process.
 static LAB: LazyLock<Lab> = LazyLock::new(|| {
     let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join("commands-lab");
     fs::create_dir_all(&directory).expect("the lab's directory can be made");
@@ -23,21 +23,38 @@ static LAB: LazyLock<Lab> = LazyLock::new(|| {
 /// A person with a spec, in a directory of their own.
 struct Person {
     directory: TempDir,
+    /// `None` shares the lab of those who change nothing.
+    lab: Option<Lab>,
 }
 
 impl Person {
-    /// With the spec of an estate of this name.
+    /// With the spec of an estate of this name, to look and change nothing.
     fn with_estate(name: &str) -> Self {
-        let person = Self { directory: tempfile::tempdir().expect("a directory can be made") };
+        Self::new(name, None)
+    }
+
+    /// With the spec of an estate of this name, and a lab where nobody else makes or deletes anything.
+    fn with_own_lab(name: &str) -> Self {
+        let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("commands-lab-{name}"));
+        fs::create_dir_all(&directory).expect("the lab's directory can be made");
+        Self::new(name, Some(Lab::start(&directory).expect("the lab starts")))
+    }
+
+    fn new(name: &str, lab: Option<Lab>) -> Self {
+        let person = Self { directory: tempfile::tempdir().expect("a directory can be made"), lab };
         let spec = include_str!("../../../infra/examples/minimal.toml")
             .replace("\"judge\"", &format!("\"{name}\""))
-            .replace("111111111111", LAB.account_id(Account::Workloads))
-            .replace("eu-central-1", LAB.control_plane().region())
-            .replace("ami-0123456789abcdef0", LAB.stock_image());
+            .replace("111111111111", person.lab().account_id(Account::Workloads))
+            .replace("eu-central-1", person.lab().control_plane().region())
+            .replace("ami-0123456789abcdef0", person.lab().stock_image());
         // Trails have tests of their own.
         let (spec, _) = spec.split_once("[audit]").expect("the example has a trail");
         person.write(spec);
         person
+    }
+
+    fn lab(&self) -> &Lab {
+        self.lab.as_ref().unwrap_or(&LAB)
     }
 
     fn write(&self, spec: &str) {
@@ -57,7 +74,7 @@ impl Person {
     /// `provision` as the workloads account's operator.
     fn provision(&self, arguments: &[&str]) -> Command {
         let mut command = self.outsider(arguments);
-        LAB.point(&mut command, Account::Workloads).expect("the lab gives credentials");
+        self.lab().point(&mut command, Account::Workloads).expect("the lab gives credentials");
         command
     }
 

@@ -40,7 +40,7 @@ fn at_terminal(mut command: Command, answers: &str) -> Ran {
 
 #[test]
 fn apply_and_destroy_ask_and_name_the_estate() {
-    let person = Person::with_estate("asked");
+    let person = Person::with_own_lab("asked");
     at_terminal(person.provision(&["apply"]), "no\n")
         .ended_with(1)
         .tells("Make these changes to estate asked in account")

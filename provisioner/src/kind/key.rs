@@ -93,7 +93,7 @@ impl Operations for Keys {
             let made =
                 made.key_metadata.ok_or_else(|| CloudError::incomplete(Service::Kms, "CreateKey", "metadata"))?;
             if key.rotation {
-                set_rotation(cx.cloud, &made.key_id, true).await?;
+                enable_rotation(cx.cloud, &made.key_id).await?;
             }
             Ok(attributes(&made))
         })
@@ -216,8 +216,8 @@ async fn change(cloud: &Cloud, wanted: &Wanted<'_>, current: &Observed) -> Resul
         let request = kms.put_key_policy().key_id(id).policy_name(POLICY).policy(new.policy.to_string()).send();
         cloud.call(Service::Kms, "PutKeyPolicy", request).await?;
     }
-    if new.rotation != old.rotation {
-        set_rotation(cloud, id, new.rotation).await?;
+    if new.rotation && !old.rotation {
+        enable_rotation(cloud, id).await?;
     }
     if wanted.resource.tags.iter().any(|(key, value)| current.tags.get(key) != Some(value)) {
         let request = kms.tag_resource().key_id(id).set_tags(Some(write_tags(&wanted.resource.tags)?)).send();
@@ -226,15 +226,10 @@ async fn change(cloud: &Cloud, wanted: &Wanted<'_>, current: &Observed) -> Resul
     Ok(())
 }
 
-async fn set_rotation(cloud: &Cloud, id: &str, on: bool) -> Result<(), KindError> {
-    if on {
-        let request = cloud.kms.enable_key_rotation().key_id(id);
-        cloud
-            .patiently(SOON, NOT_FOUND, || cloud.call(Service::Kms, "EnableKeyRotation", request.clone().send()))
-            .await?;
-    } else {
-        cloud.call(Service::Kms, "DisableKeyRotation", cloud.kms.disable_key_rotation().key_id(id).send()).await?;
-    }
+/// Rotation is only ever switched on: nothing that Holdfast wants has it off, and the key's policy lets nobody do that.
+async fn enable_rotation(cloud: &Cloud, id: &str) -> Result<(), KindError> {
+    let request = cloud.kms.enable_key_rotation().key_id(id);
+    cloud.patiently(SOON, NOT_FOUND, || cloud.call(Service::Kms, "EnableKeyRotation", request.clone().send())).await?;
     Ok(())
 }
 

@@ -33,11 +33,11 @@ use crate::cloud::{Cloud, CloudError, Service, found};
 use crate::estate::Scope;
 
 /// How long a lock that isn't renewed holds.
-pub const SECONDS: u64 = 120;
+pub const SECONDS: u64 = 60;
 /// How old the last renewal may be before an act.
-const FRESH: Duration = Duration::from_secs(20);
+const FRESH: Duration = Duration::from_secs(10);
 /// Between two renewals in the background.
-const EVERY: Duration = Duration::from_secs(30);
+const EVERY: Duration = Duration::from_secs(15);
 /// How often a race is run again.
 const RACES: u32 = 10;
 

@@ -1,0 +1,102 @@
+//! SIGKILL around calls, then the same command again: the estate of an uninterrupted run, nothing doubled or left over.
+//!
+//! A killed run leaves its lock, which holds until S3's clock says that it expired. The test makes the lock one that
+//! expires at once; that a live one is respected is another test's.
+
+use std::os::unix::process::ExitStatusExt;
+use std::thread;
+
+use crate::fixture::{Fixture, assert_same, succeed, text};
+use crate::proxy::{Cut, Moment};
+
+/// Calls of each way of being idempotent: none at all, a token, a name; and the lock's own.
+const APPLY: &[(&str, Moment)] = &[
+    ("PUT /holdfast-", Moment::After),
+    ("CreateVpc", Moment::After),
+    ("CreateKey", Moment::After),
+    ("CreateInternetGateway", Moment::After),
+    ("CreateSubnet", Moment::After),
+    ("CreateRouteTable", Moment::After),
+    ("AssociateRouteTable", Moment::Before),
+    ("CreateSecurityGroup", Moment::After),
+    ("AuthorizeSecurityGroupEgress", Moment::Before),
+    ("CreateRole", Moment::After),
+    ("AddRoleToInstanceProfile", Moment::Before),
+    ("CreateLaunchTemplate", Moment::After),
+    ("CreateVpcEndpoint", Moment::After),
+    ("CreateBudget", Moment::After),
+    ("RunInstances", Moment::Before),
+    ("RunInstances", Moment::After),
+];
+
+const DESTROY: &[(&str, Moment)] = &[
+    ("TerminateInstances", Moment::After),
+    ("DeleteAlias", Moment::After),
+    ("ScheduleKeyDeletion", Moment::After),
+    ("RemoveRoleFromInstanceProfile", Moment::After),
+    ("RevokeSecurityGroupIngress", Moment::After),
+    ("DetachInternetGateway", Moment::After),
+    ("DeleteVpc", Moment::After),
+];
+
+/// How many labs run at once.
+const LABS: usize = 2;
+
+/// Kills `arguments` around a call, and runs them again to their end.
+fn cut_and_repeat(fixture: &Fixture, arguments: &[&str], (operation, moment): (&'static str, Moment)) {
+    fixture.proxy().arm(Some(Cut { operation, moment }));
+    let child = fixture.start_provision(arguments);
+    fixture.proxy().aim(child.id());
+    let output = child.wait_with_output().unwrap();
+    let seen = fixture.proxy().changes();
+    assert!(fixture.proxy().has_killed(), "no {operation} in {seen:?}\n{}", text(&output.stderr));
+    assert_eq!(output.status.signal(), Some(9));
+    fixture.proxy().arm(None);
+    fixture.boto(
+        "for found in (s3.list_objects_v2(Bucket=locks).get('Contents', []) if locks in\n\
+         \x20       [b['Name'] for b in s3.list_buckets()['Buckets']] else []):\n\
+         \x20   holder = json.load(s3.get_object(Bucket=locks, Key=found['Key'])['Body'])\n\
+         \x20   s3.put_object(Bucket=locks, Key=found['Key'], Body=json.dumps({**holder, 'seconds': 0}))",
+    );
+    succeed(&fixture.once_unlocked(arguments));
+}
+
+/// Runs `check` for every cut, some labs at once.
+fn for_each_cut(cuts: &[(&'static str, Moment)], check: impl Fn((&'static str, Moment)) + Sync) {
+    thread::scope(|scope| {
+        for lab in 0..LABS {
+            let check = &check;
+            scope.spawn(move || cuts.iter().skip(lab).step_by(LABS).for_each(|cut| check(*cut)));
+        }
+    });
+}
+
+#[test]
+fn an_apply_killed_around_a_call_converges_when_it_is_repeated() {
+    let whole = {
+        let fixture = Fixture::start();
+        fixture.apply();
+        fixture.inventory()
+    };
+    for_each_cut(APPLY, |cut| {
+        let fixture = Fixture::start();
+        cut_and_repeat(&fixture, &["apply", "--yes"], cut);
+        assert_same(&fixture.inventory(), &whole, &format!("{cut:?}"));
+    });
+}
+
+#[test]
+fn a_destroy_killed_around_a_call_ends_when_it_is_repeated() {
+    let left = {
+        let fixture = Fixture::start();
+        fixture.apply();
+        succeed(&fixture.provision(&["destroy", "--yes"]));
+        fixture.inventory()
+    };
+    for_each_cut(DESTROY, |cut| {
+        let fixture = Fixture::start();
+        fixture.apply();
+        cut_and_repeat(&fixture, &["destroy", "--yes"], cut);
+        assert_same(&fixture.inventory(), &left, &format!("{cut:?}"));
+    });
+}

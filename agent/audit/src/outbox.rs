@@ -32,6 +32,8 @@ pub struct Batch {
     pub first: u64,
     /// The last's.
     pub last: u64,
+    /// Whether it holds as much as an object may, or ends its segment, so that more may wait already.
+    pub full: bool,
     segment: u64,
     /// Where the frame after the last starts.
     end: u64,
@@ -79,8 +81,9 @@ impl Outbox {
             cursor.write(&*self.shared.filesystem, &self.shared.directory)?;
             self.cursor = cursor;
         }
+        let full = last < segment.last || segment.finished;
         let (stream, first) = (segment.stream, segment.next);
-        Ok(Some(Batch { object, repeated, stream, first, last, segment: segment.ordinal, end }))
+        Ok(Some(Batch { object, repeated, stream, first, last, full, segment: segment.ordinal, end }))
     }
 
     /// The lines from the segment's next record, at most through `last`, and where the frame after them starts.

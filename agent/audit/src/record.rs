@@ -480,14 +480,24 @@ fn cut(text: String) -> String {
     }
 }
 
-/// Puts size and digest in the place of what is too large.
-fn bound(value: Value) -> Value {
-    let text = value.to_string();
-    if text.len() <= MAX_PARAMETERS {
-        return value;
+/// Puts size and digest in the place of what is too large: of an object's largest fields first, so that the others stay.
+fn bound(mut value: Value) -> Value {
+    let omitted = |text: &str| json!({ "omitted": true, "bytes": text.len(), "sha256": Hash::of(text.as_bytes()) });
+    while let text = value.to_string()
+        && text.len() > MAX_PARAMETERS
+    {
+        let fields = value.as_object_mut().into_iter().flatten();
+        let sized = fields.map(|(_, field)| (field.to_string(), field));
+        match sized.max_by_key(|(text, _)| text.len()).filter(|(text, _)| text.len() > OMITTED) {
+            Some((text, field)) => *field = omitted(&text),
+            None => return omitted(&text),
+        }
     }
-    json!({ "omitted": true, "bytes": text.len(), "sha256": Hash::of(text.as_bytes()) })
+    value
 }
+
+/// What takes the place of something too large is not larger than this, in bytes.
+const OMITTED: usize = 128;
 
 /// Microseconds since the machine started, time asleep included where the system has such a clock.
 fn boot_micros() -> u64 {
@@ -501,4 +511,50 @@ fn boot_micros() -> u64 {
         let micros = i128::from(time.tv_sec()) * 1_000_000 + i128::from(time.tv_nsec()) / 1_000;
         u64::try_from(micros).unwrap_or(0)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_too_large_is_named_by_its_digest_and_the_rest_stays() {
+        let long = "x".repeat(MAX_PARAMETERS);
+        let bounded = bound(json!({ "estate": "judge", "changes": [long] }));
+        assert_eq!(bounded["estate"], "judge");
+        assert_eq!(bounded["changes"]["omitted"], true);
+        let many: serde_json::Map<_, _> = (0..3000).map(|n| (format!("field{n}"), json!(n))).collect();
+        assert_eq!(bound(Value::Object(many))["omitted"], true);
+        assert_eq!(bound(json!(long))["bytes"], MAX_PARAMETERS + 2);
+        assert_eq!(bound(json!({ "small": 1 })), json!({ "small": 1 }));
+    }
+
+    #[test]
+    fn a_callers_arn_says_what_it_is() {
+        let kind = |arn| Identity::from_caller("AIDAX", arn, "111111111111");
+        let user = kind("arn:aws:iam::111111111111:user/ops/ann");
+        assert_eq!((user.kind.as_str(), user.user_name.as_deref()), ("IAMUser", Some("ann")));
+        assert_eq!(kind("arn:aws:sts::111111111111:assumed-role/role/ann").kind, "AssumedRole");
+        assert_eq!(kind("arn:aws:iam::111111111111:root").kind, "Root");
+        assert_eq!(kind("nonsense").kind, "Unknown");
+    }
+
+    #[test]
+    fn an_origin_can_not_leave_its_prefix() {
+        let origin = |writer: &str| Origin {
+            organization: "o-1".into(),
+            account: "111111111111".into(),
+            recipient_account: "111111111111".into(),
+            region: "eu-central-1".into(),
+            writer: writer.into(),
+            program: "test".into(),
+            host: None,
+            image: None,
+            launch: None,
+        };
+        assert!(origin("AROAX:i-0123").check().is_ok());
+        for writer in ["", ".", "..", "a/b", "a b", "a*", "ä"] {
+            assert!(origin(writer).check().is_err(), "{writer:?}");
+        }
+    }
 }

@@ -126,7 +126,7 @@ pub struct Shipper {
 
 impl Shipper {
     /// Starts to ship what is in the trail's spool and all that follows. Records wait up to `linger` for others to share an
-    /// object with, unless someone waits for their confirmation. Must be called within a tokio runtime.
+    /// object with, unless someone waits for their confirmation or they fill one. Must be called within a tokio runtime.
     pub fn start(trail: &Trail, destination: Destination, linger: Duration) -> Result<Shipper, ShipError> {
         let outbox = trail.outbox().ok_or(ShipError::Taken)?;
         let appended = Arc::new(Notify::new());
@@ -224,7 +224,12 @@ enum Answer {
 impl Ship {
     async fn run(self, mut outbox: Outbox) {
         let mut backoff = FIRST_BACKOFF;
+        // When the last object was put, and whether it was full, so that more waits already.
+        let mut put: Option<(Instant, bool)> = None;
         loop {
+            if let Some((at, false)) = put.take() {
+                self.linger_until(at + self.linger).await;
+            }
             let next;
             (outbox, next) = match blocking(outbox, Outbox::next).await {
                 Some(done) => done,
@@ -237,6 +242,7 @@ impl Ship {
                         return;
                     }
                     let (stream, last) = (batch.stream.clone(), batch.last);
+                    put = Some((Instant::now(), batch.full));
                     let confirmed;
                     (outbox, confirmed) = match blocking(outbox, move |outbox| outbox.confirm(&batch)).await {
                         Some(done) => done,
@@ -260,7 +266,11 @@ impl Ship {
     /// Waits until there is something, and then a little for more of it.
     async fn wait_for_more(&self) {
         self.appended.notified().await;
-        let until = Instant::now() + self.linger;
+        self.linger_until(Instant::now() + self.linger).await;
+    }
+
+    /// Waits, unless someone waits for a confirmation.
+    async fn linger_until(&self, until: Instant) {
         tokio::select! {
             () = tokio::time::sleep_until(until) => {}
             () = self.hurry.notified() => {}
@@ -321,8 +331,14 @@ impl Ship {
     }
 
     fn failed(&self, failure: ShipError) {
-        tracing::warn!(%failure, "records of the trail are not shipped");
-        self.status.send_modify(|status| status.failure = Some(failure));
+        self.status.send_modify(|status| {
+            // Who waits is told by `confirm`; that a store is away for one try is no news to others.
+            if status.failure.replace(failure.clone()).is_some() {
+                tracing::warn!(%failure, "records of the trail are still not shipped");
+            } else {
+                tracing::info!(%failure, "records of the trail are not shipped at the first try");
+            }
+        });
     }
 }
 

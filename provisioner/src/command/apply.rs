@@ -16,15 +16,15 @@ pub(crate) fn run(arguments: &ApplyArguments, output: Output) -> Result<Outcome,
             let PlanFile { plan, audit } = PlanFile::read(path)?;
             runtime::block_on(async {
                 let cloud = Arc::new(Cloud::connect(&plan.scope.account, &plan.scope.region).await?);
-                carry_out::carry_out(&cloud, &plan, audit.as_ref(), arguments.yes, output).await
+                Box::pin(carry_out::carry_out(&cloud, &plan, audit.as_ref(), arguments.yes, output)).await
             })?;
         }
         None => {
             let spec = spec_file::load(&arguments.spec.file)?;
             runtime::block_on(async {
                 let cloud = Arc::new(Cloud::connect(&spec.account, &spec.region).await?);
-                let plan = plan::make(&cloud, &spec).await?;
-                carry_out::carry_out(&cloud, &plan, spec.audit.as_ref(), arguments.yes, output).await
+                let plan = Box::pin(plan::make(&cloud, &spec)).await?;
+                Box::pin(carry_out::carry_out(&cloud, &plan, spec.audit.as_ref(), arguments.yes, output)).await
             })?;
         }
     }

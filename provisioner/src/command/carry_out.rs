@@ -73,7 +73,7 @@ pub(super) async fn carry_out(
         let reporter = Reporter::new(plan);
         let stop = interrupt::stop_token();
         let watch = Watch { witness: &witness, progress: &reporter, stop: &stop };
-        let applied = apply::apply(cloud, plan, watch, Options::default()).await;
+        let applied = Box::pin(apply::apply(cloud, plan, watch, Options::default())).await;
         reporter.finish();
         summary = applied?;
     }

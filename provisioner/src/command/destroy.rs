@@ -16,7 +16,7 @@ pub(crate) fn run(arguments: &DestroyArguments, output: Output) -> Result<Outcom
         let cloud = Arc::new(Cloud::connect(&spec.account, &spec.region).await?);
         let world = World::discover(&cloud, &Scope::of(&spec)).await?;
         let plan = Plan::destroy(&world);
-        carry_out::carry_out(&cloud, &plan, spec.audit.as_ref(), arguments.yes, output).await
+        Box::pin(carry_out::carry_out(&cloud, &plan, spec.audit.as_ref(), arguments.yes, output)).await
     })?;
     Ok(Outcome::Done)
 }

@@ -93,19 +93,19 @@ pub(crate) enum CommandError {
     },
     /// A call to AWS failed.
     #[error(transparent)]
-    Cloud(#[from] CloudError),
+    Cloud(Box<CloudError>),
     /// The estate can't be read.
     #[error(transparent)]
-    Kind(#[from] KindError),
+    Kind(Box<KindError>),
     /// The spec can't be made an estate.
     #[error(transparent)]
-    Build(#[from] BuildError),
+    Build(Box<BuildError>),
     /// A plan wasn't carried out.
     #[error(transparent)]
-    Apply(#[from] ApplyError),
+    Apply(Box<ApplyError>),
     /// The trail can't be made, written or read.
     #[error(transparent)]
-    Trail(#[from] TrailError),
+    Trail(Box<TrailError>),
     /// There is nobody to ask for a yes.
     #[error("{verb} asks before it changes anything, and stdin is no terminal to ask at")]
     NeedsYes {
@@ -128,6 +128,18 @@ pub(crate) enum CommandError {
     #[error("the result can't be made JSON: {0}")]
     Json(#[source] serde_json::Error),
 }
+
+/// Errors of other areas are large and rare, so they travel boxed.
+macro_rules! boxed {
+    ($($variant:ident: $error:ty),+) => {
+        $(impl From<$error> for CommandError {
+            fn from(error: $error) -> Self {
+                Self::$variant(Box::new(error))
+            }
+        })+
+    };
+}
+boxed!(Cloud: CloudError, Kind: KindError, Build: BuildError, Apply: ApplyError, Trail: TrailError);
 
 impl CommandError {
     /// The next step.

@@ -14,7 +14,7 @@ pub(crate) fn run(arguments: &PlanArguments, output: Output) -> Result<Outcome, 
     let spec = spec_file::load(&arguments.spec.file)?;
     let plan = runtime::block_on(async {
         let cloud = Cloud::connect(&spec.account, &spec.region).await?;
-        make(&cloud, &spec).await
+        Box::pin(make(&cloud, &spec)).await
     })?;
     let file = PlanFile { plan, audit: spec.audit };
     if let Some(path) = &arguments.out {

@@ -209,7 +209,7 @@ mod tests {
         anstream::adapter::strip_str(text).to_string()
     }
 
-    fn plan(purpose: &str, changes: serde_json::Value) -> Plan {
+    fn plan(purpose: &str, changes: Value) -> Plan {
         let text = json!({
             "format": 1,
             "purpose": purpose,

@@ -134,20 +134,26 @@ impl Cloud {
     }
 
     /// Makes one call: waits for its service's token, then for the answer.
-    pub async fn call<T, E>(
+    ///
+    /// The SDK's futures are some 16 KiB each, so the call is put on the heap here, once for all callers.
+    pub fn call<T, E>(
         &self,
         service: Service,
         operation: &'static str,
-        request: impl Future<Output = Result<T, SdkError<E, HttpResponse>>>,
-    ) -> Result<T, CloudError>
+        request: impl Future<Output = Result<T, SdkError<E, HttpResponse>>> + Send,
+    ) -> impl Future<Output = Result<T, CloudError>> + Send
     where
-        E: ProvideErrorMetadata + std::error::Error + 'static,
+        T: Send,
+        E: ProvideErrorMetadata + std::error::Error + Send + 'static,
     {
-        self.throttle.take(service, operation).await;
-        self.calls.fetch_add(1, Ordering::Relaxed);
-        let answer = request.await.map_err(|error| CloudError::from_sdk(service, operation, error));
-        tracing::debug!(%service, operation, failed = answer.as_ref().err().map(|error| error.code()), "call");
-        answer
+        let request = Box::pin(request);
+        async move {
+            self.throttle.take(service, operation).await;
+            self.calls.fetch_add(1, Ordering::Relaxed);
+            let answer = request.await.map_err(|error| CloudError::from_sdk(service, operation, error));
+            tracing::debug!(%service, operation, failed = answer.as_ref().err().map(|error| error.code()), "call");
+            answer
+        }
     }
 
     /// Makes a call again and again while it fails with one of `codes`, until `patience` is over.

@@ -150,16 +150,12 @@ impl Operations for AllRules {
     ) -> BoxFuture<'a, Result<Option<Left>, KindError>> {
         Box::pin(async move {
             let none = Rules { group: current.physical.clone(), ingress: Vec::new(), egress: Vec::new() };
-            found_gone(reconcile(cx.cloud, &none).await)?;
-            Ok(None)
+            match reconcile(cx.cloud, &none).await {
+                // The group is gone, and its rules with it.
+                Err(KindError::Cloud(error)) if error.is(NOT_YET) => Ok(None),
+                result => result.map(|()| None),
+            }
         })
-    }
-}
-
-fn found_gone(result: Result<(), KindError>) -> Result<(), KindError> {
-    match result {
-        Err(KindError::Cloud(error)) => Ok(found(Err(error), NOT_YET)?.unwrap_or(())),
-        other => other,
     }
 }
 

@@ -137,22 +137,16 @@ impl Plan {
     /// What leads from `world` to `estate`.
     pub fn make(estate: &Estate, world: &World) -> Self {
         let settled = Settled::of(world);
-        let mut changes = Vec::new();
-        let mut unchanged = 0;
         let mut known = Known::default();
-        for resource in &estate.resources {
-            let observed = settled.kept.get(&resource.id);
-            match change_of(resource, observed, &mut known) {
-                Some(change) => changes.push(change),
-                None => unchanged += 1,
-            }
-        }
+        let wanted = estate.resources.iter();
+        let mut changes: Vec<_> =
+            wanted.filter_map(|resource| change_of(resource, settled.kept.get(&resource.id), &mut known)).collect();
         let unnamed = settled.kept.values().filter(|observed| estate.get(&observed.id).is_none());
         let deletions = unnamed
             .map(|observed| (observed, "the spec doesn't name it any more"))
             .chain(settled.surplus.iter().map(|observed| (observed, "another one is in its place")));
         changes.extend(delete(deletions));
-        Self::new(Purpose::Apply, world, settled, changes, unchanged, Some(estate.clone()))
+        Self::new(world, settled, changes, Some(estate.clone()))
     }
 
     /// What ends all of the estate that there is.
@@ -160,17 +154,13 @@ impl Plan {
         let settled = Settled::of(world);
         let all = settled.kept.values().chain(&settled.surplus).map(|observed| (observed, "the estate is destroyed"));
         let changes = delete(all);
-        Self::new(Purpose::Destroy, world, settled, changes, 0, None)
+        Self::new(world, settled, changes, None)
     }
 
-    fn new(
-        purpose: Purpose,
-        world: &World,
-        settled: Settled,
-        changes: Vec<Change>,
-        unchanged: usize,
-        estate: Option<Estate>,
-    ) -> Self {
+    fn new(world: &World, settled: Settled, changes: Vec<Change>, estate: Option<Estate>) -> Self {
+        let purpose = if estate.is_some() { Purpose::Apply } else { Purpose::Destroy };
+        let concerned = changes.iter().filter(|change| change.action != Action::Delete).count();
+        let unchanged = estate.as_ref().map_or(0, |estate| estate.resources.len() - concerned);
         let pending = settled.kept.values().chain(&settled.idle);
         let pending = pending.filter(|observed| purpose == Purpose::Destroy || estate_lacks(estate.as_ref(), observed));
         let left = pending

@@ -1,5 +1,11 @@
 //! Plan, apply, status, destroy.
 
+use std::io::{BufRead, BufReader};
+use std::process::Stdio;
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
 use crate::Person;
 
 #[test]
@@ -60,4 +66,28 @@ fn nothing_changes_without_a_yes() {
     person.run(&["apply"]).ended_with(1).tells("stdin is no terminal").tells("--yes");
     person.run(&["destroy"]).ended_with(1).tells("stdin is no terminal");
     person.run(&["status"]).ended_with(0).says("There is nothing of it");
+}
+
+#[test]
+fn an_interrupted_apply_stops_cleanly_and_the_next_goes_on() {
+    let person = Person::with_own_lab("halted");
+    let mut child = person.provision(&["apply", "--yes"]).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    let pid = Pid::from_raw(i32::try_from(child.id()).unwrap());
+    let mut said = String::new();
+    for line in BufReader::new(child.stderr.take().unwrap()).lines() {
+        let line = line.unwrap();
+        if line.starts_with("created   vpc ") {
+            kill(pid, Signal::SIGINT).unwrap();
+        }
+        said.push_str(&line);
+        said.push('\n');
+    }
+    assert_eq!(child.wait().unwrap().code(), Some(1), "{said}");
+    assert!(said.contains("stopping after what is under way"), "{said}");
+    assert!(said.contains("apply again to go on"), "{said}");
+
+    // Nothing was half done and forgotten: no lock is in the way, and what was made isn't made twice.
+    let summary = person.json(&["apply", "--yes"]);
+    assert!(summary["done"].as_u64().unwrap() > 0 && summary["unchanged"].as_u64().unwrap() > 0, "{summary}");
+    person.run(&["plan", "--detailed-exitcode"]).ended_with(0);
 }

@@ -4,7 +4,7 @@
 //! $XDG_STATE_HOME/holdfast/                       0700; ~/.local/state where the variable is unset
 //!   writer.key                                    the machine's lasting key, 0600
 //!   trust.json                                    what its auditor believes, 0600
-//!   spool/<account>/<user id>/0, 1, …             one for each run at a time
+//!   spool/<trail>/<account>/<user id>/0, 1, …     one for each run at a time; `unshipped` for those without a trail
 //! ```
 
 use std::ffi::OsString;

@@ -8,8 +8,8 @@
 //! - Where the spec names a trail, nothing changes before the store has confirmed the plan's intent, and the run succeeds only
 //!   when it has confirmed the close.
 //! - Each act's intent is on disk before the act begins, and on its way to the store.
-//! - Where the spec names none, the records stay in this machine's spool, and that is said; they are shipped by the next run that
-//!   has a trail.
+//! - Where the spec names none, the records stay in this machine's spool, and that is said.
+//! - Each trail has spools of its own, so what one could not take yet is never shipped into another.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -39,6 +39,8 @@ const LINGER: Duration = Duration::from_secs(1);
 const SPOOLS: u32 = 16;
 /// In the place of an organisation's id where the account is in none; nothing is shipped under it.
 const NO_ORGANIZATION: &str = "none";
+/// In the place of a trail's name where there is none.
+const UNSHIPPED: &str = "unshipped";
 /// Bytes of records that may wait on this machine.
 const MAX_BYTES: u64 = 64 * 1024 * 1024;
 
@@ -76,7 +78,9 @@ impl Recorder {
             launch: None,
         };
         let state = place::state()?;
-        let (trail, directory) = tokio::task::spawn_blocking(move || open_spool(&state, &origin)).await??;
+        let trail_name = audit.map_or_else(|| UNSHIPPED.to_owned(), Audit::bucket);
+        let (trail, directory) =
+            tokio::task::spawn_blocking(move || open_spool(&state, &trail_name, &origin)).await??;
         let shipper = match audit {
             Some(audit) => {
                 let destination = Destination::s3(&audit.bucket(), audit.region.as_str(), cloud.config())?;
@@ -239,10 +243,10 @@ fn witness_error(error: TrailError) -> WitnessError {
     WitnessError(Box::new(error))
 }
 
-/// The first spool of the caller that no other run has open.
-fn open_spool(state: &Path, origin: &Origin) -> Result<(Trail, PathBuf), TrailError> {
+/// The first spool of the caller for a trail that no other run has open.
+fn open_spool(state: &Path, trail: &str, origin: &Origin) -> Result<(Trail, PathBuf), TrailError> {
     // A user id holds no slash; a colon is fine in a name on both systems.
-    let directory = state.join("spool").join(&origin.account).join(&origin.writer);
+    let directory = state.join("spool").join(trail).join(&origin.account).join(&origin.writer);
     for number in 0..SPOOLS {
         let spool = directory.join(number.to_string());
         let config = Config::new(&spool, state.join("writer.key"), origin.clone());

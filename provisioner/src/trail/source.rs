@@ -159,7 +159,8 @@ pub(super) fn originals(listing: Vec<StoredObject>) -> Vec<(Key, StoredObject)> 
     for object in listing.into_iter().filter(|object| !object.delete_marker) {
         let Ok(key) = object.key.parse::<Key>() else { continue };
         match objects.get(&object.key) {
-            Some((_, other)) if other.modified <= object.modified => {}
+            // S3 lists the newest first, and its times have whole seconds: of equal ones the later in the list is older.
+            Some((_, other)) if other.modified < object.modified => {}
             _ => drop(objects.insert(object.key.clone(), (key, object))),
         }
     }

@@ -132,12 +132,13 @@ fn attach(agent: &Agent, spec: &Value) -> UnixStream {
 fn a_client_that_breaks_the_stream_s_protocol_loses_its_connection_and_its_job() {
     let agent = Agent::start("");
     let too_much_stdin = [&[0][..], &(1_u32 << 20).to_be_bytes(), &vec![b'x'; 1 << 20]].concat();
-    let hostile: [(&str, &[u8]); 5] = [
+    let hostile: [(&str, &[u8]); 6] = [
         ("a kind that is not known", &[9, 0, 0, 0, 0]),
         ("a length beyond the bound", &[0, 0xff, 0xff, 0xff, 0xff]),
         ("a frame that only the agent sends", &[1, 0, 0, 0, 1, b'x']),
         ("a signal without a number", &[4, 0, 0, 0, 0]),
         ("more stdin than was granted", &too_much_stdin),
+        ("stdin after its end", &[0, 0, 0, 0, 0, 0, 0, 0, 0, 1, b'x']),
     ];
     for (what, bytes) in hostile {
         let mut stream = attach(&agent, &json!({ "program": "sleep", "args": ["1000"] }));

@@ -54,7 +54,7 @@ pub(crate) async fn start(app: Arc<App>, caller: Caller, spec: JobSpec, upgrade:
             Ok(connection) => serve(&app, &job, connection, stdin, outgoing).await,
             Err(error) => tracing::warn!(job = job.id(), %error, "the client went before its job's streams began"),
         }
-        kill(&job);
+        kill(&job).await;
         drop(attached);
     });
     response
@@ -73,11 +73,14 @@ async fn serve(app: &App, job: &Job, connection: Upgraded, stdin: StdinSender, o
 
 /// Takes what the client sends. Returns when it is gone, or breaks the protocol.
 async fn receive(job: &Job, mut from: ReadHalf<TokioIo<Upgraded>>, stdin: StdinSender) {
+    let mut stdin = Some(stdin);
     loop {
         match Frame::read(&mut from).await {
+            Ok(Some(Frame::Stdin(bytes))) if bytes.is_empty() => stdin = None,
             Ok(Some(Frame::Stdin(bytes))) => {
-                if stdin.send(bytes).is_err() {
-                    tracing::warn!(job = job.id(), "the client sent more stdin than it was granted");
+                // The window bounds bytes, so empty frames must not be queued, as often as a client may send them.
+                if stdin.as_ref().is_none_or(|stdin| stdin.send(bytes).is_err()) {
+                    tracing::warn!(job = job.id(), "the client sent more stdin than it was granted, or after its end");
                     return;
                 }
             }
@@ -117,8 +120,8 @@ async fn send(
 }
 
 /// An attached job lives as long as its connection.
-fn kill(job: &Job) {
-    if !job.has_ended() && job.signal(libc::SIGKILL).is_ok() {
+async fn kill(job: &Job) {
+    if !job.has_ended() && job.kill().await {
         tracing::info!(job = job.id(), "killed, since its client is gone");
     }
 }

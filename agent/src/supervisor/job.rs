@@ -150,6 +150,11 @@ impl Job {
         }
     }
 
+    /// Queues SIGKILL behind whatever waits for the program; false if it has ended.
+    pub(crate) async fn kill(&self) -> bool {
+        self.signals.send(libc::SIGKILL).await.is_ok()
+    }
+
     /// Returns when the job has ended.
     pub(crate) async fn wait(&self) {
         // The sender lives as long as `self`.

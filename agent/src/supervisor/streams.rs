@@ -99,7 +99,7 @@ pub(crate) fn pipes() -> io::Result<(AgentEnds, SandboxEnds)> {
     Ok((agent, sandbox))
 }
 
-/// Moves bytes until both outputs have ended.
+/// Moves bytes until the job has ended, and all that it wrote is read.
 pub(crate) async fn pump(ends: AgentEnds, streams: Streams, job: &Job) {
     let AgentEnds { stdin, stdout, stderr } = ends;
     let Streams { input, client } = streams;
@@ -108,6 +108,8 @@ pub(crate) async fn pump(ends: AgentEnds, streams: Streams, job: &Job) {
             pump_output(stdout, Stream::Stdout, job, client.as_ref()),
             pump_output(stderr, Stream::Stderr, job, client.as_ref())
         );
+        // A program that closed both, or writes elsewhere, may still read.
+        job.wait().await;
     };
     // A client that keeps its stdin open doesn't keep the job.
     tokio::select! {
@@ -149,7 +151,7 @@ async fn pump_input(mut to: pipe::Sender, input: Input, client: Option<&mpsc::Se
         }
         Input::Streamed(mut receiver) => {
             while let Some(bytes) = receiver.bytes.recv().await {
-                if bytes.is_empty() || to.write_all(&bytes).await.is_err() {
+                if to.write_all(&bytes).await.is_err() {
                     return;
                 }
                 receiver.window.fetch_add(i64::try_from(bytes.len()).unwrap_or(0), Ordering::AcqRel);

@@ -280,6 +280,11 @@ impl Drop for SmallDisk {
     }
 }
 
+/// The newest record on the host's disk; this look itself isn't recorded.
+fn sequence(agent: &Agent) -> u64 {
+    agent.client(&["status", "--json"]).ok().json()["trail"]["recorded"].as_u64().unwrap()
+}
+
 #[test]
 fn a_full_disk_refuses_starts_until_there_is_room_again() {
     let mut agent = Agent::prepare("");
@@ -290,9 +295,11 @@ fn a_full_disk_refuses_starts_until_there_is_room_again() {
     let mut file = fs::File::create(&filler).unwrap();
     while file.write_all(&[0; 4096]).is_ok() {}
     drop(file);
+    let before = sequence(&agent);
     let refused = agent.run(&["--", "true"]);
     assert_eq!(refused.code, 125, "{refused:?}");
     assert!(refused.stderr.contains("No space"), "{refused:?}");
+    assert!(sequence(&agent) > before, "the refusal is recorded as long as there is room in the spool");
     // Until the room that the spool has written ahead is used up.
     let refusal = fill_spool(&agent);
     assert!(refusal.contains("no space for the audit spool"), "{refusal}");

@@ -17,6 +17,7 @@
 //!
 //! Every other call is recorded (`trail::events`). A look that can't be recorded isn't answered; a signal or a
 //! removal is done all the same, since an operator must be able to end what runs, and recorded as soon as that is possible.
+//! How much so waits in memory is bounded: then callers but root are refused these too.
 
 use std::sync::Arc;
 
@@ -26,6 +27,7 @@ use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
+use holdfast_audit::Event;
 use nix::unistd::Gid;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -40,6 +42,7 @@ use crate::trail::{Recorder, events};
 use caller::Caller;
 use error::{Code, Refusal};
 use frame::Frame;
+use peer::Role;
 
 mod attach;
 pub(crate) mod caller;
@@ -47,6 +50,9 @@ pub mod error;
 pub(crate) mod frame;
 pub(crate) mod peer;
 pub mod types;
+
+/// The most events of what callers did that are held while the trail takes none; beyond it only root changes anything.
+const MAX_HELD: usize = 4_096;
 
 /// What every request needs.
 pub(crate) struct App {
@@ -113,7 +119,7 @@ async fn start_job(
     let spec = match spec {
         Ok(Parsed(spec)) => spec,
         Err(refusal) => {
-            record_anyway(&app, events::changed_job("StartJob", &caller, Value::Null, Some(&refusal)));
+            record_refusal(&app, events::changed_job("StartJob", &caller, Value::Null, Some(&refusal))).await;
             return Err(refusal);
         }
     };
@@ -121,7 +127,7 @@ async fn start_job(
         if headers.contains_key(header::UPGRADE) {
             let message = format!("this call can be upgraded to {} only", frame::PROTOCOL);
             let refusal = Refusal::new(Code::InvalidRequest, message);
-            record_anyway(&app, events::changed_job("StartJob", &caller, Value::Null, Some(&refusal)));
+            record_refusal(&app, events::changed_job("StartJob", &caller, Value::Null, Some(&refusal))).await;
             return Err(refusal);
         }
         let job = app.supervisor.start(caller, spec, None).await?;
@@ -171,13 +177,15 @@ async fn signal_job(
     State(app): State<Arc<App>>,
     caller: Caller,
     Path(id): Path<String>,
-    Parsed(request): Parsed<types::SignalRequest>,
+    request: Result<Parsed<types::SignalRequest>, Refusal>,
 ) -> Result<StatusCode, Refusal> {
-    let result = check_signal(request.signal)
-        .and_then(|()| app.supervisor.find(&caller, &id))
-        .and_then(|job| job.signal(request.signal.into()));
-    let parameters = json!({ "jobId": id, "signal": request.signal });
-    record_anyway(&app, events::changed_job("SignalJob", &caller, parameters, result.as_ref().err()));
+    let parameters = json!({ "jobId": id, "signal": request.as_ref().ok().map(|request| request.0.signal) });
+    let result = request.and_then(|Parsed(request)| {
+        check_signal(request.signal)?;
+        check_room(&app, &caller)?;
+        app.supervisor.find(&caller, &id)?.signal(request.signal.into())
+    });
+    record_change(&app, events::changed_job("SignalJob", &caller, parameters, result.as_ref().err()), &result).await;
     result.map(|()| StatusCode::NO_CONTENT)
 }
 
@@ -197,8 +205,11 @@ async fn remove_job(
     caller: Caller,
     Path(id): Path<String>,
 ) -> Result<StatusCode, Refusal> {
-    let result = app.supervisor.find(&caller, &id).and_then(|job| app.supervisor.remove(&job));
-    record_anyway(&app, events::changed_job("RemoveJob", &caller, json!({ "jobId": id }), result.as_ref().err()));
+    let result = check_room(&app, &caller)
+        .and_then(|()| app.supervisor.find(&caller, &id))
+        .and_then(|job| app.supervisor.remove(&job));
+    let event = events::changed_job("RemoveJob", &caller, json!({ "jobId": id }), result.as_ref().err());
+    record_change(&app, event, &result).await;
     result.map(|()| StatusCode::NO_CONTENT)
 }
 
@@ -225,10 +236,33 @@ async fn look_at(app: &App, name: &str, caller: &Caller, id: &str) -> Result<Arc
     found
 }
 
-/// Records what was done or refused whatever the trail's state, now or as soon as that is possible.
-fn record_anyway(app: &App, event: holdfast_audit::Event) {
-    let recorder = app.recorder.clone();
-    tokio::spawn(async move { recorder.record_when_possible(event).await });
+/// Bounds what one caller can make the agent hold in memory while the trail takes nothing. Root may always end what runs.
+fn check_room(app: &App, caller: &Caller) -> Result<(), Refusal> {
+    if caller.role == Role::Operator || app.recorder.held() < MAX_HELD {
+        return Ok(());
+    }
+    Err(Refusal::new(
+        Code::TrailUnavailable,
+        "too many events wait for the audit trail: `holdfast-agent status` tells why it takes none; root can still do this",
+    ))
+}
+
+/// Records what was done whatever the trail's state, now or as soon as that is possible.
+async fn record_change(app: &App, event: Event, result: &Result<(), Refusal>) {
+    match result {
+        Ok(()) => {
+            let recorder = app.recorder.clone();
+            tokio::spawn(async move { recorder.record_when_possible(event).await });
+        }
+        Err(_) => record_refusal(app, event).await,
+    }
+}
+
+/// Records what was refused, or logs that it couldn't be: nothing happened, so nothing is held.
+async fn record_refusal(app: &App, event: Event) {
+    if let Err(error) = app.recorder.record(event).await {
+        tracing::error!(%error, "a refusal could not be recorded");
+    }
 }
 
 fn view(app: &App, job: &Job) -> types::Job {

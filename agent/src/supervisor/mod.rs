@@ -164,22 +164,33 @@ impl Supervisor {
             log_bytes: usize::try_from(self.config.jobs.log_bytes.0).unwrap_or(usize::MAX),
         });
         let job = Arc::new(job);
-        let mut jobs = self.jobs();
-        if jobs.is_stopping {
+        self.put_marker(&job)?;
+        if !self.add(&job) {
+            block_in_place(|| self.markers.remove(id));
             return Err(Refusal::new(Code::Stopping, "the agent is stopping and takes no more jobs"));
         }
-        jobs.all.push(job.clone());
         Ok(Ready { job, request, streams, signals, slot })
     }
 
-    async fn record_start(&self, caller: &Caller, job: &Job, parameters: serde_json::Value) -> Result<(), Refusal> {
-        let marker = job.marker();
-        block_in_place(|| self.markers.put(&marker)).map_err(|error| {
+    fn put_marker(&self, job: &Job) -> Result<(), Refusal> {
+        block_in_place(|| self.markers.put(&job.marker())).map_err(|error| {
             let dir = self.config.state.display();
             let message =
                 format!("nothing was started, since its marker can't be kept in {dir}: {error}; make room there");
             Refusal::new(Code::TrailUnavailable, message)
-        })?;
+        })
+    }
+
+    /// Lists the job, unless the agent is stopping.
+    fn add(&self, job: &Arc<Job>) -> bool {
+        let mut jobs = self.jobs();
+        if !jobs.is_stopping {
+            jobs.all.push(job.clone());
+        }
+        !jobs.is_stopping
+    }
+
+    async fn record_start(&self, caller: &Caller, job: &Job, parameters: serde_json::Value) -> Result<(), Refusal> {
         let recorded = self.recorder.record(events::start_job(caller, job.id(), parameters, None)).await;
         match recorded {
             Ok(record) => {
@@ -206,6 +217,8 @@ impl Supervisor {
             Ok(record) => {
                 job.end_recorded(record);
                 block_in_place(|| self.markers.remove(job.id()));
+                // Before the result is told: who waits for it may start the next job at once.
+                drop(slot);
                 self.settle(&job, result, ended);
             }
             Err(error) => {
@@ -213,9 +226,9 @@ impl Supervisor {
                 self.settle(&job, result, ended);
                 job.end_recorded(self.recorder.record_when_possible(event).await);
                 block_in_place(|| self.markers.remove(job.id()));
+                drop(slot);
             }
         }
-        drop(slot);
     }
 
     fn settle(&self, job: &Arc<Job>, result: JobResult, at: Timestamp) {

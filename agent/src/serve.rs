@@ -1,7 +1,7 @@
 //! The daemon, from start to stop.
 //!
-//! Start, each step before the next: configuration; state directory; trail (recovered, its genesis on disk); spawner; what
-//! an agent before this one left; socket; `READY=1`. Stop, on SIGTERM or SIGINT: no more jobs; those that run have
+//! Start, each step before the next: configuration; state directory; the socket's path is free; spawner; trail (recovered,
+//! its genesis on disk); what an agent before this one left; socket; `READY=1`. Stop, on SIGTERM or SIGINT: no more jobs; those that run have
 //! `jobs.stop` to end, then they are killed; the last records; the trail's signed close; what the store will take in
 //! a bounded time; the socket's removal.
 //!
@@ -10,7 +10,7 @@
 
 use std::fs::Permissions;
 use std::io;
-use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown};
+use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, PermissionsExt as _, chown};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,7 +27,7 @@ use crate::api::App;
 use crate::api::peer::ConnectedPeer;
 use crate::config::{Config, ConfigError};
 use crate::supervisor::Supervisor;
-use crate::supervisor::keeper::Keeper;
+use crate::supervisor::keeper::{Keeper, Pause};
 use crate::trail::{Recorder, events, ship};
 
 /// After a kill a sandbox is gone within milliseconds; this is for a host that is out of breath.
@@ -68,7 +68,7 @@ pub enum ServeError {
     #[error("an agent already answers on {0}: stop that one first, or name another socket with --socket")]
     SocketTaken(PathBuf),
     /// The socket can't be made.
-    #[error("cannot make the socket {path}: {error}")]
+    #[error("cannot make the socket {path}: {error}; `socket` in the configuration, or --socket, names it")]
     Socket {
         /// Where.
         path: PathBuf,
@@ -105,7 +105,9 @@ fn log_to_stderr() {
         .with_env_filter(filter)
         .with_writer(io::stderr)
         .with_ansi(io::IsTerminal::is_terminal(&io::stderr()))
-        .with_target(false);
+        .with_target(false)
+        // It would use `eprintln!`, which panics: a full disk under a redirected stderr must not end the agent.
+        .log_internal_errors(false);
     if std::env::var_os("JOURNAL_STREAM").is_some() {
         subscriber.without_time().init();
     } else {
@@ -120,6 +122,8 @@ async fn run(config: Arc<Config>) -> Result<(), ServeError> {
     let mut interrupt = signal(SignalKind::interrupt()).map_err(system("handle SIGINT"))?;
 
     make_private(&config.state).map_err(|error| ServeError::State { path: config.state.clone(), error })?;
+    check_socket(&config.socket).await?;
+    let keeper = Arc::new(Keeper::start(&sandbox_binary(&config)?).map_err(ServeError::Spawner)?);
     let opened = tokio::select! {
         opened = ship::open(&config) => opened?,
         // Whose trail it is may take STS a while to say.
@@ -127,13 +131,15 @@ async fn run(config: Arc<Config>) -> Result<(), ServeError> {
         _ = interrupt.recv() => return Ok(()),
     };
     let recorder = Arc::new(Recorder::new(opened.trail.clone(), opened.shipping.clone()));
-    let keeper = Arc::new(Keeper::start(&sandbox_binary(&config)?).map_err(ServeError::Spawner)?);
-    let state_error = |error| ServeError::State { path: config.state.clone(), error };
-    let supervisor =
-        Arc::new(Supervisor::new(config.clone(), recorder.clone(), keeper.clone()).await.map_err(state_error)?);
     let group = group(&config);
-    let listener = listen(&config, group).await?;
-    let socket_inode = std::fs::metadata(&config.socket).map(|it| it.ino()).map_err(system("look at the socket"))?;
+    let (supervisor, listener, socket_inode) = match take_over(&config, &recorder, &keeper, group).await {
+        Ok(taken) => taken,
+        Err(error) => {
+            // Or each try of a start that can't succeed would leave a stream without its end.
+            close_trail(&opened).await;
+            return Err(error);
+        }
+    };
     record_start(&config, &recorder, &opened.recovery);
     let watcher = tokio::spawn(keep_spawner(keeper.clone(), recorder.clone()));
     notify(&[NotifyState::Ready]);
@@ -182,6 +188,22 @@ async fn run(config: Arc<Config>) -> Result<(), ServeError> {
     if is_broken { Err(ServeError::TrailBroken) } else { Ok(()) }
 }
 
+/// What an agent before this one left, and its place: the supervisor, the socket, and the socket's inode.
+async fn take_over(
+    config: &Arc<Config>,
+    recorder: &Arc<Recorder>,
+    keeper: &Arc<Keeper>,
+    group: Option<Gid>,
+) -> Result<(Arc<Supervisor>, UnixListener, u64), ServeError> {
+    let supervisor = Supervisor::new(config.clone(), recorder.clone(), keeper.clone()).await;
+    let supervisor = supervisor.map_err(|error| ServeError::State { path: config.state.clone(), error })?;
+    let path = &config.socket;
+    let listener = bind(path, group).map_err(|error| ServeError::Socket { path: path.clone(), error })?;
+    let inode = std::fs::metadata(path).map(|it| it.ino());
+    let inode = inode.map_err(|error| ServeError::System("look at the socket", error))?;
+    Ok((Arc::new(supervisor), listener, inode))
+}
+
 /// Serves until told to stop; connections that stream a job are waited for elsewhere.
 async fn accept(listener: UnixListener, app: Arc<App>, mut stopped: watch::Receiver<bool>) {
     let service = crate::api::router(app).into_make_service_with_connect_info::<ConnectedPeer>();
@@ -226,12 +248,17 @@ fn group(config: &Config) -> Option<Gid> {
     }
 }
 
-async fn listen(config: &Config, group: Option<Gid>) -> Result<UnixListener, ServeError> {
-    let path = &config.socket;
+/// That the socket's path is free, or has what a dead agent left.
+async fn check_socket(path: &Path) -> Result<(), ServeError> {
     if UnixStream::connect(path).await.is_ok() {
-        return Err(ServeError::SocketTaken(path.clone()));
+        return Err(ServeError::SocketTaken(path.to_owned()));
     }
-    bind(path, group).map_err(|error| ServeError::Socket { path: path.clone(), error })
+    // What is renamed onto a path replaces it, whatever it was.
+    if std::fs::symlink_metadata(path).is_ok_and(|metadata| !metadata.file_type().is_socket()) {
+        let error = io::Error::other("something that is no socket has that name");
+        return Err(ServeError::Socket { path: path.to_owned(), error });
+    }
+    Ok(())
 }
 
 fn bind(path: &Path, group: Option<Gid>) -> io::Result<UnixListener> {
@@ -281,14 +308,17 @@ fn record_start(config: &Config, recorder: &Arc<Recorder>, recovery: &Recovery) 
 
 /// Starts a spawner for each that dies, and records both.
 async fn keep_spawner(keeper: Arc<Keeper>, recorder: Arc<Recorder>) {
+    let mut pause = Pause::new();
     loop {
         if let Err(error) = keeper.wait_for_death().await {
             tracing::error!(%error, "the spawner can't be watched");
         }
-        tracing::error!("the spawner died; its jobs ended with it");
+        tracing::error!(
+            "the spawner died; its jobs ended with it; if this repeats, is `sandbox` the static holdfast-sandbox?"
+        );
         let death = recorder.clone();
         tokio::spawn(async move { death.record_when_possible(events::end_spawner()).await });
-        keeper.restart().await;
+        keeper.restart(&mut pause).await;
         tracing::info!("another spawner is there");
         let birth = recorder.clone();
         tokio::spawn(async move { birth.record_when_possible(events::start_spawner()).await });
@@ -303,7 +333,7 @@ async fn end_spawner(keeper: Arc<Keeper>) {
     }
 }
 
-/// The last record, the signed close, and what the store takes in time.
+/// The last records and the trail's end.
 async fn finish_trail(recorder: &Recorder, opened: &ship::Opened, killed: usize) {
     if tokio::time::timeout(LAST_RECORDS, recorder.wait_for_held()).await.is_err() {
         tracing::error!(held = recorder.held(), "events that the trail can't take are lost with this agent");
@@ -311,6 +341,11 @@ async fn finish_trail(recorder: &Recorder, opened: &ship::Opened, killed: usize)
     if let Err(error) = recorder.record(events::stop_agent(killed)).await {
         tracing::error!(%error, "the stop is not recorded");
     }
+    close_trail(opened).await;
+}
+
+/// The signed close, and what the store takes in time.
+async fn close_trail(opened: &ship::Opened) {
     let trail = opened.trail.clone();
     match tokio::task::spawn_blocking(move || trail.close()).await {
         Ok(Ok(close)) => {

@@ -160,6 +160,55 @@ fn another_program_s_socket_is_not_taken_away() {
     assert!(ran.stderr.contains("already answers"), "{ran:?}");
 }
 
+#[test]
+fn a_file_at_the_socket_s_path_is_left_alone() {
+    let agent = Agent::prepare("");
+    fs::create_dir(agent.path("run")).unwrap();
+    fs::write(agent.socket(), "somebody's").unwrap();
+    let ran = serve_and_fail(&agent);
+    assert_eq!(ran.code, 1);
+    assert!(ran.stderr.contains("no socket") && ran.stderr.contains("--socket"), "{ran:?}");
+    assert_eq!(fs::read_to_string(agent.socket()).unwrap(), "somebody's");
+}
+
+#[test]
+fn a_start_that_fails_closes_the_trail_that_it_opened() {
+    let mut agent = Agent::prepare("");
+    let too_long = agent.path(&"x".repeat(108));
+    let mut command = Command::new(AGENT);
+    command.args(["serve", "--config"]).arg(agent.path("agent.toml")).arg("--socket").arg(too_long);
+    let ran = Ran::from(command.output().unwrap());
+    assert_eq!(ran.code, 1);
+    assert!(ran.stderr.contains("cannot make the socket") && ran.stderr.contains("--socket"), "{ran:?}");
+    agent.restart();
+    assert!(!agent.log().contains("was not closed"), "{}", agent.log());
+}
+
+#[test]
+fn a_log_that_can_t_be_written_does_not_end_the_agent() {
+    let mut agent = Agent::prepare("");
+    let command = agent.serve();
+    agent.start_command(command, fs::File::create("/dev/full").unwrap());
+    assert_eq!(agent.run(&["--", "true"]).code, 0);
+    assert!(agent.stop().success());
+}
+
+#[test]
+fn a_spawner_that_does_not_stay_alive_is_not_started_without_a_pause() {
+    let mut agent = Agent::prepare("");
+    agent.rewrite_config(|text| {
+        let own =
+            |line: &str| if line.starts_with("sandbox") { "sandbox = \"/bin/true\"".into() } else { line.to_owned() };
+        text.lines().map(own).collect::<Vec<_>>().join("\n")
+    });
+    agent.restart();
+    until("it died a few times", || (agent.log().matches("the spawner died").count() > 3).then_some(()));
+    let refused = agent.run(&["--", "true"]);
+    assert_eq!(refused.code, 125, "{refused:?}");
+    assert!(agent.log().contains("static holdfast-sandbox"), "{}", agent.log());
+    assert!(agent.stop().success());
+}
+
 /// The unit's own list, in setpriv(1)'s words.
 fn capabilities_of_the_unit() -> String {
     let unit = concat!(env!("CARGO_MANIFEST_DIR"), "/../infra/systemd/holdfast-agent.service");
@@ -174,7 +223,7 @@ fn the_capabilities_that_the_unit_leaves_are_enough() {
     let mut agent = Agent::prepare("");
     let bounding_set = capabilities_of_the_unit();
     assert!(bounding_set.contains("+sys_admin"), "{bounding_set}");
-    agent.start_through(&["setpriv", "--bounding-set", &bounding_set]);
+    agent.start_through(&["setpriv", "--no-new-privs", "--bounding-set", &bounding_set]);
     let closed = agent.path("closed");
     fs::create_dir_all(closed.join("inner")).unwrap();
     fs::write(closed.join("inner/data"), "below another's directory").unwrap();

@@ -8,7 +8,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use holdfast_sandbox::Spawner;
 
@@ -18,11 +18,36 @@ use crate::sys;
 /// The longest pause before a spawner that does not stay alive is started again.
 const MAX_PAUSE: Duration = Duration::from_secs(10);
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
+/// A spawner that lived longer than this died of something new.
+const SETTLED: Duration = Duration::from_secs(60);
 
 /// The one spawner of this agent, or its absence.
 pub(crate) struct Keeper {
     binary: PathBuf,
     current: RwLock<Option<Arc<Spawner>>>,
+}
+
+/// How long to wait before another spawner is started: longer each time, until one stays alive.
+pub(crate) struct Pause {
+    next: Duration,
+    since: Instant,
+}
+
+impl Pause {
+    pub(crate) fn new() -> Self {
+        Self { next: FIRST_PAUSE, since: Instant::now() }
+    }
+
+    /// The pause after an attempt that lasted until now.
+    fn take(&mut self, now: Instant) -> Duration {
+        if now.duration_since(self.since) > SETTLED {
+            self.next = FIRST_PAUSE;
+        }
+        let pause = self.next;
+        self.next = MAX_PAUSE.min(pause * 2);
+        self.since = now + pause;
+        pause
+    }
 }
 
 impl Keeper {
@@ -56,10 +81,9 @@ impl Keeper {
     }
 
     /// Starts another spawner, as often as it takes.
-    pub(crate) async fn restart(&self) {
-        let mut pause = FIRST_PAUSE;
+    pub(crate) async fn restart(&self, pause: &mut Pause) {
         loop {
-            tokio::time::sleep(pause).await;
+            tokio::time::sleep(pause.take(Instant::now())).await;
             let binary = self.binary.clone();
             match tokio::task::spawn_blocking(move || Spawner::start(&binary)).await {
                 Ok(Ok(spawner)) => {
@@ -69,7 +93,6 @@ impl Keeper {
                 Ok(Err(error)) => tracing::error!(%error, "no job can start: the spawner could not be started"),
                 Err(error) => tracing::error!(%error, "no job can start: starting the spawner panicked"),
             }
-            pause = MAX_PAUSE.min(pause * 2);
         }
     }
 
@@ -84,5 +107,25 @@ impl Keeper {
 
     fn set(&self, spawner: Option<Spawner>) {
         *self.current.write().unwrap_or_else(PoisonError::into_inner) = spawner.map(Arc::new);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_spawner_that_does_not_stay_alive_is_started_ever_more_rarely() {
+        let mut pause = Pause::new();
+        let mut now = Instant::now();
+        let mut pauses = Vec::new();
+        for _ in 0..12 {
+            let next = pause.take(now);
+            pauses.push(next);
+            now += next + Duration::from_millis(1);
+        }
+        assert_eq!(pauses[..3], [FIRST_PAUSE, FIRST_PAUSE * 2, FIRST_PAUSE * 4]);
+        assert_eq!(pauses.last(), Some(&MAX_PAUSE));
+        assert_eq!(pause.take(now + SETTLED), FIRST_PAUSE, "one that lived long is followed at once");
     }
 }

@@ -50,6 +50,14 @@ fn a_program_that_reads_no_stdin_ends_though_its_caller_sends_more_than_fits() {
 }
 
 #[test]
+fn a_program_that_closed_its_outputs_still_reads_all_of_its_stdin() {
+    let agent = Agent::start("");
+    let script = "exec >/tmp/out 2>&1; cat; test $(wc -c </tmp/out) = 3000000";
+    let ran = agent.run_with_stdin(&["--", "sh", "-c", script], &vec![0; 3_000_000]);
+    assert_eq!(ran.code, 0, "{ran:?}");
+}
+
+#[test]
 fn files_are_brought_in_and_belong_to_the_program() {
     let agent = Agent::start("");
     let script = agent.path("script.sh");
@@ -213,6 +221,50 @@ fn a_reader_that_goes_away_ends_the_command_as_it_ends_any() {
     out.read_exact(&mut [0; 100]).unwrap();
     drop(out);
     assert_eq!(child.wait().unwrap().code(), Some(128 + 13));
+}
+
+#[test]
+fn output_that_can_t_be_written_is_an_error_and_no_panic() {
+    let agent = Agent::start("");
+    let full = || std::fs::File::create("/dev/full").unwrap();
+    for (args, code) in [
+        (&["run", "--detach", "--", "true"] as &[&str], 125),
+        (&["run", "--", "echo", "text"], 125),
+        (&["ps", "--all"], 1),
+        (&["status", "--json"], 1),
+    ] {
+        let output = agent.command(args).stdout(full()).output().unwrap();
+        let ran = support::Ran::from(output);
+        assert_eq!(ran.code, code, "{args:?}: {ran:?}");
+        assert!(ran.stderr.contains("cannot write output"), "{args:?}: {ran:?}");
+    }
+    let status = agent.command(&["run", "--wall", "100ms", "--", "sleep", "100"]).stderr(full()).status().unwrap();
+    assert_eq!(status.code(), Some(124));
+    let status = agent.command(&["inspect", "nonesuch"]).stderr(full()).status().unwrap();
+    assert_eq!(status.code(), Some(1));
+}
+
+#[test]
+fn an_endless_file_is_refused_and_not_read_into_memory() {
+    let agent = Agent::prepare("");
+    let ran = agent.run(&["--file", "/dev/zero:/tmp/zero", "--", "true"]);
+    assert_eq!(ran.code, 125, "{ran:?}");
+    assert!(ran.stderr.contains("/dev/zero") && ran.stderr.contains("--ro"), "{ran:?}");
+}
+
+#[test]
+fn a_third_ctrl_c_ends_the_command_of_an_agent_that_hangs() {
+    let agent = Agent::start("");
+    let mut child = agent.spawn(&["run", "--", "sh", "-c", "echo ready; exec sleep 1000"]);
+    child.stdout.take().unwrap().read_exact(&mut [0; 6]).unwrap();
+    send(agent.pid(), Signal::SIGSTOP);
+    let status = until("the command ends", || {
+        send_if_alive(&mut child);
+        child.try_wait().unwrap()
+    });
+    assert_eq!(status.code(), Some(128 + 9));
+    send(agent.pid(), Signal::SIGCONT);
+    until("its job is gone too", || (agent.client(&["ps", "--json"]).ok().stdout.trim() == "[]").then_some(()));
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! The command line: one verb for the daemon, the rest for its clients, which speak to it through its API alone.
 
+use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -177,6 +178,14 @@ pub enum CliError {
         /// Why not.
         error: std::io::Error,
     },
+    /// A file of `--file` has more bytes than any request may.
+    #[error("--file {path}: it has more than {most}: bind it with --ro, or pass it on stdin")]
+    LargeFile {
+        /// The file.
+        path: PathBuf,
+        /// The most that is read.
+        most: Size,
+    },
     /// The agent could not be asked, or said no.
     #[error(transparent)]
     Client(#[from] ClientError),
@@ -216,10 +225,16 @@ pub fn main() -> ExitCode {
             ExitCode::from(128 + 13)
         }
         Err(error) => {
-            anstream::eprintln!("holdfast-agent: {error}");
+            tell(error);
             ExitCode::from(failure)
         }
     }
+}
+
+/// A line for people, on stderr. One that can't be written is lost: there is nowhere else to say so, and `eprintln!` would
+/// panic.
+fn tell(text: impl std::fmt::Display) {
+    let _ = writeln!(anstream::stderr(), "holdfast-agent: {text}");
 }
 
 /// `run` leaves 1 to the program that it runs, as docker does.

@@ -1,7 +1,7 @@
 //! `run`: one program in a sandbox, as if it ran here.
 
 use std::collections::BTreeMap;
-use std::io::IsTerminal as _;
+use std::io::{IsTerminal as _, Read as _, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -20,11 +20,15 @@ use super::client::{Client, ClientError};
 use super::{CliError, Run};
 use crate::api::frame::{Frame, STDIN_WINDOW};
 use crate::api::types::{Base64, File, Job, JobSpec, Limits, Mount, Tmpfs};
+use crate::quantity::Size;
 
-/// Signals that end this command reach the program instead; a second one ends it for good.
+/// Signals that end this command reach the program instead; a second one ends it for good, a third this command.
 const FORWARDED: &[SignalKind] =
     &[SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup(), SignalKind::quit()];
 const SIGKILL: u8 = 9;
+/// The most that is read of one `--file`, so that a wrong name doesn't fill this host's memory. The agent's own bound,
+/// `jobs.request_bytes`, is smaller unless root raised it.
+const MAX_FILE: Size = Size(256 << 20);
 
 /// Starts the job, passes its streams on, and gives its exit code.
 pub(crate) async fn run(socket: &Path, options: Run) -> Result<u8, CliError> {
@@ -35,7 +39,7 @@ pub(crate) async fn run(socket: &Path, options: Run) -> Result<u8, CliError> {
     let body = Bytes::from(serde_json::to_vec(&spec).map_err(|error| ClientError::Answer(error.to_string()))?);
     if detach {
         let job: Job = client.json(Method::POST, "/v1/jobs", body).await?;
-        anstream::println!("{}", job.id);
+        writeln!(anstream::stdout(), "{}", job.id)?;
         return Ok(0);
     }
     // Handlers first: a Ctrl-C between start and stream must not leave this command without its job's end.
@@ -49,15 +53,20 @@ pub(crate) async fn run(socket: &Path, options: Run) -> Result<u8, CliError> {
     let (frames, outgoing) = mpsc::channel(4);
     let window = Arc::new(Semaphore::new(STDIN_WINDOW as usize));
     tokio::spawn(send_frames(to_agent, outgoing));
-    tokio::spawn(forward_signals(signals, frames.clone()));
     if with_stdin {
         tokio::spawn(forward_stdin(frames.clone(), window.clone()));
     } else {
         let _ = frames.send(Frame::Stdin(Bytes::new())).await;
     }
-    let job = receive(from_agent, &window).await?;
+    let job = tokio::select! {
+        job = receive(from_agent, &window) => job?,
+        () = forward_signals(signals, frames) => {
+            super::tell("the agent doesn't answer; the job is killed when it finds this command gone");
+            return Ok(128 + SIGKILL);
+        }
+    };
     for warning in &job.warnings {
-        anstream::eprintln!("holdfast-agent: warning: {warning}");
+        super::tell(format_args!("warning: {warning}"));
     }
     let Some(result) = job.result else {
         return Err(ClientError::Answer(format!("job {} is said to have ended, without a result", attached.job)).into());
@@ -66,7 +75,7 @@ pub(crate) async fn run(socket: &Path, options: Run) -> Result<u8, CliError> {
         return Err(CliError::Lost(error.message));
     }
     if let Some(reason) = result.outcome.as_ref().and_then(|outcome| why(outcome, &job.limits)) {
-        anstream::eprintln!("holdfast-agent: {reason}");
+        super::tell(reason);
     }
     Ok(result.exit_code)
 }
@@ -129,7 +138,7 @@ async fn forward_stdin(frames: mpsc::Sender<Frame>, window: Arc<Semaphore>) {
         let read = match stdin.read(&mut buffer).await {
             Ok(read) => read,
             Err(error) => {
-                anstream::eprintln!("holdfast-agent: stdin ends here for the program: {error}");
+                super::tell(format_args!("stdin ends here for the program: {error}"));
                 0
             }
         };
@@ -154,15 +163,20 @@ fn signals() -> std::io::Result<mpsc::Receiver<u8>> {
     Ok(receiver)
 }
 
-/// Passes the first signal on as it is; each later one kills.
+/// Passes the first signal on as it is, and the second as SIGKILL. Returns at the third, which says that an agent that
+/// doesn't answer is no longer waited for; the job ends with the connection.
 async fn forward_signals(mut signals: mpsc::Receiver<u8>, frames: mpsc::Sender<Frame>) {
-    let mut is_first = true;
+    let mut received = 0;
     while let Some(number) = signals.recv().await {
-        if frames.send(Frame::Signal(if is_first { number } else { SIGKILL })).await.is_err() {
+        received += 1;
+        if received > 2 {
             return;
         }
-        is_first = false;
+        let (frame, frames) = (Frame::Signal(if received == 1 { number } else { SIGKILL }), frames.clone());
+        // Not waited for, since an agent that hangs takes nothing.
+        tokio::spawn(async move { frames.send(frame).await });
     }
+    std::future::pending().await
 }
 
 /// The request that the options make.
@@ -213,7 +227,7 @@ fn mount(option: &'static str, value: &str, writable: bool) -> Result<Mount, Cli
 fn tmpfs(value: &str) -> Result<Tmpfs, CliError> {
     let (target, size) =
         value.split_once('=').ok_or_else(|| usage("--tmpfs", value, "write PATH=SIZE, such as /scratch=64M"))?;
-    let size: crate::quantity::Size = size.parse().map_err(|error| usage("--tmpfs", value, format!("{error}")))?;
+    let size: Size = size.parse().map_err(|error| usage("--tmpfs", value, format!("{error}")))?;
     Ok(Tmpfs { target: target.into(), size: size.0 })
 }
 
@@ -232,8 +246,17 @@ fn file(value: &str) -> Result<File, CliError> {
         .filter(|(source, target)| !source.is_empty() && target.starts_with('/'))
         .ok_or_else(|| usage("--file", value, "write HOST:INSIDE, INSIDE absolute, such as main.py:/work/main.py"))?;
     let path = PathBuf::from(source);
-    let read = || Ok((std::fs::read(&path)?, std::fs::metadata(&path)?.permissions().mode() & 0o777));
+    let read = || {
+        let file = std::fs::File::open(&path)?;
+        let mode = file.metadata()?.permissions().mode() & 0o777;
+        let mut data = Vec::new();
+        file.take(MAX_FILE.0 + 1).read_to_end(&mut data)?;
+        Ok((data, mode))
+    };
     let (data, mode) = read().map_err(|error| CliError::File { path: path.clone(), error })?;
+    if data.len() as u64 > MAX_FILE.0 {
+        return Err(CliError::LargeFile { path, most: MAX_FILE });
+    }
     Ok(File { path: target.into(), mode: Some(mode), data: Base64(data) })
 }
 

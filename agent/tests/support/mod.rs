@@ -176,7 +176,7 @@ impl Agent {
         self.process.as_ref().unwrap().id()
     }
 
-    fn command(&self, args: &[&str]) -> Command {
+    pub(crate) fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(AGENT);
         command.arg("--socket").arg(self.socket()).args(args).stdin(Stdio::null());
         command

@@ -306,7 +306,9 @@ fn group(listing: Vec<StoredObject>, findings: &mut Vec<Finding>) -> Streams {
             let ids = ids.into_iter().collect::<Vec<_>>().join(", ");
             found(Kind::Duplicated, format!("the object has {} versions: {ids}", versions.len()));
         }
-        // The first to arrive is what the writer put: later ones can't have been put with If-None-Match.
+        // The first to arrive is what the writer put: later ones can't have been put with If-None-Match. S3 lists the newest
+        // first, and its times have whole seconds.
+        versions.reverse();
         versions.sort_by_key(|version| version.modified);
         if let Some(oldest) = versions.into_iter().next() {
             streams.entry(id).or_default().push((key, oldest));

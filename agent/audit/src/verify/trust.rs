@@ -44,7 +44,7 @@ pub enum TrustError {
 }
 
 /// What an auditor believes.
-#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Trust {
     format: u32,
@@ -62,10 +62,16 @@ pub struct Checkpoint {
     pub head: Hash,
 }
 
+impl Default for Trust {
+    fn default() -> Trust {
+        Trust::new()
+    }
+}
+
 impl Trust {
     /// A trust that knows nobody.
     pub fn new() -> Trust {
-        Trust { format: FORMAT, ..Trust::default() }
+        Trust { format: FORMAT, writers: BTreeMap::new(), streams: BTreeMap::new() }
     }
 
     /// Reads a trust file; `None` if there is none yet.
@@ -116,7 +122,6 @@ impl Trust {
     }
 
     pub(super) fn advance(&mut self, streams: &[StreamReport]) {
-        self.format = FORMAT;
         for StreamReport { account, writer, stream, last, head, .. } in streams {
             let checkpoint = Checkpoint { sequence: *last, head: *head };
             self.streams.insert(format!("{account}/{writer}/{stream}"), checkpoint);

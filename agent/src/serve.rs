@@ -21,10 +21,10 @@ use sd_notify::NotifyState;
 use serde_json::json;
 use tokio::net::{UnixListener, UnixStream};
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Semaphore, mpsc, watch};
 
-use crate::api::App;
 use crate::api::peer::ConnectedPeer;
+use crate::api::{App, TURNS};
 use crate::config::{Config, ConfigError};
 use crate::supervisor::Supervisor;
 use crate::supervisor::keeper::{Keeper, Pause};
@@ -153,6 +153,7 @@ async fn run(config: Arc<Config>) -> Result<(), ServeError> {
         recorder: recorder.clone(),
         keeper: keeper.clone(),
         supervisor: supervisor.clone(),
+        turns: Semaphore::new(TURNS),
         attached,
     });
     let (stop, stopped) = watch::channel(false);

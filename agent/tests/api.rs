@@ -108,6 +108,21 @@ fn a_request_that_makes_no_sense_is_refused_without_its_values_in_the_answer() {
     assert_eq!(agent.client(&["ps", "--all", "--json"]).ok().json(), json!([]), "nothing was started");
 }
 
+#[test]
+fn callers_that_never_finish_their_requests_keep_nobody_from_looking_or_killing() {
+    let agent = Agent::start("");
+    let job = agent.detach(&["--", "sleep", "1000"]);
+    let mut slow: Vec<_> = (0..20).map(|_| connect(&agent)).collect();
+    for stream in &mut slow {
+        stream.write_all(b"POST /v1/jobs HTTP/1.1\r\nhost: agent\r\ncontent-length: 1000000\r\n\r\n{").unwrap();
+    }
+    agent.wait_for_state(&job, "running");
+    agent.client(&["kill", &job]).ok();
+    agent.wait_for_state(&job, "ended");
+    drop(slow);
+    assert_eq!(agent.run(&["--", "true"]).code, 0, "their places are free again when they have gone");
+}
+
 /// Starts a program over an upgraded connection; the stream is past the answer's head.
 fn attach(agent: &Agent, spec: &Value) -> UnixStream {
     let mut stream = connect(agent);

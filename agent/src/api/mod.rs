@@ -20,10 +20,12 @@
 //! How much so waits in memory is bounded: then callers but root are refused these too.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::body::{Body, Bytes};
 use axum::extract::{DefaultBodyLimit, Path, State};
 use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
+use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
@@ -31,7 +33,7 @@ use holdfast_audit::Event;
 use nix::unistd::Gid;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 
 use crate::config::Config;
 use crate::supervisor::Supervisor;
@@ -54,6 +56,13 @@ pub mod types;
 /// The most events of what callers did that are held while the trail takes none; beyond it only root changes anything.
 const MAX_HELD: usize = 4_096;
 
+/// How many requests that bring input are read at once.
+pub(crate) const TURNS: usize = 8;
+/// How long a request's body may take, so that a slow caller keeps others waiting no longer.
+const BODY_TIME: Duration = Duration::from_secs(30);
+/// The largest request to signal a job.
+const SIGNAL_BYTES: usize = 4_096;
+
 /// What every request needs.
 pub(crate) struct App {
     pub(crate) config: Arc<Config>,
@@ -62,6 +71,8 @@ pub(crate) struct App {
     pub(crate) recorder: Arc<Recorder>,
     pub(crate) keeper: Arc<Keeper>,
     pub(crate) supervisor: Arc<Supervisor>,
+    /// For requests that bring input, [`TURNS`] at first.
+    pub(crate) turns: Semaphore,
     /// Held by every attached connection; the receiver ends when the last is gone.
     pub(crate) attached: mpsc::Sender<std::convert::Infallible>,
 }
@@ -70,16 +81,24 @@ pub(crate) struct App {
 pub(crate) fn router(app: Arc<App>) -> Router {
     let most = usize::try_from(app.config.jobs.request_bytes.0).unwrap_or(usize::MAX);
     Router::new()
-        .route("/v1/jobs", post(start_job).get(list_jobs))
+        .route("/v1/jobs", post(start_job).layer(from_fn_with_state(app.clone(), take_turn)).get(list_jobs))
         .route("/v1/jobs/{id}", get(get_job).delete(remove_job))
         .route("/v1/jobs/{id}/wait", get(wait_for_job))
         .route("/v1/jobs/{id}/logs", get(get_logs))
-        .route("/v1/jobs/{id}/signal", post(signal_job))
+        .route("/v1/jobs/{id}/signal", post(signal_job).layer(DefaultBodyLimit::max(SIGNAL_BYTES)))
         .route("/v1/status", get(status))
         .fallback(no_such_path)
         .method_not_allowed_fallback(no_such_path)
         .layer(DefaultBodyLimit::max(most))
         .with_state(app)
+}
+
+/// Lets few requests that bring input be read at once: each may take `jobs.request_bytes` of the host's memory, and a caller
+/// may open many connections.
+async fn take_turn(State(app): State<Arc<App>>, request: axum::extract::Request, next: Next) -> Response {
+    // The semaphore is never closed.
+    let _turn = app.turns.acquire().await;
+    next.run(request).await
 }
 
 /// A request's body, parsed here so that what is wrong with it is told as every refusal is.
@@ -91,9 +110,11 @@ impl<T: DeserializeOwned> axum::extract::FromRequest<Arc<App>> for Parsed<T> {
     async fn from_request(request: axum::extract::Request, app: &Arc<App>) -> Result<Self, Refusal> {
         let refuse = |message: String| Refusal::new(Code::InvalidRequest, message);
         let most = app.config.jobs.request_bytes;
-        let body = Bytes::from_request(request, app).await.map_err(|rejection| match rejection.status() {
+        let body = tokio::time::timeout(BODY_TIME, Bytes::from_request(request, app)).await;
+        let body = body.map_err(|_| refuse(format!("the request's body did not come within {BODY_TIME:?}")))?;
+        let body = body.map_err(|rejection| match rejection.status() {
             StatusCode::PAYLOAD_TOO_LARGE => refuse(format!(
-                "the request is larger than the {most} that jobs.request_bytes in the agent's configuration allows; input files count, in base64"
+                "the request is larger than this call takes; for a job that is the {most} that jobs.request_bytes in the agent's configuration allows; input files count, in base64"
             )),
             _ => refuse(format!("the request's body can't be read: {rejection}")),
         })?;

@@ -63,7 +63,8 @@ fn dependencies(layout: &Layout) -> Result<(), LabError> {
     // Advisories want a database from the network; everything else is judged from what is here.
     let deny = ["deny", "--config", ".cargo/deny.toml", "check", "bans", "licenses", "sources"];
     show(cargo(layout, &deny).env("PATH", &path))?;
-    show(cargo(layout, &["machete"]).env("PATH", &path))
+    // Called by its own name: started by cargo below another cargo, it takes its name for a directory.
+    show(Command::new("cargo-machete").env("PATH", &path).current_dir(layout.workspace()))
 }
 
 fn documentation(layout: &Layout) -> Result<(), LabError> {

@@ -1,7 +1,7 @@
 //! `audit verify`: what the stored trail proves, against what the auditor remembers.
 
 use std::fmt::Write;
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::Arc;
 
 use holdfast_audit::verify::{Ending, Finding, Kind, Options, Report, StreamReport, Trust, verify};
@@ -34,7 +34,7 @@ pub async fn run(arguments: &VerifyArguments) -> Result<Answer, TrailError> {
     Ok(Answer { text: text(&name, &report, &path, first_use), json, differences: !report.intact })
 }
 
-fn text(name: &str, report: &Report, trust: &PathBuf, first_use: bool) -> String {
+fn text(name: &str, report: &Report, trust: &Path, first_use: bool) -> String {
     let mut text = String::new();
     let found = report.findings.len() as u64;
     let verdict = if report.intact { "intact".to_owned() } else { count(found, "finding") };

@@ -4,9 +4,9 @@
 //! - It is not dumpable for life, so `/proc/1/mem`, ptrace(2) and process_vm_writev(2) are refused, and `/proc/1/exe` does
 //!   not lead to the runner's binary (CVE-2019-5736). It never executes anything, so nothing makes it dumpable again. setresuid(2) resets this and the parent-death signal: both are set
 //!   after it.
-//! - It has no capabilities, and a filter of its own, which allows twelve calls.
-//! - Signals from inside can't end it (pid_namespaces(7)); it reads them from a signalfd, and passes on only those that
-//!   come from outside.
+//! - It has no capabilities, and a filter of its own, which allows what it needs to wait, kill, measure and tell.
+//! - Signals from inside can't end it (pid_namespaces(7)); it reads them from a signalfd, a bounded number between two
+//!   looks at the clock, and passes on only those that come from outside.
 //! - The program's filter refuses to change init's limits and priority.
 //!
 //! What ends with what: init's end ends every process inside (the kernel's rule). Init ends when its parent does: by
@@ -50,6 +50,9 @@ pub(crate) struct Descriptors {
     pub(crate) lock: Option<RawFd>,
 }
 
+/// How many signals are read before init looks at its clock and its children again.
+const SIGNALS_A_ROUND: u32 = 64;
+
 /// Everything that init does. `keep` is sorted: [`Descriptors`] and the plan's own. `stack` is the program's until it
 /// executes.
 pub(crate) fn run(plan: &Plan, fds: Descriptors, keep: &[RawFd], stack: &mut [u8]) -> ! {
@@ -69,6 +72,8 @@ fn tell(result: RawFd, record: &Bytes) {
 
 /// The sandbox, from inside, in the order that DESIGN gives; it ends without a capability.
 fn prepare<'p>(plan: &'p Plan, fds: Descriptors, keep: &[RawFd]) -> Result<SignalFd, Failed<'p>> {
+    // An ignored SIGCHLD is inherited, and children of one who ignores it vanish without a status.
+    sys::reset_signals();
     let all = SigSet::all();
     all.thread_set_mask().map_err(Failed::of(Step::Process))?;
     sys::close_all_but(keep).map_err(Failed::of(Step::InitDescriptors))?;
@@ -183,7 +188,7 @@ impl Watch {
             if let Some(end) = self.reap() {
                 return (Some(end), false);
             }
-            let left = self.deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+            let left = self.left();
             if left == Some(Duration::ZERO) {
                 return (None, true);
             }
@@ -200,20 +205,33 @@ impl Watch {
         }
     }
 
-    /// Waits for whoever has ended, adopted processes too.
+    /// Waits for whoever has ended, adopted processes too. A stream of orphans that ends later than the deadline is left
+    /// to it.
     fn reap(&self) -> Option<End> {
         while let Ok(Some((pid, status, usage))) = sys::wait_any(libc::WNOHANG) {
             if pid == self.pid {
                 return Some(End { status, cpu: cpu(&usage), at: Instant::now() });
             }
+            if self.left() == Some(Duration::ZERO) {
+                break;
+            }
         }
         None
     }
 
+    /// The time to the deadline, if there is one.
+    fn left(&self) -> Option<Duration> {
+        self.deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()))
+    }
+
     /// Signals from outside (the sender has no process id here) go to the program. Those from inside are the
     /// program's own affair; were one forged (rt_sigqueueinfo), the program would signal itself.
+    ///
+    /// A program that sends faster than init reads must not keep it from its clock: what is not read in this round makes
+    /// the next one begin at once.
     fn pass_on(&self, signals: &SignalFd) {
-        while let Ok(Some(info)) = signals.read_signal() {
+        for _ in 0..SIGNALS_A_ROUND {
+            let Ok(Some(info)) = signals.read_signal() else { return };
             let Ok(signal) = Signal::try_from(info.ssi_signo as i32) else { continue };
             if signal != Signal::SIGCHLD && info.ssi_pid == 0 {
                 // It may have ended just now.

@@ -4,10 +4,11 @@
 
 mod support;
 
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use holdfast_sandbox::{EndedBy, LimitKind};
-use support::{Fixture, everyone, marked, until};
+use support::{Ended, Fixture, everyone, marked, until};
 
 /// Runs a shell script with a mark in its arguments, checks that it ended in time, and that nothing has the mark.
 fn ends(options: &[&str], script: &str, seconds: u64) -> Vec<(holdfast_sandbox::Outcome, String)> {
@@ -40,6 +41,21 @@ fn a_program_that_ignores_every_signal_ends_at_the_deadline() {
 fn a_program_that_stops_itself_ends_at_the_deadline() {
     for (outcome, _) in ends(ONE_SECOND, "kill -STOP $$; echo woken", 8) {
         assert_eq!(outcome.ended_by, EndedBy::Wall);
+    }
+}
+
+#[test]
+fn a_program_that_floods_init_with_signals_ends_at_the_deadline() {
+    let fixture = Fixture::new();
+    for who in everyone() {
+        let mut command = fixture.attack_inside(who, ONE_SECOND, &["flood"]);
+        let mut runner = Ended(command.stderr(Stdio::null()).spawn().unwrap());
+        let mut status = None;
+        until("the flood is over", || {
+            status = runner.0.try_wait().unwrap();
+            status.is_some()
+        });
+        assert_eq!(status.unwrap().code(), Some(124));
     }
 }
 

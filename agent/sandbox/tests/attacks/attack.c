@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/personality.h>
 #include <sys/ptrace.h>
@@ -76,6 +77,25 @@ static int read_process(void) {
     return got == 1 || errno == EFAULT ? 0 : -1; // EFAULT: allowed, and nothing is mapped there
 }
 static int limit_process(void) { struct rlimit none = { 0, 0 }; return prlimit(number(0), RLIMIT_CORE, &none, NULL); }
+// A limit of cores other than 1 lets the kernel start its core_pattern helper, as root. Four ways to set it, one
+// with an address whose low half is zero.
+static int core_limit(void) {
+    struct rlimit zero = { 0, 0 }, now;
+    setrlimit(RLIMIT_CORE, &zero);
+    syscall(SYS_setrlimit, RLIMIT_CORE, &zero);
+    struct rlimit *high = mmap((void *)(1L << 32), 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+    if (high != MAP_FAILED) syscall(SYS_prlimit64, 0, RLIMIT_CORE, high, NULL);
+    prlimit(getpid(), RLIMIT_CORE, &zero, NULL);
+    errno = EPERM;
+    return getrlimit(RLIMIT_CORE, &now) == 0 && now.rlim_cur == 1 && now.rlim_max == 1 ? -1 : 0;
+}
+static int asynchronous(void) { unsigned long context = 0; return opened(syscall(SYS_io_setup, 1, &context)); }
+// More signals than init can read.
+static int flood(void) {
+    for (int child = 0; child < 8 && fork() != 0;) child++;
+    for (;;) for (int s = 1; s <= 64; s++) kill(1, s);
+    return -1;
+}
 static int slow_process(void) { return setpriority(PRIO_PROCESS, number(0), 19); }
 static int idle_process(void) { struct sched_param p = { 0 }; return sched_setscheduler(number(0), SCHED_IDLE, &p); }
 static int slow_user(void) { return setpriority(PRIO_USER, 0, 19); }
@@ -153,7 +173,7 @@ static const struct { const char *name; int (*run)(void); } attacks[] = {
     { "tiocsti-bit-32", type_with_bit_32 }, { "mknod", make_device }, { "device", open_device }, { "chroot", change_root },
     { "personality", no_randomisation }, { "io-uring", ring }, { "userfaultfd", fault_handler }, { "perf", counter },
     { "bpf", kernel_program }, { "handle", open_by_handle }, { "packet", packet_socket }, { "uevent", uevent_socket },
-    { "x32", x32_call }, { "i386", i386_call },
+    { "x32", x32_call }, { "i386", i386_call }, { "core-limit", core_limit }, { "aio", asynchronous }, { "flood", flood },
 };
 
 int main(int argc, char **argv) {

@@ -2,8 +2,9 @@
 //!
 //! What each stops: RLIMIT_NPROC a fork bomb (it counts in the sandbox's own user namespace, and works because no
 //! sandbox has the host's uid 0); RLIMIT_DATA a memory hog (RLIMIT_AS would break interpreters, which reserve far more
-//! than they use); RLIMIT_CPU an endless loop; RLIMIT_FSIZE a full disk by one file; RLIMIT_CORE the host's
-//! `core_pattern` helper, which would run outside. They bound each process and not the sandbox: memfds and the sum
+//! than they use); RLIMIT_CPU an endless loop; RLIMIT_FSIZE a full disk by one file; RLIMIT_CORE core
+//! files and, at 1 and not at 0, the host's `core_pattern` helper, which would run outside, as root: for a helper the
+//! kernel looks at no limit but that one value (`do_coredump` in fs/coredump.c; core(5) tells half of it). They bound each process and not the sandbox: memfds and the sum
 //! over processes are not counted.
 
 use nix::errno::Errno;
@@ -19,7 +20,7 @@ pub(crate) struct Rlimits(Vec<(Resource, u64, u64)>);
 
 /// What the policy doesn't name: soft and hard limit, each lowered to the caller's own hard limit.
 const FIXED: &[(Resource, u64, u64)] = &[
-    (Resource::RLIMIT_CORE, 0, 0),
+    (Resource::RLIMIT_CORE, 1, 1),
     (Resource::RLIMIT_FSIZE, 4 << 30, 4 << 30),
     (Resource::RLIMIT_NOFILE, 1024, 16_384),
     (Resource::RLIMIT_STACK, 8 << 20, 64 << 20),
@@ -58,7 +59,7 @@ impl Rlimits {
 
 /// RLIMIT_CPU counts whole seconds: rounded up, so that nobody gets less than asked for.
 pub(crate) fn cpu_seconds(limits: &Limits) -> Option<u64> {
-    limits.cpu_time.map(|time| time.as_secs() + u64::from(time.subsec_nanos() > 0))
+    limits.cpu_time.map(|time| time.as_secs().saturating_add(u64::from(time.subsec_nanos() > 0)))
 }
 
 #[cfg(test)]

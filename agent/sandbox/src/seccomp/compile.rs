@@ -118,7 +118,7 @@ fn leaf(rule: &Rule) -> Vec<Instruction> {
         let length: usize = case.checks.iter().map(|check| if check.mask == u32::MAX { 2 } else { 3 }).sum();
         let mut rest = length;
         for check in case.checks {
-            code.push(operation(LOAD, ARGUMENTS + 8 * u32::from(check.argument)));
+            code.push(operation(LOAD, ARGUMENTS + 4 * u32::from(check.word)));
             rest -= 1;
             if check.mask != u32::MAX {
                 code.push(operation(AND, check.mask));
@@ -146,6 +146,8 @@ const fn jump(code: u16, k: u32, jump_true: u8, jump_false: u8) -> Instruction {
 pub(super) fn value(action: Action) -> u32 {
     match action {
         Action::Allow => libc::SECCOMP_RET_ALLOW,
+        // An error number of 0 is success.
+        Action::Ignore => libc::SECCOMP_RET_ERRNO,
         Action::Errno(errno) => libc::SECCOMP_RET_ERRNO | (errno as u32 & libc::SECCOMP_RET_DATA),
         Action::Kill => libc::SECCOMP_RET_KILL_PROCESS,
     }

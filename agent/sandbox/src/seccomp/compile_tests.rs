@@ -19,7 +19,8 @@ fn reference(arch: Arch, profile: &Profile, audit: u32, number: u32, args: [u64;
         return value(if profile.allowed.contains(name) { Action::Allow } else { Action::Errno(Errno::EPERM) });
     };
     for case in rule.cases {
-        if case.checks.iter().all(|check| args[usize::from(check.argument)] as u32 & check.mask == check.value) {
+        let word = |word: u8| (args[usize::from(word / 2)] >> (32 * (word % 2))) as u32;
+        if case.checks.iter().all(|check| word(check.word) & check.mask == check.value) {
             return value(case.then);
         }
     }

@@ -31,6 +31,8 @@ pub(crate) enum Arch {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Action {
     Allow,
+    /// Says that it was done, and does nothing.
+    Ignore,
     Errno(Errno),
     Kill,
 }

@@ -5,6 +5,7 @@
 //! | refused | because |
 //! |---|---|
 //! | `io_uring_*` | calls made by the kernel's threads pass no filter; a long row of escapes |
+//! | `io_setup` and the rest of the old asynchronous kind | `fs.aio-max-nr` is one number for the whole host: one call here leaves its databases none |
 //! | `userfaultfd`, `fanotify_*` | hold the kernel in the middle of a copy: the tool that makes races winnable |
 //! | `perf_event_open`, `bpf` | large attack surface, side channels |
 //! | `add_key`, `keyctl`, `request_key` | keyrings are not namespaced: the caller's keys, and its quota |
@@ -16,6 +17,7 @@
 //! | sockets but UNIX, INET, INET6, NETLINK/ROUTE | AF_VSOCK reaches the hypervisor past the network namespace; AF_ALG, AF_PACKET and odd families are where kernel bugs live |
 //! | `personality` | turns off address randomisation |
 //! | `prlimit64`, `setpriority`, `sched_set*`, `ioprio_set` of process 1 or of a whole user | init has the program's uid: the program could take the CPU from the process that keeps the wall clock, or have it killed by a limit |
+//! | `setrlimit`, `prlimit64` of RLIMIT_CORE: no effect, though they succeed (refused for another process) | at 1 the kernel starts no `core_pattern` helper; at 0 it would (`limits.rs`). Programs that turn cores off, as they should, may take a refusal for a reason to end |
 //!
 //! Arguments that the kernel takes as `int` are compared by their low 32 bits: the kernel ignores the upper half, and a
 //! 64-bit comparison is passed by setting bit 32.
@@ -50,16 +52,21 @@ pub(super) struct Case {
     pub(super) then: Action,
 }
 
-/// The low 32 bits of argument `argument`, masked, equal `value`.
+/// Half an argument, masked, equals `value`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Check {
-    pub(super) argument: u8,
+    /// Twice the argument's number for its low 32 bits, and one more for its high ones.
+    pub(super) word: u8,
     pub(super) mask: u32,
     pub(super) value: u32,
 }
 
 const fn is(argument: u8, value: u32) -> Check {
-    Check { argument, mask: u32::MAX, value }
+    Check { word: 2 * argument, mask: u32::MAX, value }
+}
+
+const fn high_is(argument: u8, value: u32) -> Check {
+    Check { word: 2 * argument + 1, mask: u32::MAX, value }
 }
 
 const ALLOW: Action = Action::Allow;
@@ -92,6 +99,7 @@ const TIOCLINUX: u32 = 0x541c;
 /// IOPRIO_WHO_PROCESS and IOPRIO_WHO_PGRP of ioprio_set(2).
 const IOPRIO_PROCESS: u32 = 1;
 const IOPRIO_GROUP: u32 = 2;
+const CORE: u32 = nix::sys::resource::Resource::RLIMIT_CORE as u32;
 /// Init's process id inside.
 const INIT_PID: u32 = 1;
 
@@ -103,7 +111,7 @@ const NOT_OF_INIT: Rule = Rule { cases: &[deny(&[is(0, INIT_PID)])], otherwise: 
 /// The rules of the program's profile.
 #[rustfmt::skip]
 const RULES: &[(&str, Rule)] = &[
-    ("clone", Rule { cases: &[allow(&[Check { argument: 0, mask: NAMESPACES, value: 0 }])], otherwise: EPERM }),
+    ("clone", Rule { cases: &[allow(&[Check { word: 0, mask: NAMESPACES, value: 0 }])], otherwise: EPERM }),
     ("clone3", Rule { cases: &[], otherwise: Action::Errno(Errno::ENOSYS) }),
     ("ioctl", Rule { cases: &[deny(&[is(1, TIOCSTI)]), deny(&[is(1, TIOCLINUX)])], otherwise: ALLOW }),
     // Reading it (0xffffffff), and setting what every program has.
@@ -111,7 +119,13 @@ const RULES: &[(&str, Rule)] = &[
     ("socket", Rule { cases: &[allow(&[is(0, UNIX)]), allow(&[is(0, INET)]), allow(&[is(0, INET6)]),
                                allow(&[is(0, NETLINK), is(2, ROUTE)])], otherwise: NO_FAMILY }),
     ("socketpair", Rule { cases: &[allow(&[is(0, UNIX)])], otherwise: NO_FAMILY }),
-    ("prlimit64", NOT_OF_INIT),
+    ("prlimit64", Rule { cases: &[deny(&[is(0, INIT_PID)]),
+                                  // Without a new value it reads.
+                                  allow(&[is(1, CORE), is(2, 0), high_is(2, 0)]),
+                                  Case { checks: &[is(0, 0), is(1, CORE)], then: Action::Ignore },
+                                  deny(&[is(1, CORE)])], otherwise: ALLOW }),
+    ("setrlimit", Rule { cases: &[Case { checks: &[is(0, CORE)], then: Action::Ignore }], otherwise: ALLOW }),
+    ("io_setup", Rule { cases: &[], otherwise: Action::Errno(Errno::ENOSYS) }),
     ("sched_setaffinity", NOT_OF_INIT),
     ("sched_setattr", NOT_OF_INIT),
     ("sched_setparam", NOT_OF_INIT),
@@ -160,8 +174,6 @@ const ALLOWED: &[&str] = &[
     "rename", "renameat", "renameat2", "rmdir", "sendfile", "setxattr", "setxattrat", "splice", "stat", "statfs",
     "statx", "symlink", "symlinkat", "sync", "sync_file_range", "syncfs", "tee", "truncate", "umask", "unlink",
     "unlinkat", "utime", "utimensat", "utimes", "vmsplice", "write", "writev", "cachestat",
-    // Asynchronous input and output of the old kind.
-    "io_cancel", "io_destroy", "io_getevents", "io_pgetevents", "io_setup", "io_submit",
     // Waiting.
     "epoll_create", "epoll_create1", "epoll_ctl", "epoll_ctl_old", "epoll_pwait", "epoll_pwait2", "epoll_wait",
     "epoll_wait_old", "eventfd", "eventfd2", "pipe", "pipe2", "poll", "ppoll", "pselect6", "select", "signalfd",
@@ -177,7 +189,7 @@ const ALLOWED: &[&str] = &[
     "pidfd_open", "pidfd_send_signal", "prctl", "restart_syscall", "rseq", "sched_get_priority_max",
     "sched_get_priority_min", "sched_getaffinity", "sched_getattr", "sched_getparam", "sched_getscheduler",
     "sched_rr_get_interval", "sched_yield", "set_robust_list", "set_thread_area", "set_tid_address", "setpgid",
-    "setrlimit", "setsid", "tgkill", "times", "tkill", "vfork", "wait4", "waitid",
+    "setsid", "tgkill", "times", "tkill", "vfork", "wait4", "waitid",
     // The program's own ids: without capabilities these change nothing.
     "getegid", "geteuid", "getgid", "getgroups", "getresgid", "getresuid", "getuid", "setfsgid", "setfsuid", "setgid",
     "setgroups", "setregid", "setresgid", "setresuid", "setreuid", "setuid",

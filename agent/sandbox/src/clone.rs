@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
+use nix::sys::stat::{SFlag, fstat};
 use nix::sys::wait::waitpid;
 use nix::unistd::{Pid, pipe2, write};
 
@@ -74,8 +75,10 @@ fn own(errno: Errno) -> SetupFailure {
 }
 
 impl Maker {
-    /// Also leaves the caller's session keyring: keyrings are not namespaced.
+    /// Also leaves the caller's session keyring, since keyrings are not namespaced, and heeds SIGCHLD if the caller
+    /// was started with it ignored: its children would vanish unseen.
     pub(crate) fn new() -> Result<Maker, SetupFailure> {
+        sys::heed_children().map_err(own)?;
         sys::leave_session_keyring()
             .map_err(|errno| SetupFailure::new(Step::Process, errno as i32, Some("keyring".to_owned())))?;
         let filters = Filters { workload: seccomp::workload(), init: seccomp::init() };
@@ -90,6 +93,7 @@ impl Maker {
         stdio: Stdio<'_>,
         result: OwnedFd,
     ) -> Result<Started, SetupFailure> {
+        refuse_directories(stdio)?;
         let (ids, lock) = self.ids.take()?;
         let (root, warnings) = rootfs::plan(request, ids)?;
         let plan = Plan {
@@ -122,6 +126,19 @@ impl Maker {
             }
         }
     }
+}
+
+/// A directory as standard input, output or error is a way out: openat(2) with `..` walks from it over the host's files.
+fn refuse_directories(stdio: Stdio<'_>) -> Result<(), SetupFailure> {
+    for (name, fd) in
+        [("standard input", stdio.stdin), ("standard output", stdio.stdout), ("standard error", stdio.stderr)]
+    {
+        let failed = |errno: Errno| SetupFailure::new(Step::Stdio, errno as i32, Some(name.to_owned()));
+        if SFlag::from_bits_truncate(fstat(fd).map_err(failed)?.st_mode & SFlag::S_IFMT.bits()) == SFlag::S_IFDIR {
+            return Err(failed(Errno::EISDIR));
+        }
+    }
+    Ok(())
 }
 
 /// What the parent does for a new init.

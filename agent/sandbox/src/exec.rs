@@ -5,7 +5,7 @@
 //! signals (abort(3), SIGTERM), and its verdicts would be wrong.
 //!
 //! Attacks stopped here: a descriptor of the runner left open (CVE-2024-21626: `/proc/self/fd/7` was a directory of the
-//! host); the caller's terminal, by a session of its own; the caller's ignored and blocked signals.
+//! host; a directory as standard input is the same, and refused in `clone.rs`); the caller's terminal, by a session of its own; the caller's ignored and blocked signals.
 
 use std::ffi::CString;
 use std::os::fd::{AsRawFd, RawFd};

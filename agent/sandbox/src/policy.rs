@@ -5,7 +5,7 @@
 //!
 //! Attacks stopped here: a mount over `/proc`, `/dev` or the root that would hide or replace the sandbox's own; `..` and
 //! relative paths that mean different things outside and inside; a host's `/proc` bound in (its processes, their
-//! memory and environment); a newline in a host name that forges a line of `/etc/hosts`.
+//! memory and environment; where a name leads is looked at in `rootfs/host.rs`); a newline in a host name that forges a line of `/etc/hosts`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Component, Path, PathBuf};
@@ -174,6 +174,10 @@ impl Policy {
                 // The kernel takes size=0 for "no limit".
                 return Err(value("the size of a tmpfs", "0", "is no size: give bytes, or K, M, G after a number"));
             }
+            if i64::try_from(tmpfs.size).is_err() {
+                let why = "is more bytes than a file system can have: give what the program needs";
+                return Err(value("the size of a tmpfs", &tmpfs.size.to_string(), why));
+            }
         }
         inside("the working directory", &self.cwd)?;
         self.check_names()?;
@@ -255,6 +259,9 @@ pub(crate) fn inside(what: &'static str, path: &Path) -> Result<PathBuf, PolicyE
     let bytes = path.as_os_str().as_encoded_bytes();
     if bytes.contains(&0) || bytes.contains(&b'\n') {
         return refuse("has a NUL or a newline in it");
+    }
+    if path.to_str().is_none() {
+        return refuse("is not UTF-8, and requests travel as JSON: rename it, or bind a directory above it");
     }
     if bytes.len() > 4000 {
         return refuse("is longer than the kernel takes (4,096 bytes with what is put before it)");

@@ -59,7 +59,7 @@ pub(crate) enum Parent {
 impl Sandbox {
     /// Makes a sandbox as a child of this process, which must have one thread; others use a [`crate::Spawner`]. Signals
     /// have to be blocked by the caller if it wants to pass them on. The process leaves its session keyring for an empty
-    /// one: keyrings are inherited, and are in no namespace.
+    /// one (keyrings are inherited, and are in no namespace), and no longer ignores SIGCHLD.
     ///
     /// # Errors
     /// A refused request, a process with threads, or a failed step before clone3.

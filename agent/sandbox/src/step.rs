@@ -148,8 +148,8 @@ type Row = (Step, &'static [i32], &'static str);
 
 #[rustfmt::skip]
 const HINTS: &[Row] = &[
-    (Step::Request, &[libc::EMFILE, libc::ENFILE], "the runner is out of descriptors: raise `ulimit -n`, or run fewer sandboxes at once"),
     (Step::Request, &[], "the request did not arrive whole: is the spawner the same version as its caller?"),
+    (Step::HostPath, &[0], "it leads to the host's /proc, has a procfs mounted in it, or would make the host's root or /sys writable: name only the directory that is meant"),
     (Step::HostPath, &[libc::ENOENT, libc::ENOTDIR], "there is no such path on the host: make it, or leave the option out"),
     (Step::HostPath, &[libc::EACCES], "the caller may not look there: check the directories' modes, also those above it"),
     (Step::HostPath, &[libc::ELOOP], "the path leads through a link of /proc, or through too many links: name the real path"),
@@ -173,6 +173,7 @@ const HINTS: &[Row] = &[
     (Step::Proc, &[libc::EPERM], "the /proc around this is masked (a container's is): give that container an unmasked /proc"),
     (Step::Dev, &[libc::ENOENT], "the host's /dev lacks a device that every program expects"),
     (Step::PivotRoot, &[libc::EINVAL], "the host's root is the initial ramfs, which pivot_root can't leave: switch to a real root first"),
+    (Step::Stdio, &[libc::EISDIR], "from a directory the program could walk over the host's files: give a file, a pipe or /dev/null"),
     (Step::Cwd, &[], "the working directory does not exist inside, or can't be entered: name another by --cwd"),
     (Step::Limits, &[libc::EPERM], "a limit is above the caller's own hard limit: ask for less (see `ulimit -Ha`)"),
     (Step::Seccomp, &[], "the kernel lacks seccomp filters (CONFIG_SECCOMP_FILTER)"),
@@ -185,6 +186,9 @@ const HINTS: &[Row] = &[
 
 /// What to do about `errno` in `step`.
 pub(crate) fn hint(step: Step, errno: i32) -> &'static str {
+    if matches!(errno, libc::EMFILE | libc::ENFILE) {
+        return "the runner is out of descriptors: raise `ulimit -n`, or run fewer sandboxes at once";
+    }
     HINTS
         .iter()
         .find(|(of, errnos, _)| *of == step && (errnos.is_empty() || errnos.contains(&errno)))

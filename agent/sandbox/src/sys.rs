@@ -177,6 +177,15 @@ pub(crate) fn reset_signals() {
     }
 }
 
+/// SIGCHLD to its default action: a process that ignores it can't wait for its children.
+pub(crate) fn heed_children() -> Result<(), Errno> {
+    // SAFETY: setting the default action touches no code of ours.
+    match unsafe { libc::signal(libc::SIGCHLD, libc::SIG_DFL) } {
+        libc::SIG_ERR => Err(Errno::last()),
+        _ => Ok(()),
+    }
+}
+
 /// personality(2) to the plain one: the caller's (a debugger's has no address randomisation) would be inherited.
 pub(crate) fn plain_personality() -> Result<(), Errno> {
     // SAFETY: it takes a number.

@@ -9,6 +9,7 @@ use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr, UnixListener};
 use std::process::{Command, Stdio};
 
+use holdfast_sandbox::Step;
 use support::{Ended, Fixture, Who, breached, everyone};
 
 /// A process of the host that is the caller's own.
@@ -128,6 +129,52 @@ fn a_read_only_tree_and_all_that_is_mounted_in_it_stays_as_it_is() {
     for own in ["/usr/new", "/etc/new", "/dev/new", "/proc/new", "/new", "/bin/new"] {
         fixture.held(&[], &["create", own]);
     }
+}
+
+#[test]
+fn no_name_and_no_tree_leads_to_the_hosts_processes() {
+    let fixture = Fixture::new();
+    let link = fixture.path("link");
+    std::os::unix::fs::symlink("/proc", &link).unwrap();
+    for source in [link.to_str().unwrap(), "/dev/fd", "/"] {
+        for who in everyone() {
+            let (output, outcome) = fixture.outcome(who, &["--ro", &format!("{source}:/data")], &["ls", "/data"]);
+            let setup = outcome.setup.unwrap();
+            assert_eq!((output.status.code(), setup.step), (Some(125), Step::HostPath), "{source}: {output:?}");
+        }
+    }
+    let link = fixture.path("link-to-sys");
+    std::os::unix::fs::symlink("/sys/kernel", &link).unwrap();
+    for (option, code) in [("--ro", 0), ("--rw", 125)] {
+        let option = [option, &format!("{}:/data", link.display())];
+        let output = fixture.sandbox(Who::Caller).args(option).args(["--", "true"]).output().unwrap();
+        assert_eq!(output.status.code(), Some(code), "{option:?}: {output:?}");
+    }
+}
+
+#[test]
+fn a_directory_of_the_host_is_no_standard_input_or_output() {
+    let fixture = Fixture::new();
+    let root = || Stdio::from(std::fs::File::open("/").unwrap());
+    breached(fixture.attack_outside(Who::Caller, &["fd", "0"]).stdin(root()), &["fd", "0"]);
+    for who in everyone() {
+        for descriptor in 0..3 {
+            let mut inside = fixture.attack_inside(who, &[], &["fd", &descriptor.to_string()]);
+            inside.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+            match descriptor {
+                0 => inside.stdin(root()),
+                1 => inside.stdout(root()),
+                _ => inside.stderr(root()),
+            };
+            assert_eq!(inside.status().unwrap().code(), Some(125), "descriptor {descriptor}");
+        }
+    }
+}
+
+/// The kernel starts the helper of `core_pattern` outside, as root, unless RLIMIT_CORE is 1.
+#[test]
+fn a_crash_starts_no_helper_on_the_host() {
+    Fixture::new().wall_holds(&[], &["core-limit"]);
 }
 
 #[test]
@@ -288,7 +335,7 @@ fn a_set_user_id_program_gains_nothing() {
 #[test]
 fn the_kernels_dangerous_interfaces_are_refused() {
     let fixture = Fixture::new();
-    for attack in [&["io-uring"][..], &["uevent"]] {
+    for attack in [&["io-uring"][..], &["aio"], &["uevent"]] {
         fixture.wall_holds(&[], attack);
     }
     for attack in [&["userfaultfd"][..], &["perf"], &["bpf"], &["handle", "/usr"], &["packet"]] {

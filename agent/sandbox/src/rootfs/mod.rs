@@ -23,6 +23,7 @@
 //! - No `/sys` and no cgroup file system: no `release_agent`, no `uevent_helper`.
 
 mod build;
+mod host;
 mod plan;
 mod view;
 

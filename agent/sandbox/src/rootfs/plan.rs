@@ -6,11 +6,10 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
-use nix::fcntl::{AT_FDCWD, OFlag, OpenHow, ResolveFlag, openat2};
 use nix::sys::stat::{FileStat, SFlag, fstat};
 use nix::unistd::{AccessFlags, faccessat};
 
-use super::{Memory, Mount, Node, NodeKind, Root, Tree, What, view};
+use super::{Memory, Mount, Node, NodeKind, Root, Tree, What, host, view};
 use crate::idmap::Ids;
 use crate::outcome::SetupFailure;
 use crate::policy::{Access, Bind, TMP};
@@ -22,6 +21,8 @@ use crate::sys::{self, MountAttr};
 const DEFAULT_MEMORY: u64 = 64 << 20;
 /// What directories, links and small files of the root and of /dev may take.
 const ROOT_MEMORY: u64 = 1 << 20;
+/// Inodes of the root besides those that are planned: its own directory.
+const ROOT_INODES: usize = 16;
 const PAGE: u64 = 4096;
 
 /// The plan, and what the caller should know though it stops nothing.
@@ -71,7 +72,8 @@ impl Planner {
     }
 
     fn user_tree(&mut self, bind: &Bind, ids: Ids, warnings: &mut Vec<String>) -> Result<(), SetupFailure> {
-        let source = open_host(&bind.source)?;
+        let source = host::open(&bind.source)?;
+        host::refuse_what_undoes_the_sandbox(&source, bind)?;
         if bind.mode == Access::Rw {
             warnings.extend(unwritable(&source, bind, ids)?);
         }
@@ -91,8 +93,8 @@ impl Planner {
     ) -> Result<(), SetupFailure> {
         let directory = is_kind(&stat(&source, path)?, SFlag::S_IFDIR);
         let tree = if self.privileged {
-            let tree = sys::clone_tree(source.as_fd(), c"").map_err(host_path(path))?;
-            sys::restrict_tree(tree.as_fd(), attributes).map_err(host_path(path))?;
+            let tree = sys::clone_tree(source.as_fd(), c"").map_err(host::failed(path))?;
+            sys::restrict_tree(tree.as_fd(), attributes).map_err(host::failed(path))?;
             Tree::Cloned(tree)
         } else {
             Tree::Path { path: c_string(path)?, attributes }
@@ -130,7 +132,7 @@ impl Planner {
             if self.is_covered(&path) {
                 continue;
             }
-            match open_host(&path) {
+            match host::open(&path) {
                 Err(failure) if failure.errno == libc::ENOENT && path != Path::new("/usr") => {}
                 source => self.tree(source?, &path, path.clone(), attributes)?,
             }
@@ -148,7 +150,7 @@ impl Planner {
         self.add("/dev", What::Memory(memory), Step::Dev, true);
         for &(name, major, minor) in view::DEVICES {
             let path = Path::new("/dev").join(name);
-            let source = open_host(&path).map_err(|failure| SetupFailure { step: Step::Dev, ..failure })?;
+            let source = host::open(&path).map_err(|failure| SetupFailure { step: Step::Dev, ..failure })?;
             // A container around this may have put something else there.
             let status = stat(&source, &path)?;
             if !is_kind(&status, SFlag::S_IFCHR) || status.st_rdev != libc::makedev(major, minor) {
@@ -168,8 +170,15 @@ impl Planner {
         for name in view::MASKED {
             let relative = Path::new("proc").join(name);
             let path = Path::new("/").join(&relative);
-            // What this kernel hasn't needs no mask.
-            let Ok(status) = std::fs::symlink_metadata(&path) else { continue };
+            let status = match std::fs::symlink_metadata(&path) {
+                Ok(status) => status,
+                // What this kernel hasn't needs no mask.
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
+                Err(error) => {
+                    let errno = error.raw_os_error().unwrap_or(0);
+                    return Err(SetupFailure::new(Step::Proc, errno, Some(path.display().to_string())));
+                }
+            };
             let mask = match status.is_dir() {
                 false => What::MaskFile,
                 true => {
@@ -204,6 +213,9 @@ impl Planner {
             let path: PathBuf = file.path.components().collect();
             forest.file(&path, file.mode, file.data.clone(), true)?;
         }
+        // Directories and links take an inode each, and no page.
+        let inodes = ROOT_INODES + forest.root.nodes.len();
+        forest.root.inodes = CString::new(inodes.to_string()).unwrap_or_default();
         let mounts = forest.drafts.into_iter().map(|draft| {
             let target = c_string(draft.target.strip_prefix("/").unwrap_or(&draft.target))?;
             Ok(Mount { target, shown: c_string(&draft.target)?, what: draft.what, step: draft.step })
@@ -325,18 +337,8 @@ impl Memory {
     }
 }
 
-/// Opens a host path without using it: links are followed, but not those of /proc, which lead anywhere.
-fn open_host(path: &Path) -> Result<OwnedFd, SetupFailure> {
-    let how = OpenHow::new().flags(OFlag::O_PATH | OFlag::O_CLOEXEC).resolve(ResolveFlag::RESOLVE_NO_MAGICLINKS);
-    openat2(AT_FDCWD, path, how).map_err(host_path(path))
-}
-
-fn host_path(path: &Path) -> impl Fn(Errno) -> SetupFailure {
-    move |errno| SetupFailure::new(Step::HostPath, errno as i32, Some(path.display().to_string()))
-}
-
 fn stat(fd: &OwnedFd, path: &Path) -> Result<FileStat, SetupFailure> {
-    fstat(fd).map_err(host_path(path))
+    fstat(fd).map_err(host::failed(path))
 }
 
 fn is_kind(status: &FileStat, kind: SFlag) -> bool {
@@ -345,7 +347,7 @@ fn is_kind(status: &FileStat, kind: SFlag) -> bool {
 
 fn etc_directories() -> Result<Vec<PathBuf>, SetupFailure> {
     let etc = Path::new("/etc");
-    let failed = |error: std::io::Error| host_path(etc)(Errno::from_raw(error.raw_os_error().unwrap_or(0)));
+    let failed = |error: std::io::Error| host::failed(etc)(Errno::from_raw(error.raw_os_error().unwrap_or(0)));
     let mut found = Vec::new();
     for entry in std::fs::read_dir(etc).map_err(failed)? {
         let name = entry.map_err(failed)?.file_name();

@@ -19,6 +19,9 @@ Examples:
   The result as JSON:
     holdfast-sandbox --limits rlimit-only --result result.json -- python3 -c 'print(1)'
 
+Standard input and output are the caller's. A file given there can be opened anew by the program, with the rights that
+the file's modes give its user (unprivileged: you); a pipe can't, and a directory is refused.
+
 Exit codes:
   the program's own; 128 + the signal that ended it; 124 where its time (wall or CPU) ended it;
   125 where the sandbox could not be made, or the options are wrong; 126 not executable; 127 not found";

@@ -35,7 +35,7 @@ pub enum Error {
     #[error("this process has {0} threads: only one with a single thread can make sandboxes itself; use a Spawner")]
     Threads(u64),
     /// SIGSTOP would stop init, which keeps the wall clock.
-    #[error("SIGSTOP would stop the sandbox's init, and the wall clock with it; send SIGTSTP, or stop nothing")]
+    #[error("SIGSTOP would stop the sandbox's init, and the wall clock with it: a sandbox can be ended, not paused")]
     StopRefused,
     /// A system call on a sandbox's descriptors failed.
     #[error("{call}: {errno}")]

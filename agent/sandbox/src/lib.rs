@@ -15,7 +15,9 @@
 //! What is promised: the program sees and reaches nothing of the host but the trees that it was given, the kernel's
 //! system calls that its filter allows, and the machine's time. What is not: a kernel bug behind an allowed call, side
 //! channels of shared hardware, and, until there are cgroup limits, a bound on the memory of all its processes
-//! together ([`LimitsMode::RlimitOnly`]).
+//! together ([`LimitsMode::RlimitOnly`]). A regular file that the caller gives as standard input, output or error can be
+//! opened anew through `/proc/self/fd`, with whatever rights its modes give the program's user: unprivileged, that is
+//! the caller, so an input file may be written and a log may be read. A pipe gives nothing but itself.
 //!
 //! ```no_run
 //! # use std::os::fd::AsFd;

@@ -8,6 +8,7 @@ mod cli;
 mod run;
 mod units;
 
+use std::io::Write;
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -35,7 +36,12 @@ fn main() -> ExitCode {
     }
 }
 
+/// Tells a person. A standard error that is closed or full takes no message; what follows is done all the same.
+fn say(what: impl std::fmt::Display) {
+    let _ = writeln!(std::io::stderr(), "holdfast-sandbox: {what}");
+}
+
 fn complain(error: &dyn std::error::Error) -> ExitCode {
-    eprintln!("holdfast-sandbox: {error}");
+    say(error);
     ExitCode::from(SETUP)
 }

@@ -30,7 +30,7 @@ pub(crate) fn run(options: Options) -> Result<ExitCode, Box<dyn Error>> {
         Err(Failure::Other(error)) => return Err(error),
     };
     if let Some(line) = remark(&outcome) {
-        eprintln!("holdfast-sandbox: {line}");
+        crate::say(line);
     }
     report.map_or(Ok(()), |mut report| report.write(&outcome))?;
     Ok(ExitCode::from(outcome.exit_code()))
@@ -65,7 +65,7 @@ fn watch(request: &holdfast_sandbox::Request) -> Result<Outcome, Failure> {
     let stdio = Stdio { stdin: stdin.as_fd(), stdout: stdout.as_fd(), stderr: stderr.as_fd() };
     let sandbox = Sandbox::start(request, stdio)?;
     for warning in sandbox.warnings() {
-        eprintln!("holdfast-sandbox: warning: {warning}");
+        crate::say(format_args!("warning: {warning}"));
     }
     loop {
         let mut fds =

@@ -29,6 +29,7 @@ fn wrong_options_exit_125_and_run_nothing() {
         &["--tmpfs", "/scratch"],
         &["--tmpfs", "/scratch=0"],
         &["--tmpfs", "scratch=1M"],
+        &["--tmpfs", "/scratch=18446744073709551615"],
         &["--env", "NAME"],
         &["--env", "=x"],
         &["--cwd", "relative"],
@@ -249,6 +250,35 @@ fn output_ends_when_the_program_ends_though_descriptors_are_swapped_or_closed() 
             let output = shell.args(["--", "sh", "-c", "exit 6"]).output().unwrap();
             assert_eq!(output.status.code(), Some(6), "{redirection}: {output:?}");
         }
+    }
+}
+
+#[test]
+fn a_caller_that_ignores_the_end_of_its_children_learns_how_the_program_ended() {
+    let fixture = Fixture::new();
+    for who in everyone() {
+        let inner = fixture.sandbox(who);
+        let mut command = support::as_who(std::process::Command::new("env"), who);
+        command.arg("--ignore-signal=CHLD").arg(inner.get_program()).args(inner.get_args());
+        let output = command.args(["--", "sh", "-c", "exit 6"]).output().unwrap();
+        assert_eq!(output.status.code(), Some(6), "{output:?}");
+    }
+}
+
+#[test]
+fn a_full_standard_error_costs_no_result_and_no_exit_code() {
+    let fixture = Fixture::new();
+    let full = || Stdio::from(std::fs::File::options().write(true).open("/dev/full").unwrap());
+    for who in everyone() {
+        for (options, code) in [(&["--wall", "100ms"][..], 124), (&["--ro", "/no/such"], 125)] {
+            let mut command = fixture.sandbox(who);
+            command.args(options).args(["--result", "-", "--", "sleep", "1000"]).stderr(full());
+            let output = command.output().unwrap();
+            let outcome: Outcome = serde_json::from_slice(&output.stdout).unwrap();
+            assert_eq!((output.status.code(), outcome.exit_code()), (Some(code), code as u8), "{output:?}");
+        }
+        let status = fixture.sandbox(who).args(["--result", "/dev/full", "--", "true"]).stderr(full()).status();
+        assert_eq!(status.unwrap().code(), Some(125));
     }
 }
 

@@ -114,6 +114,15 @@ fn files_are_made_inside_and_belong_to_the_program() {
 }
 
 #[test]
+fn many_files_each_in_directories_of_its_own_fit() {
+    let mut request = shell("find /in -type f | wc -l");
+    let file = |number| InputFile { path: format!("/in/{number}/a/b/c/d/e").into(), mode: 0o600, data: vec![] };
+    request.files = (0..500).map(file).collect();
+    let (outcome, text) = run(&spawner(), &request);
+    assert_eq!(text, "500\n", "{outcome:?}");
+}
+
+#[test]
 fn a_file_that_does_not_fit_is_told() {
     let mut request = shell("true");
     request.policy.tmpfs = vec![Tmpfs { target: "/scratch".into(), size: 4096 }];
@@ -209,6 +218,11 @@ fn a_spawner_survives_noise_on_its_socket_and_ends_with_it() {
     for noise in [&b"x"[..], &[1], &[0; 4096]] {
         send(std::os::fd::AsRawFd::as_raw_fd(&ours), noise, MsgFlags::empty()).unwrap();
     }
+    let many = [std::os::fd::AsRawFd::as_raw_fd(&ours); 100];
+    let rights = [nix::sys::socket::ControlMessage::ScmRights(&many)];
+    let part = [std::io::IoSlice::new(&[1])];
+    let raw = std::os::fd::AsRawFd::as_raw_fd(&ours);
+    nix::sys::socket::sendmsg::<()>(raw, &part, &rights, MsgFlags::empty(), None).unwrap();
     until("the noise is read", || unread(&ours) == 0);
     assert!(child.try_wait().unwrap().is_none(), "noise ended it");
     drop(ours);

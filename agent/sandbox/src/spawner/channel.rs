@@ -8,8 +8,9 @@ use nix::sys::socket::{ControlMessage, ControlMessageOwned, MsgFlags, recvmsg, s
 
 use crate::sys;
 
-/// More descriptors than any message has.
-const MAX_FDS: usize = 8;
+/// The most descriptors that a message can have, SCM_MAX_FD of unix(7). With room for fewer, those of a larger message
+/// would be open here and known to nobody.
+const MAX_FDS: usize = 253;
 /// More bytes than any message has; warnings are cut to fit.
 pub(super) const MAX_BYTES: usize = 64 * 1024;
 

@@ -69,7 +69,7 @@ impl Serving {
                 Ok(None) | Err(Errno::ECONNRESET) => return Ok(()),
                 Ok(Some(message)) => self.answer(message),
                 // Out of descriptors, or too long: that message is lost, and its sender sees its answer socket close.
-                Err(Errno::EMFILE | Errno::ENFILE | Errno::EMSGSIZE) => {}
+                Err(Errno::EMFILE | Errno::ENFILE | Errno::EMSGSIZE | Errno::ENOBUFS) => {}
                 Err(errno) => return Err(Error::System { call: "recvmsg in the spawner", errno }),
             }
         }

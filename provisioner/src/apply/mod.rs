@@ -188,8 +188,12 @@ async fn locked_run(
     }
     .await;
     let released = lock.release().await;
-    let left = result?;
+    let mut left = result?;
     released?;
+    if plan.purpose == Purpose::Destroy {
+        let what = format!("bucket {}", lock::bucket::name(&plan.scope));
+        left.push(Left { what, why: "it holds the locks of all estates of this account in this region".to_owned() });
+    }
     Ok(Summary { done: plan.changes.len(), left, calls: cloud.calls() })
 }
 

@@ -16,7 +16,7 @@ use futures::stream::{StreamExt, TryStreamExt};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::ec2::{of_estate, read_tags};
+use super::ec2::of_estate;
 use super::{Context, KindError, Left, Observed, Operations, SOON, Wanted, json, properties};
 use crate::cloud::{Cloud, CloudError, Service, found};
 use crate::estate::{Kind, ResourceId, Scope, tags};
@@ -247,15 +247,8 @@ async fn refuse_if_needed(cloud: &Cloud, scope: &Scope, key: &Observed) -> Resul
         .filter(|volume| volume.kms_key_id.as_deref() == arn)
         // A volume that goes with its instance is shown for some seconds more.
         .filter(|volume| volume.state != Some(aws_sdk_ec2::types::VolumeState::Deleting))
-        .filter_map(|volume| volume.volume_id.map(|id| (id, volume.tags)))
-        .chain(
-            snapshots
-                .into_iter()
-                .filter(|snapshot| snapshot.kms_key_id.as_deref() == arn)
-                .filter_map(|snapshot| snapshot.snapshot_id.map(|id| (id, snapshot.tags))),
-        )
-        .filter(|(_, tags)| !read_tags(tags.clone()).is_empty())
-        .map(|(id, _)| id)
+        .filter_map(|volume| volume.volume_id)
+        .chain(snapshots.into_iter().filter(|one| one.kms_key_id.as_deref() == arn).filter_map(|one| one.snapshot_id))
         .collect();
     if kept.is_empty() {
         return Ok(());

@@ -17,6 +17,7 @@
 mod alias;
 pub mod budget;
 mod ec2;
+mod error;
 pub mod instance_profile;
 pub mod instances;
 pub mod internet_gateway;
@@ -35,14 +36,15 @@ use std::future::Future;
 use std::time::Duration;
 
 pub use alias::Alias;
+pub use error::KindError;
 use futures::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 use tokio::time::{Instant, sleep};
 
-use crate::cloud::{Cloud, CloudError};
-use crate::estate::{Kind, Properties, Resource, ResourceId, Scope, Unresolved};
+use crate::cloud::Cloud;
+use crate::estate::{Kind, Properties, Resource, ResourceId, Scope};
 
 /// Calls that fail since what they name was just made are repeated for so long.
 pub(crate) const SOON: Duration = Duration::from_secs(90);
@@ -281,97 +283,6 @@ pub const KINDS: &[Kind] = &[
     Kind::LaunchTemplate,
     Kind::Instances,
 ];
-
-/// What discovering or changing a resource can fail with.
-#[derive(Debug, thiserror::Error)]
-pub enum KindError {
-    /// A call failed.
-    #[error(transparent)]
-    Cloud(#[from] CloudError),
-    /// A property that the kind doesn't know, or of the wrong type: a plan file of another version.
-    #[error("{id}: its properties aren't what this version of `provision` knows ({source}); make the plan again")]
-    Properties {
-        /// Whose.
-        id: ResourceId,
-        /// What serde says.
-        source: serde_json::Error,
-    },
-    /// A plan that changes what its estate doesn't have.
-    #[error("the plan changes {id}, which its estate doesn't have; make the plan again")]
-    NotInEstate {
-        /// What.
-        id: ResourceId,
-    },
-    /// Something it refers to isn't there.
-    #[error("{id} needs what isn't there: {source}")]
-    Unresolved {
-        /// Whose.
-        id: ResourceId,
-        /// What is missing.
-        source: Unresolved,
-    },
-    /// AWS gave back JSON that isn't.
-    #[error("{what} of {physical} isn't JSON: {source}")]
-    Json {
-        /// Which document.
-        what: &'static str,
-        /// Whose.
-        physical: String,
-        /// What serde says.
-        source: serde_json::Error,
-    },
-    /// The name that the estate needs is somebody else's.
-    #[error(
-        "{kind} {name} is there and isn't this estate's: it has no tag holdfast:estate={estate}; rename the estate, or \
-         remove it if nobody needs it"
-    )]
-    Foreign {
-        /// What it is.
-        kind: Kind,
-        /// Its name.
-        name: String,
-        /// The estate that it isn't of.
-        estate: String,
-    },
-    /// It didn't come to be in time.
-    #[error("{what} was still {state} after {seconds} s; look at it in the console, then apply again")]
-    Deadline {
-        /// What was waited for.
-        what: String,
-        /// What it was last.
-        state: String,
-        /// How long that took.
-        seconds: u64,
-    },
-    /// An instance ended as it started.
-    #[error("instance {instance} of {id} ended while it started: {reason}; correct that and apply again")]
-    NotStarted {
-        /// The instance.
-        instance: String,
-        /// Its group.
-        id: ResourceId,
-        /// AWS's StateReason.
-        reason: String,
-    },
-    /// What was made isn't as safe as it was asked to be.
-    #[error("instance {instance} of {id} isn't as it was asked for: {what}; it was left as it is, to be looked at")]
-    Unsafe {
-        /// The instance.
-        instance: String,
-        /// Its group.
-        id: ResourceId,
-        /// Which promise is broken.
-        what: String,
-    },
-    /// The key is needed by what isn't Holdfast's to delete.
-    #[error("key {key} encrypts {what}, which stay: delete or re-encrypt them, then destroy again")]
-    KeyInUse {
-        /// The key.
-        key: String,
-        /// What it encrypts.
-        what: String,
-    },
-}
 
 /// A document as JSON.
 pub(crate) fn json(what: &'static str, physical: &str, text: &str) -> Result<Value, KindError> {

@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 use super::World;
-use crate::estate::{Kind, ResourceId};
+use crate::estate::{Kind, ResourceId, tags};
 use crate::kind::Observed;
 
 /// A world, sorted out.
@@ -39,7 +39,8 @@ impl Settled {
         let vpcs: BTreeSet<_> = settled.kept.values().map(|vpc| vpc.physical.clone()).collect();
 
         let mut by_id: BTreeMap<ResourceId, Vec<Observed>> = BTreeMap::new();
-        for observed in world.resources.iter().filter(|observed| observed.kind != Kind::Vpc) {
+        let others = |observed: &&Observed| !matches!(observed.kind, Kind::Vpc | Kind::SecurityGroupRules);
+        for observed in world.resources.iter().filter(others) {
             match own(observed, &vpcs) {
                 Some(own) => by_id.entry(own.id.clone()).or_default().push(own),
                 None => settled.notes.push(format!(
@@ -49,8 +50,19 @@ impl Settled {
             }
         }
         settled.choose(by_id, world);
-        settled.drop_rules_of_unkept_groups();
+        settled.keep_rules(world);
         settled
+    }
+
+    /// Rules have the id that their group gives them, and are the estate's if the group is the one that is kept.
+    fn keep_rules(&mut self, world: &World) {
+        for rules in world.resources.iter().filter(|observed| observed.kind == Kind::SecurityGroupRules) {
+            let group = rules.id.name().map(|name| ResourceId::named(Kind::SecurityGroup, name));
+            let group = group.and_then(|group| self.kept.get(&group));
+            if group.is_some_and(|group| group.physical == rules.physical) {
+                self.kept.insert(rules.id.clone(), rules.clone());
+            }
+        }
     }
 
     fn choose(&mut self, by_id: BTreeMap<ResourceId, Vec<Observed>>, world: &World) {
@@ -59,31 +71,19 @@ impl Settled {
                 (one.state.is_some(), Reverse(uses(one, world)), one.created.unwrap_or(i64::MAX), one.physical.clone())
             });
             let mut candidates = candidates.into_iter();
-            self.kept.extend(candidates.next().map(|first| (id, first)));
+            let Some(first) = candidates.next() else { continue };
             for other in candidates {
                 if other.state.is_some() {
                     self.idle.push(other);
-                } else if uses(&other, world) > 0 {
+                } else if uses(&other, world) > 0 || !is_twin(&other, &first) {
                     let (kind, physical, id) = (other.kind, &other.physical, &other.id);
-                    self.notes.push(format!("{kind} {physical} has the tags of {id} and is in use: left alone"));
+                    self.notes.push(format!("{kind} {physical} has the id of {id} beside another one: left alone"));
                 } else {
                     self.surplus.push(other);
                 }
             }
+            self.kept.insert(id, first);
         }
-    }
-
-    /// A group that isn't kept takes its rules with it.
-    fn drop_rules_of_unkept_groups(&mut self) {
-        let groups: BTreeSet<_> = self
-            .kept
-            .values()
-            .filter(|observed| observed.kind == Kind::SecurityGroup)
-            .map(|group| group.physical.clone())
-            .collect();
-        let is_of_kept = |rules: &Observed| rules.kind != Kind::SecurityGroupRules || groups.contains(&rules.physical);
-        self.kept.retain(|_, observed| is_of_kept(observed));
-        self.surplus.retain(is_of_kept);
     }
 }
 
@@ -101,11 +101,16 @@ fn own(observed: &Observed, vpcs: &BTreeSet<String>) -> Option<Observed> {
     }
 }
 
-/// How many other resources refer to this one.
+/// Whether one was made by the same code for the same purpose as another, and not only given the two tags that find it.
+fn is_twin(one: &Observed, other: &Observed) -> bool {
+    let same = |key: &str| one.tags.get(key).is_some_and(|value| other.tags.get(key) == Some(value));
+    one.tags.contains_key(tags::SPEC) && ["Name", "Description"].into_iter().all(same)
+}
+
+/// How many ids of the estate refer to this one.
 fn uses(observed: &Observed, world: &World) -> usize {
-    let others =
-        world.resources.iter().filter(|other| (&other.id, &other.physical) != (&observed.id, &observed.physical));
-    others.filter(|other| refers(other, observed)).count()
+    let users = world.resources.iter().filter(|other| other.id != observed.id && refers(other, observed));
+    users.map(|other| &other.id).collect::<BTreeSet<_>>().len()
 }
 
 /// Whether a property of `from` is the id or ARN of `to`.

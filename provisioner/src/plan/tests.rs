@@ -339,6 +339,22 @@ fn of_two_with_one_id_the_used_one_stays() {
 }
 
 #[test]
+fn a_key_that_was_only_tagged_to_look_like_ours_is_left_alone() {
+    let estate = estate(SPEC);
+    let mut world = made(&estate);
+    let mut key = world.resources.iter().find(|observed| observed.kind == Kind::Key).cloned().unwrap();
+    key.physical = "a-key".into();
+    key.attributes.clear();
+    key.tags.retain(|tag, _| [tags::ESTATE, tags::ID].contains(&tag.as_str()));
+    world.resources.push(key);
+    let world = World::new(world.scope.clone(), world.resources);
+    assert!(Plan::make(&estate, &world).is_empty());
+    let destroy = Plan::destroy(&world);
+    assert!(!destroy.changes.iter().any(|change| change.physical.as_deref() == Some("a-key")));
+    assert_eq!(destroy.notes, ["key a-key has the id of key beside another one: left alone"]);
+}
+
+#[test]
 fn what_is_in_another_vpc_is_left_alone_whatever_its_tags_say() {
     let estate = estate(SPEC);
     let mut world = made(&estate);
@@ -346,7 +362,8 @@ fn what_is_in_another_vpc_is_left_alone_whatever_its_tags_say() {
         .resources
         .iter()
         .filter(|observed| {
-            ["subnet/private", "security-group/hosts", "instances/worker"].contains(&observed.id.as_str())
+            ["subnet/private", "security-group/hosts", "security-group-rules/hosts", "instances/worker"]
+                .contains(&observed.id.as_str())
         })
         .cloned()
         .collect();

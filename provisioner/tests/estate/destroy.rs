@@ -37,7 +37,8 @@ fn destroying_leaves_only_what_it_names_and_touches_nothing_of_others() {
     let keys = after["key"].as_array_mut().unwrap();
     let going = keys.iter().position(|key| key["state"] == "PendingDeletion").expect("a key pending deletion");
     keys.remove(going);
-    assert!(text(&output.stdout).contains("pending deletion until"), "{}", text(&output.stdout));
+    let said = text(&output.stdout);
+    assert!(said.contains("pending deletion until") && said.contains("bucket holdfast-"), "{said}");
     let buckets = after.as_object_mut().unwrap().remove("bucket").unwrap();
     assert_eq!(buckets.as_array().unwrap().len(), 1);
     assert_eq!(buckets[0]["objects"], Value::Array(vec![]), "the lock was given back");

@@ -2,6 +2,8 @@
 //!
 //! What is in an account is read by boto3 (`inventory.py`), not by Holdfast's own eyes.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a fixture that fails is a test that fails")]
+
 mod converge;
 mod crash;
 mod destroy;

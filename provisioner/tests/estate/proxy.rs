@@ -102,10 +102,10 @@ impl Shared {
     }
 
     fn kill(&self) {
-        // The child's id is set right after it was started, which takes less time than its first change.
-        let victim = self.victim.lock().unwrap().expect("a process to kill");
         // First, so that whoever has waited for the process's end finds it said.
         self.dead.store(true, Ordering::SeqCst);
+        // The child's id is set right after it was started, which takes less time than its first change.
+        let victim = self.victim.lock().unwrap().expect("a process to kill");
         let killed = std::process::Command::new("kill").args(["-KILL", &victim.to_string()]).status().unwrap();
         assert!(killed.success());
     }

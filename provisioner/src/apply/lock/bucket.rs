@@ -23,7 +23,7 @@ const LOCKS: &str = "locks";
 const DAYS: i32 = 30;
 
 /// The bucket's name.
-pub(super) fn name(scope: &Scope) -> String {
+pub(in crate::apply) fn name(scope: &Scope) -> String {
     format!("holdfast-{}-{}", scope.account, scope.region)
 }
 

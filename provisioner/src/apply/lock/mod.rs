@@ -13,7 +13,7 @@
 //! What remains: EC2 knows no fencing token, so a call that was under way while the lock expired (a laptop that slept
 //! longer than [`SECONDS`]) can still arrive. The next plan finds what it made.
 
-mod bucket;
+pub(super) mod bucket;
 mod date;
 
 use std::sync::{Arc, Mutex as StdMutex, PoisonError};

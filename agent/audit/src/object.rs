@@ -185,3 +185,94 @@ impl FromStr for Key {
         if key.to_string() == text { Ok(key) } else { Err(NotATrailKey) }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::record::{Event, Identity, Link, Source};
+
+    fn origin() -> Origin {
+        Origin {
+            organization: "o-1".into(),
+            account: "111111111111".into(),
+            recipient_account: "111111111111".into(),
+            region: "eu-central-1".into(),
+            writer: "AROAX:i-1".into(),
+            program: "test/1".into(),
+            host: None,
+            image: None,
+            launch: None,
+        }
+    }
+
+    /// A record's line with any text in it.
+    fn line(sequence: u64, text: &str) -> String {
+        let event = Event::new(Source::Agent, "StartJob", Identity::program("test")).request(text.into());
+        let rendered = event.render(&origin()).unwrap();
+        let link = Link {
+            format: 1,
+            stream: "s".into(),
+            sequence,
+            previous: Hash::ZERO,
+            time: rendered.time,
+            boot_micros: 0,
+            organization: "o-1".into(),
+            account: "111111111111".into(),
+            writer: "AROAX:i-1".into(),
+            host: None,
+            image: None,
+            launch: None,
+            genesis: None,
+            seal: None,
+        };
+        rendered.line(&link).unwrap()
+    }
+
+    fn gzip(text: &[u8]) -> Vec<u8> {
+        let mut gzip = GzBuilder::new().write(Vec::new(), Compression::fast());
+        gzip.write_all(text).unwrap();
+        gzip.finish().unwrap()
+    }
+
+    proptest! {
+        #[test]
+        fn what_was_put_in_comes_out_and_a_second_try_makes_the_same_object(
+            texts in prop::collection::vec(any::<String>(), 1..20), first in 1u64..
+        ) {
+            let lines: Vec<_> = texts.iter().map(|text| line(first, text)).collect();
+            let object = encode(&origin(), "s", first, &lines).unwrap();
+            prop_assert_eq!(decode(&object.bytes).unwrap(), lines.clone());
+            prop_assert_eq!(&encode(&origin(), "s", first, &lines).unwrap(), &object);
+            let key: Key = object.key.parse().unwrap();
+            prop_assert_eq!((key.first, key.hash), (first, Hash::of(&object.bytes)));
+            prop_assert_eq!(key.to_string(), object.key);
+        }
+
+        #[test]
+        fn any_bytes_and_any_key_are_decoded_or_refused(bytes in prop::collection::vec(any::<u8>(), 0..300), key in any::<String>()) {
+            let _ = decode(&bytes);
+            let _ = decode(&gzip(&bytes));
+            if let Ok(parsed) = key.parse::<Key>() {
+                prop_assert_eq!(parsed.to_string(), key);
+            }
+        }
+    }
+
+    #[test]
+    fn an_object_that_unpacks_without_end_is_refused() {
+        let bomb = gzip(&vec![b' '; usize::try_from(MAX_DECODED).unwrap() + 1]);
+        assert!(bomb.len() < 1_000_000);
+        assert!(matches!(decode(&bomb), Err(ObjectError::TooLarge)));
+    }
+
+    #[test]
+    fn nothing_may_follow_the_records() {
+        let mut object = encode(&origin(), "s", 1, &[line(1, "x")]).unwrap().bytes;
+        object.extend_from_slice(&gzip(b"more"));
+        assert!(matches!(decode(&object), Err(ObjectError::Trailing(_))));
+        assert!(matches!(decode(&gzip(b"{\"Records\":[]}")), Err(ObjectError::Shape)));
+        assert!(matches!(encode(&origin(), "s", 1, &[]), Err(ObjectError::Empty)));
+    }
+}

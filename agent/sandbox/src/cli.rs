@@ -111,6 +111,10 @@ impl Options {
 /// `HOST[:INSIDE]`. A host path with a colon in it can't be said here; the library can.
 fn bind(text: &str, mode: Access) -> std::io::Result<Bind> {
     let (source, target) = text.split_once(':').map_or((text, None), |(source, target)| (source, Some(target)));
+    if source.is_empty() {
+        let why = format!("`{text}` has no host path: --ro and --rw take HOST or HOST:INSIDE");
+        return Err(std::io::Error::new(std::io::ErrorKind::InvalidInput, why));
+    }
     // Not canonicalized: which file a link names is decided once, when it is opened.
     let source = std::path::absolute(source)?;
     let target = target.map_or_else(|| source.clone(), PathBuf::from);
@@ -151,6 +155,9 @@ mod tests {
         assert_eq!(read_only("/a").target, PathBuf::from("/a"));
         assert_eq!((read_only("/a:/b").source, read_only("/a:/b").target), ("/a".into(), "/b".into()));
         assert!(read_only("a").source.is_absolute());
+        for nothing in ["", ":/b"] {
+            assert!(bind(nothing, Access::Ro).unwrap_err().to_string().contains("no host path"), "{nothing}");
+        }
     }
 
     #[test]

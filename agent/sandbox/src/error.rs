@@ -28,8 +28,8 @@ pub enum Error {
     /// The spawner has ended, and with it every sandbox that it had started.
     #[error("the spawner has ended ({0}): its sandboxes ended with it; start another")]
     SpawnerGone(Errno),
-    /// The spawner's answer can't be understood.
-    #[error("the spawner's answer is not understood ({0}): it must be the same version as its caller")]
+    /// A request or an answer can't be understood.
+    #[error("a message between the spawner and its caller is not understood ({0}): both must be of the same version")]
     Protocol(String),
     /// A sandbox was to be made by this process itself, which has threads.
     #[error("this process has {0} threads: only one with a single thread can make sandboxes itself; use a Spawner")]

@@ -154,7 +154,7 @@ fn limits(asked: &Limits, config: &Config) -> Result<sandbox::Limits, Refusal> {
     Ok(sandbox::Limits {
         memory: asked.memory.or(defaults.memory),
         pids: pids
-            .map_err(|_| Refusal::new(Code::InvalidRequest, "more processes than Linux counts"))?
+            .map_err(|_| Refusal::new(Code::InvalidRequest, "more processes than Linux counts: ask for fewer"))?
             .or(defaults.pids),
         cpu_time: asked.cpu_time_ms.map(Duration::from_millis),
         wall: Some(wall),

@@ -31,6 +31,7 @@ pub(crate) struct Recorder {
     shipping: Arc<ship::Shipping>,
     recorded: AtomicU64,
     held: watch::Sender<usize>,
+    retrying: tokio::sync::Mutex<()>,
     problem: Mutex<Option<String>>,
     is_broken: watch::Sender<bool>,
 }
@@ -58,6 +59,7 @@ impl Recorder {
             // The stream's genesis is its record 1, and on disk once the trail is open.
             recorded: AtomicU64::new(1),
             held: watch::Sender::new(0),
+            retrying: tokio::sync::Mutex::default(),
             problem: Mutex::new(None),
             is_broken: watch::Sender::new(false),
         }
@@ -91,14 +93,23 @@ impl Recorder {
     /// Makes an event durable, as soon as that is possible: for what has happened already.
     pub(crate) async fn record_when_possible(&self, event: Event) -> Record {
         self.held.send_modify(|held| *held += 1);
+        let record = match self.record(event.clone()).await {
+            Ok(record) => record,
+            Err(_) => self.record_in_turn(event).await,
+        };
+        self.held.send_modify(|held| *held -= 1);
+        record
+    }
+
+    /// Tries until the event is kept; one at a time, or thousands that are held would try twice a second each.
+    async fn record_in_turn(&self, event: Event) -> Record {
+        let _turn = self.retrying.lock().await;
         loop {
-            match self.record(event.clone()).await {
-                Ok(record) => {
-                    self.held.send_modify(|held| *held -= 1);
-                    return record;
-                }
-                Err(_) => tokio::time::sleep(RETRY).await,
+            // At once, so that those who wait follow each other without a pause when there is room again.
+            if let Ok(record) = self.record(event.clone()).await {
+                return record;
             }
+            tokio::time::sleep(RETRY).await;
         }
     }
 

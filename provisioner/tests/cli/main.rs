@@ -1,5 +1,7 @@
 //! The command line as a person and a script meet it, through the real binary, without a cloud.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a fixture that fails is a test that fails")]
+
 mod init;
 mod spec;
 mod usage;

@@ -1,5 +1,7 @@
 //! What a person and a script see of an estate's life, through the real binary and against a lab.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a fixture that fails is a test that fails")]
+
 mod bad_circumstances;
 mod life;
 mod terminal;

@@ -32,7 +32,11 @@ impl Operations for InstanceProfiles {
                 cloud.call(Service::Iam, "ListInstanceProfiles", pages.items().send().try_collect()).await?;
             let mut all = Vec::new();
             for profile in profiles {
-                all.extend(read(cloud, scope, &profile.instance_profile_name).await?);
+                match read(cloud, scope, &profile.instance_profile_name).await {
+                    // Deleted between the list and the look at it.
+                    Err(KindError::Cloud(error)) if error.is(NOT_FOUND) => {}
+                    read => all.extend(read?),
+                }
             }
             Ok(all)
         })

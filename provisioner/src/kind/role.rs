@@ -44,7 +44,11 @@ impl Operations for Roles {
             let roles: Vec<_> = cloud.call(Service::Iam, "ListRoles", pages.items().send().try_collect()).await?;
             let mut all = Vec::new();
             for role in roles {
-                all.extend(read(cloud, scope, &role.role_name).await?);
+                match read(cloud, scope, &role.role_name).await {
+                    // Deleted between the list and the look at it.
+                    Err(KindError::Cloud(error)) if error.is(NOT_FOUND) => {}
+                    read => all.extend(read?),
+                }
             }
             Ok(all)
         })

@@ -1,4 +1,4 @@
-"""What is in the workloads account, asked of AWS's APIs and not of Holdfast: one line for each thing that is left."""
+"""What is in the workloads account, asked of AWS's APIs and not of Holdfast: its id and what it is."""
 
 import boto3
 from botocore.config import Config
@@ -11,7 +11,7 @@ ec2, iam, kms, s3, budgets, sts = (
 for reservation in ec2.describe_instances()["Reservations"]:
     for instance in reservation["Instances"]:
         if instance["State"]["Name"] != "terminated":
-            print("instance", instance["InstanceId"], instance["State"]["Name"])
+            print(instance["InstanceId"], "instance", instance["State"]["Name"])
 for name, call, key in [
     ("volume", ec2.describe_volumes, "VolumeId"),
     ("network interface", ec2.describe_network_interfaces, "NetworkInterfaceId"),
@@ -22,21 +22,21 @@ for name, call, key in [
     for entries in (value for value in answer.values() if isinstance(value, list)):
         for entry in entries:
             if entry.get("State") != "deleted":  # endpoints stay listed for a while
-                print(name, entry[key])
+                print(entry[key], name)
 for vpc in ec2.describe_vpcs()["Vpcs"]:
     if not vpc["IsDefault"]:
-        print("VPC", vpc["VpcId"])
+        print(vpc["VpcId"], "VPC")
 for profile in iam.list_instance_profiles()["InstanceProfiles"]:
-    print("instance profile", profile["InstanceProfileName"])
+    print(profile["InstanceProfileName"], "instance profile")
 for role in iam.list_roles()["Roles"]:
     if "holdfast" in role["RoleName"]:
-        print("role", role["RoleName"])
+        print(role["RoleName"], "role")
 for key in kms.list_keys()["Keys"]:
     metadata = kms.describe_key(KeyId=key["KeyId"])["KeyMetadata"]
     if metadata["KeyManager"] == "CUSTOMER":
         until = f" on {metadata['DeletionDate']:%Y-%m-%d}" if "DeletionDate" in metadata else ""
-        print("KMS key", key["KeyId"], metadata["KeyState"] + until)
+        print(key["KeyId"], "KMS key", metadata["KeyState"] + until)
 for bucket in s3.list_buckets()["Buckets"]:
-    print("bucket", bucket["Name"])
+    print(bucket["Name"], "bucket")
 for budget in budgets.describe_budgets(AccountId=sts.get_caller_identity()["Account"]).get("Budgets", []):
-    print("budget", budget["BudgetName"])
+    print(budget["BudgetName"], "budget")

@@ -144,12 +144,12 @@ impl Demo {
     /// The end: nothing is left but what is named.
     fn end(&self, stage: &mut Stage) -> Result<(), LabError> {
         stage.chapter("End it: nothing left but what is named");
-        self.provision(stage, Account::Workloads, &["destroy", "--yes"], Show::All)?;
+        let named = self.provision(stage, Account::Workloads, &["destroy", "--yes"], Show::All)?;
         let mut inventory = self.script("inventory.py", Account::Workloads.into())?;
         let typed = "inventory.py      # asked of the AWS APIs, not of Holdfast";
         let left = stage.run(Step { typed, command: &mut inventory, code: 0, show: Show::All })?;
-        let by_design = |line: &str| line.starts_with("bucket holdfast-") || line.contains("PendingDeletion");
-        if let Some(line) = left.lines().find(|line| !by_design(line)) {
+        let is_named = |line: &str| line.split(' ').next().is_some_and(|id| named.contains(id));
+        if let Some(line) = left.lines().find(|line| !is_named(line)) {
             return Err(broken("destroy left something that it didn't name", line));
         }
         stage.say(&format!("all of it, whole: {}", self.directory.display()));

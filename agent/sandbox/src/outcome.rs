@@ -1,6 +1,6 @@
 //! How a sandbox ended: what is known, and nothing that isn't.
 //!
-//! Init writes one [`Record`] of fixed size to the result pipe, whose descriptor only it holds: the workload has no
+//! Init writes one record (`record.rs`) of fixed size to the result pipe, whose descriptor only it holds: the workload has no
 //! way to write there, so it can't forge a verdict. A pipe that ends without a record says that init was killed.
 //! Figures that rlimits can't give (peak memory, peak processes of the whole sandbox) are absent.
 

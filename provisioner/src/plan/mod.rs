@@ -7,7 +7,7 @@
 //! - the plan carries the estate that it was made for and a digest of the world that it was made against; it is
 //!   carried out only while the world's digest is still that ([`World::digest`]);
 //! - what isn't the estate's (another VPC's, however it is tagged) is in no change;
-//! - of several resources with one id one stays ([`settle`](self::settle)), the rest is deleted if nothing uses it.
+//! - of several resources with one id one stays ([`settle`]), the rest is deleted if nothing uses it.
 
 mod compare;
 mod settle;

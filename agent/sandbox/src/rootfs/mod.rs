@@ -1,7 +1,7 @@
 //! The root file system: what the program sees, made from nothing.
 //!
-//! [`plan`] runs before clone3: it opens the host's paths and writes down every directory, link, file and mount.
-//! [`build`] runs in init: it allocates nothing, and does what the plan says, in this order:
+//! [`plan()`] runs before clone3: it opens the host's paths and writes down every directory, link, file and mount.
+//! [`build()`] runs in init: it allocates nothing, and does what the plan says, in this order:
 //!
 //! 1. Propagation is cut, so that no mount made inside shows outside, or the other way round.
 //! 2. The root is a new tmpfs, filled through its descriptor while it is mounted nowhere, then made read-only, then

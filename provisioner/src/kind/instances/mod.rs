@@ -2,7 +2,7 @@
 //!
 //! A host's identity is (group, generation, index). The group and the generation, which is its launch template's
 //! version, are tags; the index is the tag `holdfast:first` plus EC2's AmiLaunchIndex, because one RunInstances tags
-//! all that it starts alike. From these, [`moves`] says what to start and what to end, as a pure function: a missing
+//! all that it starts alike. From these, [`moves()`] says what to start and what to end, as a pure function: a missing
 //! index is started, an index beyond the count ends (so the highest go first), and of two with one identity the older
 //! stays. Hosts of an old generation end once the new ones run and have been verified.
 //!

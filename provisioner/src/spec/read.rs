@@ -261,8 +261,16 @@ fn read_audit<'t>(
                 .help("name the organisation's audit account; `provision audit init` makes the trail there"),
         );
     }
-    if let Some(region) = &own_region {
-        warn_of_unknown_region("audit.region", region, notes);
+    if let (Some(trail), Some(region)) = (&own_region, region)
+        && trail.value != region.value
+    {
+        // Hosts have no way to S3 but a gateway endpoint, which serves its own region alone.
+        let message = format!("hosts in {} can't reach a trail in {}", region.value, trail.value);
+        let expected = format!("\"{}\"", region.value);
+        notes.add(
+            Problem::new("audit.region", trail.span.clone(), message, expected)
+                .help("make a trail in the estate's region, and leave this out"),
+        );
     }
     if region_is_wrong {
         return None;

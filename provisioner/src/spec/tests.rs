@@ -149,6 +149,15 @@ fn problems_as_json_have_places() {
     insta::assert_json_snapshot!(parse(text.as_bytes(), "estate.toml").unwrap_err());
 }
 
+#[test]
+fn a_trail_that_hosts_cannot_reach_is_refused() {
+    let elsewhere = format!("{MINIMAL}\nregion = \"eu-west-1\"\n");
+    let problems = shown(&parse(elsewhere.as_bytes(), "estate.toml").unwrap_err());
+    assert!(problems.contains("hosts in eu-central-1 can't reach a trail in eu-west-1"), "{problems}");
+    let same = format!("{MINIMAL}\nregion = \"eu-central-1\"\n");
+    assert!(parse(same.as_bytes(), "estate.toml").is_ok());
+}
+
 /// Reads `bytes` and shows whatever is said, which must work for any input.
 fn read_and_show(bytes: &[u8]) {
     match parse(bytes, "estate.toml") {

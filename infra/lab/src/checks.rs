@@ -76,7 +76,7 @@ fn documentation(layout: &Layout) -> Result<(), LabError> {
 
 fn tests(layout: &Layout) -> Result<(), LabError> {
     let sandbox = static_sandbox(layout)?;
-    show(cargo(layout, &["test", "--workspace"]).env("HOLDFAST_SANDBOX", sandbox))
+    show(cargo(layout, &["test", "--workspace", "--no-fail-fast"]).env("HOLDFAST_SANDBOX", sandbox))
 }
 
 fn demo(layout: &Layout) -> Result<(), LabError> {

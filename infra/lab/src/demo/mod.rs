@@ -25,7 +25,7 @@ use crate::venv;
 
 /// The lines of `status` but its list of resources, which the plan has shown.
 const STATUS: &[&str] =
-    &["Hosts", "running", "Tags", "Department", "Environment", "Project", "holdfast:estate ", "Budget", "spent"];
+    &["Hosts", "running", "Tags", "Department", "Environment", "Project", "holdfast:estate  ", "Budget", "spent"];
 
 /// Plays the demo.
 pub fn run_demo(layout: &Layout) -> Result<(), LabError> {

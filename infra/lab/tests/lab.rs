@@ -72,6 +72,16 @@ fn listens(endpoint: &str) -> bool {
     TcpStream::connect(endpoint.rsplit_once("//").unwrap().1).is_ok()
 }
 
+/// Whether a process has something of this directory's on its command line, as a control plane has its certificate. Its port
+/// would prove nothing once it has ended: another test's lab may have been given the same.
+fn runs(directory: &Path) -> bool {
+    let directory = directory.to_str().unwrap();
+    fs::read_dir("/proc").unwrap().flatten().any(|process| {
+        // What ends meanwhile, and what is no process, has none.
+        fs::read_to_string(process.path().join("cmdline")).is_ok_and(|line| line.contains(directory))
+    })
+}
+
 fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
     let start = Instant::now();
     while !condition() {
@@ -89,9 +99,9 @@ fn twice_up_is_one_lab_and_down_ends_it() {
     assert_eq!(second, first.replacen("the lab is up", "the lab is up already", 1));
 
     let endpoint = target.env()["AWS_ENDPOINT_URL"].clone();
-    assert!(listens(&endpoint));
+    assert!(listens(&endpoint) && runs(&target.lab()));
     assert_eq!(text(&target.run(&["down"])), "the lab is down\n");
-    assert!(!listens(&endpoint));
+    assert!(!runs(&target.lab()));
     assert_eq!(text(&target.run(&["down"])), "no lab was up\n");
     assert!(!target.lab().join("state.json").exists());
 }
@@ -155,11 +165,10 @@ fn labs_of_tests_stand_side_by_side_and_end_with_their_value() {
     let other = Lab::start(directories[1].path()).unwrap();
     assert_ne!(one.endpoint(), other.endpoint());
     assert_ne!(one.account_id(Account::Workloads), one.account_id(Account::Audit));
-    let endpoint = one.endpoint().to_owned();
-    assert!(listens(&endpoint));
+    assert!(listens(one.endpoint()) && runs(directories[0].path()));
     drop(one);
-    assert!(!listens(&endpoint));
-    assert!(listens(other.endpoint()));
+    assert!(!runs(directories[0].path()));
+    assert!(listens(other.endpoint()) && runs(directories[1].path()));
 }
 
 /// Set for the process that is killed below: the directory of its lab.
@@ -184,10 +193,10 @@ fn a_lab_ends_with_the_process_that_holds_it_also_when_that_is_killed() {
         .unwrap();
     let lines = BufReader::new(holder.stdout.take().unwrap()).lines().map(Result::unwrap);
     let endpoint = lines.filter_map(|line| line.split_once("endpoint ").map(|(_, url)| url.to_owned())).next().unwrap();
-    assert!(listens(&endpoint));
+    assert!(listens(&endpoint) && runs(directory.path()));
     holder.kill().unwrap();
     holder.wait().unwrap();
-    wait_until("the control plane has ended", || !listens(&endpoint));
+    wait_until("the control plane has ended", || !runs(directory.path()));
 }
 
 /// What an AWS client would do to have an instance with a role, in the environment's Python.

@@ -14,7 +14,7 @@ pub type Result<T> = std::result::Result<T, Error>;
 #[non_exhaustive]
 pub enum Error {
     /// A file or directory of the spool could not be read or written.
-    #[error("can't {action} {path}: {source}; check that the directory is there and writable")]
+    #[error("can't {action} {path}: {source}; check that the directory is there, writable, and not full")]
     Io {
         /// What was tried, as a verb: `write`, `open`, `lock`.
         action: &'static str,

@@ -63,7 +63,7 @@ pub enum TrailError {
     )]
     NoOrganization(String),
     /// A file or directory.
-    #[error("can't {action} {}: {source}", .path.display())]
+    #[error("can't {action} {}: {source}; check that it is there and that you may use it", .path.display())]
     Io {
         /// What was tried.
         action: &'static str,

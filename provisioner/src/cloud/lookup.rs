@@ -3,8 +3,8 @@
 use aws_sdk_ec2::types::{Filter, ImageState};
 
 use super::{Cloud, CloudError, Service, found};
-use crate::estate::{Device, Facts};
-use crate::spec::{ImageId, Region, Spec};
+use crate::estate::{BootImage, Device, Facts};
+use crate::spec::{Image, ImageId, Region, Spec};
 
 impl Cloud {
     /// Looks up what must be known of the region before it can be said what is wanted.
@@ -15,12 +15,22 @@ impl Cloud {
                 None => Ok(None),
             }
         };
-        let (devices, s3_prefix_list, organization) = tokio::try_join!(
-            self.devices(&spec.image.id, &spec.region),
-            self.s3_prefix_list(&spec.region),
-            organization
-        )?;
-        Ok(Facts { devices, s3_prefix_list, organization })
+        let (image, s3_prefix_list, organization) =
+            tokio::try_join!(self.image(&spec.image, &spec.region), self.s3_prefix_list(&spec.region), organization)?;
+        Ok(Facts { image, zones: Vec::new(), s3_prefix_list, organization })
+    }
+
+    /// The image that a spec names, and its devices.
+    async fn image(&self, image: &Image, region: &Region) -> Result<BootImage, CloudError> {
+        match image {
+            Image::Id(id) => Ok(BootImage { id: id.to_string(), devices: self.devices(id, region).await? }),
+            Image::Channel { name, channel, .. } => Err(CloudError::found(
+                Service::Ec2,
+                "DescribeImages",
+                format!("no image {name} is in channel {channel}"),
+                "name one by its id",
+            )),
+        }
     }
 
     /// The devices of an image, its root first.

@@ -17,73 +17,12 @@ pub mod tags;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-pub use build::{BuildError, Device, Facts};
+pub use build::{BootImage, BuildError, Device, Facts};
 pub use reference::{Known, Properties, Ref, Unresolved, resolve};
 use serde::{Deserialize, Serialize};
 
+pub use crate::kind::Kind;
 use crate::spec::{AccountId, EstateName, Region};
-
-/// The kinds of resources, in the order in which an estate is built.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Kind {
-    /// A monthly budget with its notifications.
-    Budget,
-    /// A KMS key.
-    Key,
-    /// The name of a KMS key.
-    Alias,
-    /// A virtual private cloud.
-    Vpc,
-    /// A gateway between a VPC and the internet.
-    InternetGateway,
-    /// A subnet.
-    Subnet,
-    /// A route table with its routes and the subnets that it serves.
-    RouteTable,
-    /// A gateway endpoint of a VPC.
-    VpcEndpoint,
-    /// A security group, without its rules.
-    SecurityGroup,
-    /// All rules of one security group.
-    SecurityGroupRules,
-    /// An IAM role with its policies.
-    Role,
-    /// An IAM instance profile.
-    InstanceProfile,
-    /// A launch template.
-    LaunchTemplate,
-    /// All instances of one launch template.
-    Instances,
-}
-
-impl Kind {
-    /// The kind's name, as plans show it and ids begin with it.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Budget => "budget",
-            Self::Key => "key",
-            Self::Alias => "alias",
-            Self::Vpc => "vpc",
-            Self::InternetGateway => "internet-gateway",
-            Self::Subnet => "subnet",
-            Self::RouteTable => "route-table",
-            Self::VpcEndpoint => "vpc-endpoint",
-            Self::SecurityGroup => "security-group",
-            Self::SecurityGroupRules => "security-group-rules",
-            Self::Role => "role",
-            Self::InstanceProfile => "instance-profile",
-            Self::LaunchTemplate => "launch-template",
-            Self::Instances => "instances",
-        }
-    }
-}
-
-impl std::fmt::Display for Kind {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.pad(self.as_str())
-    }
-}
 
 /// A resource's name inside its estate, such as `vpc` or `subnet/private`: the value of the tag `holdfast:id`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use futures::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 
-use super::{Context, KindError, Left, Observed, Operations, SOON, Wanted, only_id, properties};
+use super::{Call, Context, KindError, Left, Observed, Operations, Practice, SOON, Wanted, When, only_id, properties};
 use crate::cloud::{Cloud, Service, found};
 use crate::estate::{Kind, Ref, ResourceId, Scope};
 
@@ -18,7 +18,28 @@ pub struct Alias<L = Ref> {
 
 pub(super) struct Aliases;
 
+/// What it takes.
+const CALLS: &[Call] = &[
+    Call { when: When::Discover, action: "kms:ListAliases", resources: &["*"] },
+    Call { when: When::Create, action: "kms:CreateAlias", resources: &["*"] },
+    Call { when: When::Create, action: "kms:UpdateAlias", resources: &["*"] },
+    Call { when: When::Change, action: "kms:UpdateAlias", resources: &["*"] },
+    Call { when: When::Delete, action: "kms:DeleteAlias", resources: &["*"] },
+];
+
 impl Operations for Aliases {
+    fn practice(&self) -> Practice {
+        Practice {
+            what: "Gives the estate's key a name",
+            why: "People and policies name a key by its alias, so a key can be replaced without them",
+            source: "https://docs.aws.amazon.com/kms/latest/developerguide/kms-alias.html",
+        }
+    }
+
+    fn calls(&self) -> &'static [Call] {
+        CALLS
+    }
+
     fn discover<'a>(&'a self, cloud: &'a Cloud, scope: &'a Scope) -> BoxFuture<'a, Result<Vec<Observed>, KindError>> {
         Box::pin(async move {
             let pages = cloud.kms.list_aliases().limit(100).into_paginator();

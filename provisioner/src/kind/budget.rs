@@ -12,7 +12,7 @@ use aws_sdk_budgets::types::{
 use futures::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 
-use super::{Context, KindError, Left, Observed, Operations, Wanted, only_id, properties};
+use super::{Call, Context, KindError, Left, Observed, Operations, Practice, Wanted, When, only_id, properties};
 use crate::cloud::{Cloud, CloudError, Service, found};
 use crate::estate::{Kind, ResourceId, Scope, tags};
 
@@ -44,7 +44,30 @@ pub struct Notification {
 
 pub(super) struct Budgets;
 
+/// What it takes.
+const CALLS: &[Call] = &[
+    Call { when: When::Discover, action: "budgets:ViewBudget", resources: &["*"] },
+    Call { when: When::Discover, action: "budgets:ListTagsForResource", resources: &["*"] },
+    Call { when: When::Create, action: "budgets:ModifyBudget", resources: &["*"] },
+    Call { when: When::Create, action: "budgets:TagResource", resources: &["*"] },
+    Call { when: When::Change, action: "budgets:ModifyBudget", resources: &["*"] },
+    Call { when: When::Change, action: "budgets:TagResource", resources: &["*"] },
+    Call { when: When::Delete, action: "budgets:ModifyBudget", resources: &["*"] },
+];
+
 impl Operations for Budgets {
+    fn practice(&self) -> Practice {
+        Practice {
+            what: "Tells people before the estate costs more than it may",
+            why: "Alerts at actual and forecast spend stop a denial of wallet early",
+            source: "https://docs.aws.amazon.com/cost-management/latest/userguide/budgets-managing-costs.html",
+        }
+    }
+
+    fn calls(&self) -> &'static [Call] {
+        CALLS
+    }
+
     fn discover<'a>(&'a self, cloud: &'a Cloud, scope: &'a Scope) -> BoxFuture<'a, Result<Vec<Observed>, KindError>> {
         Box::pin(async move { Ok(read(cloud, scope).await?.into_iter().collect()) })
     }

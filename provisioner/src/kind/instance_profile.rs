@@ -7,7 +7,7 @@ use futures::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 
 use super::role::{EXISTS, NOT_FOUND, read_tags, write_tags};
-use super::{Context, KindError, Left, Observed, Operations, SOON, Wanted, properties};
+use super::{Call, Context, KindError, Left, Observed, Operations, Practice, SOON, Wanted, When, properties};
 use crate::cloud::{Cloud, Service, found};
 use crate::estate::{Kind, Ref, ResourceId, Scope, tags};
 
@@ -20,7 +20,35 @@ pub struct InstanceProfile<L = Ref> {
 
 pub(super) struct InstanceProfiles;
 
+/// What it takes.
+const CALLS: &[Call] = &[
+    Call { when: When::Discover, action: "iam:ListInstanceProfiles", resources: &["*"] },
+    Call { when: When::Discover, action: "iam:GetInstanceProfile", resources: &["*"] },
+    Call { when: When::Create, action: "iam:CreateInstanceProfile", resources: &["*"] },
+    Call { when: When::Create, action: "iam:TagInstanceProfile", resources: &["*"] },
+    Call { when: When::Create, action: "iam:AddRoleToInstanceProfile", resources: &["*"] },
+    Call { when: When::Create, action: "iam:PassRole", resources: &["*"] },
+    Call { when: When::Change, action: "iam:TagInstanceProfile", resources: &["*"] },
+    Call { when: When::Change, action: "iam:AddRoleToInstanceProfile", resources: &["*"] },
+    Call { when: When::Change, action: "iam:RemoveRoleFromInstanceProfile", resources: &["*"] },
+    Call { when: When::Change, action: "iam:PassRole", resources: &["*"] },
+    Call { when: When::Delete, action: "iam:RemoveRoleFromInstanceProfile", resources: &["*"] },
+    Call { when: When::Delete, action: "iam:DeleteInstanceProfile", resources: &["*"] },
+];
+
 impl Operations for InstanceProfiles {
+    fn practice(&self) -> Practice {
+        Practice {
+            what: "Hands a role to instances",
+            why: "Instances get short-lived credentials of a role, never keys in a file",
+            source: "https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles_use_switch-role-ec2_instance-profiles.html",
+        }
+    }
+
+    fn calls(&self) -> &'static [Call] {
+        CALLS
+    }
+
     fn deleted_after(&self) -> &'static [Kind] {
         &[Kind::Instances]
     }

@@ -9,7 +9,10 @@ use futures::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 
 use super::ec2::{NOT_YET, PAGE, THROTTLED, USED, id_of, of_estate, read_tags, retag, tagged, with_tags};
-use super::{Comparison, Context, IN_USE, KindError, Left, Observed, Operations, SOON, Wanted, only_id, properties};
+use super::{
+    Call, Comparison, Context, IN_USE, KindError, Left, Observed, Operations, Practice, SOON, Wanted, When, only_id,
+    properties,
+};
 use crate::cloud::{Cloud, CloudError, Service, found};
 use crate::estate::{Kind, Properties, Ref, Resource, Scope};
 
@@ -22,7 +25,32 @@ pub struct InternetGateway<L = Ref> {
 
 pub(super) struct InternetGateways;
 
+/// What it takes.
+const CALLS: &[Call] = &[
+    Call { when: When::Discover, action: "ec2:DescribeInternetGateways", resources: &["*"] },
+    Call { when: When::Create, action: "ec2:CreateInternetGateway", resources: &["*"] },
+    Call { when: When::Create, action: "ec2:CreateTags", resources: &["*"] },
+    Call { when: When::Create, action: "ec2:AttachInternetGateway", resources: &["*"] },
+    Call { when: When::Change, action: "ec2:AttachInternetGateway", resources: &["*"] },
+    Call { when: When::Change, action: "ec2:DetachInternetGateway", resources: &["*"] },
+    Call { when: When::Change, action: "ec2:CreateTags", resources: &["*"] },
+    Call { when: When::Delete, action: "ec2:DetachInternetGateway", resources: &["*"] },
+    Call { when: When::Delete, action: "ec2:DeleteInternetGateway", resources: &["*"] },
+];
+
 impl Operations for InternetGateways {
+    fn practice(&self) -> Practice {
+        Practice {
+            what: "The way of the public subnets to and from the internet",
+            why: "Only subnets whose route table names it are public; hosts are in none",
+            source: "https://docs.aws.amazon.com/vpc/latest/userguide/VPC_Internet_Gateway.html",
+        }
+    }
+
+    fn calls(&self) -> &'static [Call] {
+        CALLS
+    }
+
     fn compare(&self, wanted: &Resource, resolved: &Properties, observed: &Observed) -> Comparison {
         // One that a crashed run left unattached is attached; one that is attached elsewhere goes, so that the VPC
         // that it leaves can go too.

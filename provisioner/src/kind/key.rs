@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::ec2::of_estate;
-use super::{Context, KindError, Left, Observed, Operations, SOON, Wanted, json, properties};
+use super::{Call, Context, KindError, Left, Observed, Operations, Practice, SOON, Wanted, When, json, properties};
 use crate::cloud::{Cloud, CloudError, Service, found};
 use crate::estate::{Kind, ResourceId, Scope, tags};
 
@@ -44,7 +44,44 @@ pub struct Key {
 
 pub(super) struct Keys;
 
+/// What it takes.
+const CALLS: &[Call] = &[
+    Call { when: When::Discover, action: "kms:ListKeys", resources: &["*"] },
+    Call { when: When::Discover, action: "kms:ListResourceTags", resources: &["*"] },
+    Call { when: When::Discover, action: "kms:DescribeKey", resources: &["*"] },
+    Call { when: When::Discover, action: "kms:GetKeyPolicy", resources: &["*"] },
+    Call { when: When::Discover, action: "kms:GetKeyRotationStatus", resources: &["*"] },
+    Call { when: When::Create, action: "kms:CreateKey", resources: &["*"] },
+    Call { when: When::Create, action: "kms:TagResource", resources: &["*"] },
+    Call { when: When::Create, action: "kms:EnableKeyRotation", resources: &["*"] },
+    Call { when: When::Create, action: "kms:CancelKeyDeletion", resources: &["*"] },
+    Call { when: When::Create, action: "kms:EnableKey", resources: &["*"] },
+    Call { when: When::Create, action: "kms:PutKeyPolicy", resources: &["*"] },
+    Call { when: When::Create, action: "kms:UpdateKeyDescription", resources: &["*"] },
+    Call { when: When::Change, action: "kms:CancelKeyDeletion", resources: &["*"] },
+    Call { when: When::Change, action: "kms:EnableKey", resources: &["*"] },
+    Call { when: When::Change, action: "kms:EnableKeyRotation", resources: &["*"] },
+    Call { when: When::Change, action: "kms:PutKeyPolicy", resources: &["*"] },
+    Call { when: When::Change, action: "kms:UpdateKeyDescription", resources: &["*"] },
+    Call { when: When::Change, action: "kms:TagResource", resources: &["*"] },
+    Call { when: When::Delete, action: "kms:ScheduleKeyDeletion", resources: &["*"] },
+    Call { when: When::Delete, action: "ec2:DescribeVolumes", resources: &["*"] },
+    Call { when: When::Delete, action: "ec2:DescribeSnapshots", resources: &["*"] },
+];
+
 impl Operations for Keys {
+    fn practice(&self) -> Practice {
+        Practice {
+            what: "Encrypts the estate's volumes and logs",
+            why: "A customer-managed key can be audited, rotated and taken away; AWS's own can't",
+            source: "https://docs.aws.amazon.com/kms/latest/developerguide/concepts.html#customer-cmk",
+        }
+    }
+
+    fn calls(&self) -> &'static [Call] {
+        CALLS
+    }
+
     fn deleted_after(&self) -> &'static [Kind] {
         &[Kind::Instances, Kind::LaunchTemplate, Kind::Alias]
     }

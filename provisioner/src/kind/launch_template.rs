@@ -19,7 +19,10 @@ use futures::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 
 use super::ec2::{NOT_YET, filter, id_of, of_estate, read_tags, retag, tagged, with_tags};
-use super::{Context, Difference, KindError, Left, Observed, Operations, SOON, Wanted, make_by_token, properties};
+use super::{
+    Call, Context, Difference, KindError, Left, Observed, Operations, Practice, SOON, Wanted, When, make_by_token,
+    properties,
+};
 use crate::cloud::{Cloud, CloudError, Service, found};
 use crate::estate::{Kind, Ref, Scope};
 
@@ -81,7 +84,31 @@ impl Metadata {
 
 pub(super) struct LaunchTemplates;
 
+/// What it takes.
+const CALLS: &[Call] = &[
+    Call { when: When::Discover, action: "ec2:DescribeLaunchTemplates", resources: &["*"] },
+    Call { when: When::Discover, action: "ec2:DescribeLaunchTemplateVersions", resources: &["*"] },
+    Call { when: When::Create, action: "ec2:CreateLaunchTemplate", resources: &["*"] },
+    Call { when: When::Create, action: "ec2:CreateTags", resources: &["*"] },
+    Call { when: When::Change, action: "ec2:CreateLaunchTemplateVersion", resources: &["*"] },
+    Call { when: When::Change, action: "ec2:ModifyLaunchTemplate", resources: &["*"] },
+    Call { when: When::Change, action: "ec2:CreateTags", resources: &["*"] },
+    Call { when: When::Delete, action: "ec2:DeleteLaunchTemplate", resources: &["*"] },
+];
+
 impl Operations for LaunchTemplates {
+    fn practice(&self) -> Practice {
+        Practice {
+            what: "Says what a group's hosts are, in one place",
+            why: "Metadata options, encryption and user data are compared once for a group, and a version is a generation",
+            source: "https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/ec2-launch-templates.html",
+        }
+    }
+
+    fn calls(&self) -> &'static [Call] {
+        CALLS
+    }
+
     fn renews(&self, differences: &[Difference]) -> &'static [&'static str] {
         let other_data = differences.iter().any(|difference| !difference.property.starts_with("tags."));
         if other_data { &["version"] } else { &[] }

@@ -1,8 +1,8 @@
 //! The kinds of resources: one file each, one table listing them.
 //!
 //! A kind's file has, from top to bottom: the struct of its properties, how it is discovered (one filtered, paginated
-//! Describe for all of an estate's, whatever the spec names), and how one is made, changed and deleted. To add a kind
-//! is to add a variant of [`Kind`], a file, and a line to [`operations`].
+//! Describe for all of an estate's, whatever the spec names), how one is made, changed and deleted, and what it is for,
+//! costs and calls. To add a kind is to add a file and a line to the table below.
 //!
 //! Rules that every kind keeps:
 //!
@@ -14,6 +14,7 @@
 //! - `change` and `delete` only ever get what `discover` found, which carries the estate's tag;
 //! - `delete` of what is gone already is success.
 
+mod about;
 mod alias;
 pub mod budget;
 mod ec2;
@@ -35,6 +36,7 @@ use std::collections::BTreeMap;
 use std::future::Future;
 use std::time::Duration;
 
+pub use about::{Call, Practice, Priced, Sku, Usage, When};
 pub use alias::Alias;
 pub use error::KindError;
 use futures::future::BoxFuture;
@@ -44,7 +46,7 @@ use sha2::{Digest, Sha256};
 use tokio::time::{Instant, sleep};
 
 use crate::cloud::Cloud;
-use crate::estate::{Kind, Properties, Resource, ResourceId, Scope};
+use crate::estate::{Properties, Resource, ResourceId, Scope};
 
 /// Calls that fail since what they name was just made are repeated for so long.
 pub(crate) const SOON: Duration = Duration::from_secs(90);
@@ -187,6 +189,18 @@ impl Wanted<'_> {
 
 /// What a kind can do. The estate's graph decides when.
 pub trait Operations: Sync {
+    /// What one is for and why an estate has it as it is.
+    fn practice(&self) -> Practice;
+
+    /// What one is charged for.
+    fn usage(&self, priced: &Priced<'_>) -> Vec<Usage> {
+        let _ = priced;
+        Vec::new()
+    }
+
+    /// The calls that it is discovered, made, changed and deleted by.
+    fn calls(&self) -> &'static [Call];
+
     /// Properties that AWS can't change in a resource, and why.
     fn fixed(&self) -> &'static [(&'static str, &'static str)] {
         &[]
@@ -246,43 +260,58 @@ pub trait Operations: Sync {
     ) -> BoxFuture<'a, Result<Option<Left>, KindError>>;
 }
 
-/// The table of kinds.
-pub fn operations(kind: Kind) -> &'static dyn Operations {
-    match kind {
-        Kind::Budget => &budget::Budgets,
-        Kind::Key => &key::Keys,
-        Kind::Alias => &alias::Aliases,
-        Kind::Vpc => &vpc::Vpcs,
-        Kind::InternetGateway => &internet_gateway::InternetGateways,
-        Kind::Subnet => &subnet::Subnets,
-        Kind::RouteTable => &route_table::RouteTables,
-        Kind::VpcEndpoint => &vpc_endpoint::VpcEndpoints,
-        Kind::SecurityGroup => &security_group::SecurityGroups,
-        Kind::SecurityGroupRules => &security_group_rules::AllRules,
-        Kind::Role => &role::Roles,
-        Kind::InstanceProfile => &instance_profile::InstanceProfiles,
-        Kind::LaunchTemplate => &launch_template::LaunchTemplates,
-        Kind::Instances => &instances::Groups,
-    }
+/// Declares [`Kind`], [`KINDS`] and [`operations`] from one table, in the order in which an estate is built.
+macro_rules! kinds {
+    ($($variant:ident, $name:literal, $operations:expr, $doc:literal;)*) => {
+        /// The kinds of resources, in the order in which an estate is built.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        pub enum Kind {
+            $(#[doc = $doc] #[serde(rename = $name)] $variant,)*
+        }
+
+        impl Kind {
+            /// The kind's name, as plans show it and ids begin with it.
+            pub fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $name,)*
+                }
+            }
+        }
+
+        /// All kinds.
+        pub const KINDS: &[Kind] = &[$(Kind::$variant,)*];
+
+        /// What a kind can do.
+        pub fn operations(kind: Kind) -> &'static dyn Operations {
+            match kind {
+                $(Kind::$variant => &$operations,)*
+            }
+        }
+    };
 }
 
-/// All kinds.
-pub const KINDS: &[Kind] = &[
-    Kind::Budget,
-    Kind::Key,
-    Kind::Alias,
-    Kind::Vpc,
-    Kind::InternetGateway,
-    Kind::Subnet,
-    Kind::RouteTable,
-    Kind::VpcEndpoint,
-    Kind::SecurityGroup,
-    Kind::SecurityGroupRules,
-    Kind::Role,
-    Kind::InstanceProfile,
-    Kind::LaunchTemplate,
-    Kind::Instances,
-];
+kinds! {
+    Budget, "budget", budget::Budgets, "A monthly budget with its notifications.";
+    Key, "key", key::Keys, "A KMS key.";
+    Alias, "alias", alias::Aliases, "The name of a KMS key.";
+    Vpc, "vpc", vpc::Vpcs, "A virtual private cloud.";
+    InternetGateway, "internet-gateway", internet_gateway::InternetGateways, "A gateway between a VPC and the internet.";
+    Subnet, "subnet", subnet::Subnets, "A subnet.";
+    RouteTable, "route-table", route_table::RouteTables, "A route table with its routes and the subnets that it serves.";
+    VpcEndpoint, "vpc-endpoint", vpc_endpoint::VpcEndpoints, "An endpoint of a VPC.";
+    SecurityGroup, "security-group", security_group::SecurityGroups, "A security group, without its rules.";
+    SecurityGroupRules, "security-group-rules", security_group_rules::AllRules, "All rules of one security group.";
+    Role, "role", role::Roles, "An IAM role with its policies.";
+    InstanceProfile, "instance-profile", instance_profile::InstanceProfiles, "An IAM instance profile.";
+    LaunchTemplate, "launch-template", launch_template::LaunchTemplates, "A launch template.";
+    Instances, "instances", instances::Groups, "All instances of one launch template.";
+}
+
+impl std::fmt::Display for Kind {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(self.as_str())
+    }
+}
 
 /// A document as JSON.
 pub(crate) fn json(what: &'static str, physical: &str, text: &str) -> Result<Value, KindError> {

@@ -11,7 +11,7 @@ use futures::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{Context, KindError, Left, Observed, Operations, SOON, Wanted, json, properties};
+use super::{Call, Context, KindError, Left, Observed, Operations, Practice, SOON, Wanted, When, json, properties};
 use crate::cloud::{Cloud, CloudError, Service, found};
 use crate::estate::{Kind, ResourceId, Scope, tags};
 
@@ -33,7 +33,42 @@ pub struct Role {
 
 pub(super) struct Roles;
 
+/// What it takes.
+const CALLS: &[Call] = &[
+    Call { when: When::Discover, action: "iam:ListRoles", resources: &["*"] },
+    Call { when: When::Discover, action: "iam:GetRole", resources: &["*"] },
+    Call { when: When::Discover, action: "iam:ListRolePolicies", resources: &["*"] },
+    Call { when: When::Discover, action: "iam:GetRolePolicy", resources: &["*"] },
+    Call { when: When::Discover, action: "iam:ListAttachedRolePolicies", resources: &["*"] },
+    Call { when: When::Create, action: "iam:CreateRole", resources: &["*"] },
+    Call { when: When::Create, action: "iam:TagRole", resources: &["*"] },
+    Call { when: When::Create, action: "iam:PutRolePolicy", resources: &["*"] },
+    Call { when: When::Create, action: "iam:AttachRolePolicy", resources: &["*"] },
+    Call { when: When::Change, action: "iam:UpdateRole", resources: &["*"] },
+    Call { when: When::Change, action: "iam:UpdateAssumeRolePolicy", resources: &["*"] },
+    Call { when: When::Change, action: "iam:PutRolePolicy", resources: &["*"] },
+    Call { when: When::Change, action: "iam:DeleteRolePolicy", resources: &["*"] },
+    Call { when: When::Change, action: "iam:AttachRolePolicy", resources: &["*"] },
+    Call { when: When::Change, action: "iam:DetachRolePolicy", resources: &["*"] },
+    Call { when: When::Change, action: "iam:TagRole", resources: &["*"] },
+    Call { when: When::Delete, action: "iam:DeleteRolePolicy", resources: &["*"] },
+    Call { when: When::Delete, action: "iam:DetachRolePolicy", resources: &["*"] },
+    Call { when: When::Delete, action: "iam:DeleteRole", resources: &["*"] },
+];
+
 impl Operations for Roles {
+    fn practice(&self) -> Practice {
+        Practice {
+            what: "What a group's hosts may do in AWS",
+            why: "Least privilege: a role for each purpose, with its own trail, parameters and nothing else",
+            source: "https://docs.aws.amazon.com/IAM/latest/UserGuide/best-practices.html#grant-least-privilege",
+        }
+    }
+
+    fn calls(&self) -> &'static [Call] {
+        CALLS
+    }
+
     fn deleted_after(&self) -> &'static [Kind] {
         &[Kind::InstanceProfile]
     }

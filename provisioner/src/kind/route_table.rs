@@ -10,7 +10,10 @@ use futures::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 
 use super::ec2::{NOT_YET, USED, filter, id_of, of_estate, put_tags, read_tags, retag, tagged, with_tags};
-use super::{Context, IN_USE, KindError, Left, Observed, Operations, SOON, Wanted, make_by_token, only_id, properties};
+use super::{
+    Call, Context, IN_USE, KindError, Left, Observed, Operations, Practice, SOON, Wanted, When, make_by_token, only_id,
+    properties,
+};
 use crate::cloud::{Cloud, CloudError, Service, found};
 use crate::estate::{Kind, Ref, Scope};
 
@@ -29,7 +32,36 @@ pub struct RouteTable<L = Ref> {
 
 pub(super) struct RouteTables;
 
+/// What it takes.
+const CALLS: &[Call] = &[
+    Call { when: When::Discover, action: "ec2:DescribeRouteTables", resources: &["*"] },
+    Call { when: When::Create, action: "ec2:CreateRouteTable", resources: &["*"] },
+    Call { when: When::Create, action: "ec2:CreateTags", resources: &["*"] },
+    Call { when: When::Create, action: "ec2:CreateRoute", resources: &["*"] },
+    Call { when: When::Create, action: "ec2:AssociateRouteTable", resources: &["*"] },
+    Call { when: When::Change, action: "ec2:CreateRoute", resources: &["*"] },
+    Call { when: When::Change, action: "ec2:DeleteRoute", resources: &["*"] },
+    Call { when: When::Change, action: "ec2:AssociateRouteTable", resources: &["*"] },
+    Call { when: When::Change, action: "ec2:DisassociateRouteTable", resources: &["*"] },
+    Call { when: When::Change, action: "ec2:CreateTags", resources: &["*"] },
+    Call { when: When::Delete, action: "ec2:DisassociateRouteTable", resources: &["*"] },
+    Call { when: When::Delete, action: "ec2:DeleteRoute", resources: &["*"] },
+    Call { when: When::Delete, action: "ec2:DeleteRouteTable", resources: &["*"] },
+];
+
 impl Operations for RouteTables {
+    fn practice(&self) -> Practice {
+        Practice {
+            what: "Says where packets of its subnets may go",
+            why: "Private subnets lead nowhere that the spec doesn't name; the main table leads nowhere at all",
+            source: "https://docs.aws.amazon.com/vpc/latest/userguide/VPC_Route_Tables.html",
+        }
+    }
+
+    fn calls(&self) -> &'static [Call] {
+        CALLS
+    }
+
     fn fixed(&self) -> &'static [(&'static str, &'static str)] {
         &[("vpc", "a route table stays in its VPC"), ("main", "a VPC's main table can't be another")]
     }

@@ -10,7 +10,9 @@ use futures::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 
 use super::ec2::{NOT_YET, PAGE, USED, filter, id_of, of_estate, put_tags, read_tags, retag, tagged, with_tags};
-use super::{Context, IN_USE, KindError, Left, Observed, Operations, SOON, Wanted, only_id, properties};
+use super::{
+    Call, Context, IN_USE, KindError, Left, Observed, Operations, Practice, SOON, Wanted, When, only_id, properties,
+};
 use crate::cloud::{Cloud, CloudError, Service, found};
 use crate::estate::{Kind, Ref, Scope};
 
@@ -31,7 +33,28 @@ pub struct SecurityGroup<L = Ref> {
 
 pub(super) struct SecurityGroups;
 
+/// What it takes.
+const CALLS: &[Call] = &[
+    Call { when: When::Discover, action: "ec2:DescribeSecurityGroups", resources: &["*"] },
+    Call { when: When::Create, action: "ec2:CreateSecurityGroup", resources: &["*"] },
+    Call { when: When::Create, action: "ec2:CreateTags", resources: &["*"] },
+    Call { when: When::Change, action: "ec2:CreateTags", resources: &["*"] },
+    Call { when: When::Delete, action: "ec2:DeleteSecurityGroup", resources: &["*"] },
+];
+
 impl Operations for SecurityGroups {
+    fn practice(&self) -> Practice {
+        Practice {
+            what: "Whom machines of one purpose may talk to",
+            why: "A group for each purpose; the default group allows nothing",
+            source: "https://docs.aws.amazon.com/vpc/latest/userguide/vpc-security-groups.html",
+        }
+    }
+
+    fn calls(&self) -> &'static [Call] {
+        CALLS
+    }
+
     fn fixed(&self) -> &'static [(&'static str, &'static str)] {
         &[("vpc", "a group stays in its VPC"), ("group_name", "a group's name can't be changed")]
     }

@@ -16,7 +16,8 @@ use tokio::time::sleep;
 
 use super::ec2::{NOT_YET, filter, id_of, read_tags};
 use super::{
-    Comparison, Context, KindError, Left, Observed, Operations, SOON, Wanted, only_id, properties, security_group,
+    Call, Comparison, Context, KindError, Left, Observed, Operations, Practice, SOON, Wanted, When, only_id,
+    properties, security_group,
 };
 use crate::cloud::{Cloud, CloudError, Service, found};
 use crate::estate::{Kind, Properties, Ref, Resource, ResourceId, Scope};
@@ -77,7 +78,34 @@ impl<L> Rule<L> {
 
 pub(super) struct AllRules;
 
+/// What it takes.
+const CALLS: &[Call] = &[
+    Call { when: When::Discover, action: "ec2:DescribeSecurityGroups", resources: &["*"] },
+    Call { when: When::Create, action: "ec2:AuthorizeSecurityGroupIngress", resources: &["*"] },
+    Call { when: When::Create, action: "ec2:AuthorizeSecurityGroupEgress", resources: &["*"] },
+    Call { when: When::Create, action: "ec2:RevokeSecurityGroupIngress", resources: &["*"] },
+    Call { when: When::Create, action: "ec2:RevokeSecurityGroupEgress", resources: &["*"] },
+    Call { when: When::Change, action: "ec2:AuthorizeSecurityGroupIngress", resources: &["*"] },
+    Call { when: When::Change, action: "ec2:AuthorizeSecurityGroupEgress", resources: &["*"] },
+    Call { when: When::Change, action: "ec2:RevokeSecurityGroupIngress", resources: &["*"] },
+    Call { when: When::Change, action: "ec2:RevokeSecurityGroupEgress", resources: &["*"] },
+    Call { when: When::Delete, action: "ec2:RevokeSecurityGroupIngress", resources: &["*"] },
+    Call { when: When::Delete, action: "ec2:RevokeSecurityGroupEgress", resources: &["*"] },
+];
+
 impl Operations for AllRules {
+    fn practice(&self) -> Practice {
+        Practice {
+            what: "The only ways into and out of machines of one purpose",
+            why: "SSH from named ranges to the bastion, from the bastion to hosts, and out only to what is named",
+            source: "https://docs.aws.amazon.com/vpc/latest/userguide/security-group-rules.html",
+        }
+    }
+
+    fn calls(&self) -> &'static [Call] {
+        CALLS
+    }
+
     fn fixed(&self) -> &'static [(&'static str, &'static str)] {
         &[("group", "rules belong to their group")]
     }

@@ -9,7 +9,9 @@ use futures::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 
 use super::ec2::{NOT_YET, PAGE, USED, filter, id_of, of_estate, read_tags, retag, tagged, with_tags};
-use super::{Context, IN_USE, KindError, Left, Observed, Operations, SOON, Wanted, only_id, properties};
+use super::{
+    Call, Context, IN_USE, KindError, Left, Observed, Operations, Practice, SOON, Wanted, When, only_id, properties,
+};
 use crate::cloud::{Cloud, CloudError, Service, found};
 use crate::estate::{Kind, Ref, Scope};
 
@@ -29,7 +31,30 @@ pub struct Subnet<L = Ref> {
 
 pub(super) struct Subnets;
 
+/// What it takes.
+const CALLS: &[Call] = &[
+    Call { when: When::Discover, action: "ec2:DescribeSubnets", resources: &["*"] },
+    Call { when: When::Create, action: "ec2:CreateSubnet", resources: &["*"] },
+    Call { when: When::Create, action: "ec2:CreateTags", resources: &["*"] },
+    Call { when: When::Create, action: "ec2:ModifySubnetAttribute", resources: &["*"] },
+    Call { when: When::Change, action: "ec2:ModifySubnetAttribute", resources: &["*"] },
+    Call { when: When::Change, action: "ec2:CreateTags", resources: &["*"] },
+    Call { when: When::Delete, action: "ec2:DeleteSubnet", resources: &["*"] },
+];
+
 impl Operations for Subnets {
+    fn practice(&self) -> Practice {
+        Practice {
+            what: "A part of the network in one zone",
+            why: "Bastion and hosts are apart, and a zone that fails takes one part",
+            source: "https://docs.aws.amazon.com/vpc/latest/userguide/configure-subnets.html",
+        }
+    }
+
+    fn calls(&self) -> &'static [Call] {
+        CALLS
+    }
+
     fn fixed(&self) -> &'static [(&'static str, &'static str)] {
         &[
             ("vpc", "a subnet stays in its VPC"),

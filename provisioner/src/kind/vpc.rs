@@ -9,7 +9,9 @@ use futures::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 
 use super::ec2::{NOT_YET, PAGE, THROTTLED, USED, id_of, of_estate, read_tags, retag, tagged, with_tags};
-use super::{Context, IN_USE, KindError, Left, Observed, Operations, SOON, Wanted, only_id, properties};
+use super::{
+    Call, Context, IN_USE, KindError, Left, Observed, Operations, Practice, SOON, Wanted, When, only_id, properties,
+};
 use crate::cloud::{Cloud, CloudError, Service, found};
 use crate::estate::{Kind, Scope};
 
@@ -26,7 +28,31 @@ pub struct Vpc {
 
 pub(super) struct Vpcs;
 
+/// What it takes.
+const CALLS: &[Call] = &[
+    Call { when: When::Discover, action: "ec2:DescribeVpcs", resources: &["*"] },
+    Call { when: When::Discover, action: "ec2:DescribeVpcAttribute", resources: &["*"] },
+    Call { when: When::Create, action: "ec2:CreateVpc", resources: &["*"] },
+    Call { when: When::Create, action: "ec2:CreateTags", resources: &["*"] },
+    Call { when: When::Create, action: "ec2:ModifyVpcAttribute", resources: &["*"] },
+    Call { when: When::Change, action: "ec2:ModifyVpcAttribute", resources: &["*"] },
+    Call { when: When::Change, action: "ec2:CreateTags", resources: &["*"] },
+    Call { when: When::Delete, action: "ec2:DeleteVpc", resources: &["*"] },
+];
+
 impl Operations for Vpcs {
+    fn practice(&self) -> Practice {
+        Practice {
+            what: "The estate's own network",
+            why: "Estates share no network, so one that is taken reaches no other",
+            source: "https://docs.aws.amazon.com/vpc/latest/userguide/vpc-security-best-practices.html",
+        }
+    }
+
+    fn calls(&self) -> &'static [Call] {
+        CALLS
+    }
+
     fn fixed(&self) -> &'static [(&'static str, &'static str)] {
         &[("cidr", "a VPC's first range can't be changed")]
     }

@@ -10,7 +10,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::ec2::{NOT_YET, PAGE, id_of, of_estate, read_tags, retag, tagged, with_tags};
-use super::{Context, KindError, Left, Observed, Operations, SOON, Wanted, json, make_by_token, only_id, properties};
+use super::{
+    Call, Context, KindError, Left, Observed, Operations, Practice, SOON, Wanted, When, json, make_by_token, only_id,
+    properties,
+};
 use crate::cloud::{Cloud, CloudError, Service, found};
 use crate::estate::{Kind, Ref, Scope};
 
@@ -29,7 +32,29 @@ pub struct VpcEndpoint<L = Ref> {
 
 pub(super) struct VpcEndpoints;
 
+/// What it takes.
+const CALLS: &[Call] = &[
+    Call { when: When::Discover, action: "ec2:DescribeVpcEndpoints", resources: &["*"] },
+    Call { when: When::Create, action: "ec2:CreateVpcEndpoint", resources: &["*"] },
+    Call { when: When::Create, action: "ec2:CreateTags", resources: &["*"] },
+    Call { when: When::Change, action: "ec2:ModifyVpcEndpoint", resources: &["*"] },
+    Call { when: When::Change, action: "ec2:CreateTags", resources: &["*"] },
+    Call { when: When::Delete, action: "ec2:DeleteVpcEndpoints", resources: &["*"] },
+];
+
 impl Operations for VpcEndpoints {
+    fn practice(&self) -> Practice {
+        Practice {
+            what: "The way to an AWS service without one to the internet",
+            why: "Traffic to AWS stays in its network, and the endpoint's policy bounds what stolen credentials could carry away",
+            source: "https://docs.aws.amazon.com/vpc/latest/privatelink/vpc-endpoints-access.html",
+        }
+    }
+
+    fn calls(&self) -> &'static [Call] {
+        CALLS
+    }
+
     fn fixed(&self) -> &'static [(&'static str, &'static str)] {
         &[("vpc", "an endpoint stays in its VPC"), ("service", "an endpoint stays with its service")]
     }

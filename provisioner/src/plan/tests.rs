@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::*;
-use crate::estate::{Device, Facts, tags};
+use crate::estate::{BootImage, Device, Facts, tags};
 use crate::kind::instances::Host;
 use crate::spec::{self, Spec};
 
@@ -38,7 +38,11 @@ fn parse(text: &str) -> Spec {
 
 fn estate(text: &str) -> Estate {
     let facts = Facts {
-        devices: vec![Device { name: "/dev/xvda".into(), gib: 8 }],
+        image: BootImage {
+            id: "ami-0123456789abcdef0".into(),
+            devices: vec![Device { name: "/dev/xvda".into(), gib: 8 }],
+        },
+        zones: vec!["eu-central-1a".into(), "eu-central-1b".into(), "eu-central-1c".into()],
         s3_prefix_list: "pl-1".into(),
         organization: Some("o-abcde12345".into()),
     };

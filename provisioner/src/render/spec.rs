@@ -3,13 +3,17 @@
 use std::path::Path;
 
 use super::text::{columns, count};
-use crate::spec::{Audit, Spec};
+use crate::spec::{Audit, Place, Spec};
 
 /// What a valid spec asks for.
 pub(crate) fn summary(spec: &Spec, path: &Path) -> String {
     let trail = match &spec.audit {
         Some(audit) => format!("audit trail in account {}, region {}", audit.account, audit.region),
         None => "no audit trail beyond the machine that runs `provision`".to_owned(),
+    };
+    let network = match &spec.network.place {
+        Place::Made { cidr, .. } => cidr.to_string(),
+        Place::Existing { vpc, .. } => vpc.to_string(),
     };
     let groups = spec
         .hosts
@@ -22,7 +26,7 @@ pub(crate) fn summary(spec: &Spec, path: &Path) -> String {
         spec.name,
         spec.account,
         spec.region,
-        spec.network.cidr,
+        network,
         spec.bastion.instance_type,
         count(spec.bastion.allow.len() as u64, "range"),
         groups.collect::<String>(),

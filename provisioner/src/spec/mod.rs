@@ -19,12 +19,14 @@ mod template;
 pub mod value;
 
 pub use parse::{Checked, parse};
+use std::collections::BTreeMap;
+
 pub use problem::{Problem, ProblemInSource, Problems};
 use serde::{Deserialize, Serialize};
 pub use template::{Answers, first_spec};
 pub use value::{
-    AccountId, BastionRange, Description, Email, Environment, EstateName, GroupName, ImageId, InstanceType,
-    NetworkRange, Region, SshPublicKey, TagValue, Zone,
+    AccountId, BastionRange, Description, Email, Environment, EstateName, GroupName, ImageId, InstanceType, KeyArn,
+    NetworkRange, Region, SshPublicKey, SubnetId, TagValue, TopicArn, VpcId, Zone,
 };
 
 /// What an estate shall be.
@@ -48,10 +50,18 @@ pub struct Spec {
     pub image: Image,
     /// The groups of hosts, by their order in the file; at least one.
     pub hosts: Vec<HostGroup>,
+    /// What encrypts its volumes and logs.
+    pub encryption: Encryption,
     /// What it may cost.
     pub budget: Budget,
     /// Where its audit trail is kept; `None` keeps records only on the machine that `provision` runs on.
     pub audit: Option<Audit>,
+    /// When its volumes are backed up; `None` backs nothing up.
+    pub backup: Option<Backup>,
+    /// The patch group that its machines are in, as Systems Manager's Patch Manager knows it.
+    pub patch_group: Option<TagValue>,
+    /// Defaults that were weakened on purpose, and why.
+    pub accepted: Vec<AcceptedRisk>,
 }
 
 impl Spec {
@@ -75,10 +85,57 @@ pub struct Tags {
 /// The estate's network.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Network {
-    /// Its range; `10.0.0.0/16` unless said otherwise.
-    pub cidr: NetworkRange,
-    /// The availability zone of both subnets, such as `eu-central-1a`; AWS chooses where it is `None`.
-    pub zone: Option<Zone>,
+    /// Whether it is made, or is there.
+    pub place: Place,
+    /// How hosts reach what is outside of the network.
+    pub egress: Egress,
+    /// How many days flow logs are kept; `None` where an accepted risk leaves them out.
+    pub flow_logs_days: Option<u32>,
+}
+
+/// Whether a network is made, or one that is there is used.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Place {
+    /// It is made.
+    Made {
+        /// Its range; `10.0.0.0/16` unless said otherwise.
+        cidr: NetworkRange,
+        /// Its zones; two that AWS names first unless said otherwise.
+        zones: Zones,
+    },
+    /// It is there, and stays as it is: only security groups and what is in them are made.
+    Existing {
+        /// The VPC.
+        vpc: VpcId,
+        /// Subnets for the bastion; at least one.
+        public: Vec<SubnetId>,
+        /// Subnets for the hosts; at least one.
+        private: Vec<SubnetId>,
+    },
+}
+
+/// The availability zones of a network: at most three.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Zones {
+    /// The first ones of the region, by name.
+    Count(u32),
+    /// These, in this order.
+    Named(Vec<Zone>),
+}
+
+/// How hosts reach what is outside of the network.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Egress {
+    /// Not at all, but for S3 through its gateway endpoint.
+    #[default]
+    None,
+    /// AWS's services alone, through interface endpoints in the network.
+    Endpoints,
+    /// Everything, through a NAT gateway in each zone.
+    Nat,
 }
 
 /// The bastion, through which people reach the hosts.
@@ -94,9 +151,19 @@ pub struct Bastion {
 
 /// What bastion and hosts boot from.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Image {
-    /// The image's id in the estate's region.
-    pub id: ImageId,
+#[serde(rename_all = "kebab-case")]
+pub enum Image {
+    /// The image of this id in the estate's region.
+    Id(ImageId),
+    /// The newest image that carries the tags `holdfast:image` and `holdfast:channel` with these values.
+    Channel {
+        /// The image's name.
+        name: TagValue,
+        /// The channel that it was promoted to, such as `stable`.
+        channel: TagValue,
+        /// The account that owns it; the estate's own unless said otherwise.
+        owner: Option<AccountId>,
+    },
 }
 
 /// Hosts that are alike.
@@ -104,12 +171,82 @@ pub struct Image {
 pub struct HostGroup {
     /// The group's name, unique in the estate.
     pub name: GroupName,
-    /// How many hosts it has; may be 0.
+    /// The name that it had before: its hosts are renamed and stay.
+    pub was: Option<GroupName>,
+    /// How its hosts are run.
+    pub mode: Mode,
+    /// How many hosts it has; may be 0. In a fleet: how many it begins with.
     pub count: u32,
-    /// `t3.small` unless said otherwise.
+    /// The type that is wanted; `t3.small` unless said otherwise.
     pub instance_type: InstanceType,
+    /// Types that do as well, in order, where AWS has no capacity for the first.
+    pub alternatives: Vec<InstanceType>,
     /// The root volume's size in GiB; the image's own where it is `None`.
     pub root_gib: Option<u32>,
+    /// Volumes beside those of the image.
+    pub volumes: Vec<DataVolume>,
+    /// Tags on its hosts, volumes and interfaces beyond the estate's.
+    pub tags: BTreeMap<String, TagValue>,
+    /// What its role may do beyond what every host may.
+    pub permissions: Vec<Permission>,
+    /// Settings of its agent, for `/etc/holdfast/agent.toml`.
+    pub agent: serde_json::Map<String, serde_json::Value>,
+    /// Whether EC2 refuses to end its hosts until that is taken back; on in Prod.
+    pub termination_protection: bool,
+}
+
+/// How a group's hosts are run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Mode {
+    /// Plain instances, each with an index: the same host comes back under the same index.
+    Instances,
+    /// An Auto Scaling group, which replaces and scales by itself.
+    Fleet {
+        /// The fewest hosts.
+        min: u32,
+        /// The most hosts.
+        max: u32,
+    },
+}
+
+/// A volume beside those of the image.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DataVolume {
+    /// Its name in its group.
+    pub name: GroupName,
+    /// The device that it is attached as, such as `/dev/sdf`.
+    pub device: String,
+    /// Its size in GiB.
+    pub gib: u32,
+    /// I/O operations per second; gp3's 3,000 unless said otherwise.
+    pub iops: Option<u32>,
+    /// MiB per second; gp3's 125 unless said otherwise.
+    pub throughput: Option<u32>,
+    /// Whether it stays when its host goes, and when the estate does.
+    pub keep: bool,
+}
+
+/// A statement of a role's policy.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Permission {
+    /// IAM actions, such as `s3:GetObject`.
+    pub actions: Vec<String>,
+    /// ARNs that they are allowed on.
+    pub resources: Vec<String>,
+}
+
+/// What encrypts volumes and logs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Encryption {
+    /// A key that is made for the estate.
+    Made {
+        /// Whether it stays when the estate goes.
+        keep: bool,
+    },
+    /// A key that is there, and stays as it is.
+    Existing(KeyArn),
 }
 
 /// What the estate may cost.
@@ -117,8 +254,14 @@ pub struct HostGroup {
 pub struct Budget {
     /// US dollars in a month.
     pub monthly_usd: u32,
-    /// Who is told when it runs out; one to ten addresses.
+    /// Percentages of actual spend at which somebody is told; 80 and 100 unless said otherwise.
+    pub actual: Vec<u32>,
+    /// Percentages of forecast spend at which somebody is told; 100 unless said otherwise.
+    pub forecast: Vec<u32>,
+    /// Who is told by mail; up to ten addresses, at least one where no topic is.
     pub alert: Vec<Email>,
+    /// The SNS topic that is told.
+    pub topic: Option<TopicArn>,
 }
 
 /// Where the audit trail is kept.
@@ -135,6 +278,28 @@ impl Audit {
     pub fn bucket(&self) -> String {
         format!("holdfast-trail-{}-{}", self.account, self.region)
     }
+}
+
+/// When volumes are backed up, and how long backups are kept.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Backup {
+    /// When, as AWS Backup's `cron(…)` in UTC.
+    pub schedule: String,
+    /// After how many days a backup is deleted.
+    pub retention_days: u32,
+    /// Whether the vault and its backups stay when the estate goes.
+    pub keep: bool,
+}
+
+/// A default that was weakened on purpose.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AcceptedRisk {
+    /// The setting that weakens it, such as `network.flow_logs`.
+    pub setting: String,
+    /// What it weakens.
+    pub risk: String,
+    /// Why, in the owner's words.
+    pub reason: TagValue,
 }
 
 #[cfg(test)]

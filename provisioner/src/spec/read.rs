@@ -75,6 +75,15 @@ const AUDIT: &[Field] = &[
     Field { key: "region", example: "region = \"eu-central-1\"" },
 ];
 
+impl Network {
+    /// A network that is made, in one zone.
+    fn made(cidr: NetworkRange, zone: Option<Zone>) -> Self {
+        let zones = zone.map_or(super::Zones::Count(1), |zone| super::Zones::Named(vec![zone]));
+        let place = super::Place::Made { cidr, zones };
+        Self { place, egress: super::Egress::None, flow_logs_days: None }
+    }
+}
+
 type Table<'t> = Placed<&'t DeTable<'t>>;
 
 /// Reads the whole file; `None` only after an error was noted.
@@ -86,7 +95,7 @@ pub(super) fn read_spec<'t>(root: Table<'t>, notes: &'t Notes) -> Option<Spec> {
     let description = section.required("description");
     let tags = section.required_table("tags").and_then(|table| read_tags(table, notes));
     let network = section.optional_table("network").map(|table| read_network(table, region.as_ref(), notes));
-    let network = network.unwrap_or(Some(Network { cidr: NetworkRange::DEFAULT, zone: None }));
+    let network = network.unwrap_or(Some(Network::made(NetworkRange::DEFAULT, None)));
     let bastion = section.required_table("bastion").and_then(|table| read_bastion(table, notes));
     let image = section.required_table("image").and_then(|table| read_image(table, notes));
     let hosts = section.required_tables("hosts");
@@ -108,8 +117,12 @@ pub(super) fn read_spec<'t>(root: Table<'t>, notes: &'t Notes) -> Option<Spec> {
         bastion: bastion?,
         image: image?,
         hosts: hosts?,
+        encryption: super::Encryption::Made { keep: false },
         budget: budget?,
         audit: audit.map_or(Some(None), |audit| audit.map(Some))?,
+        backup: None,
+        patch_group: None,
+        accepted: Vec::new(),
     })
 }
 
@@ -134,7 +147,7 @@ fn read_network<'t>(table: Table<'t>, region: Option<&Placed<Region>>, notes: &'
         let expected = format!("a zone of the region, such as \"{}a\"", region.value);
         notes.add(Problem::new("network.zone", zone.span.clone(), message, expected));
     }
-    Some(Network { cidr: cidr?.value, zone: zone.map(|zone| zone.value) })
+    Some(Network::made(cidr?.value, zone.map(|zone| zone.value)))
 }
 
 fn read_bastion<'t>(table: Table<'t>, notes: &'t Notes) -> Option<Bastion> {
@@ -156,7 +169,7 @@ fn read_image<'t>(table: Table<'t>, notes: &'t Notes) -> Option<Image> {
     let mut section = Section::new(table, "image", IMAGE, notes);
     let id = section.required("id");
     section.finish();
-    Some(Image { id: id?.value })
+    Some(Image::Id(id?.value))
 }
 
 fn read_hosts<'t>(
@@ -167,8 +180,8 @@ fn read_hosts<'t>(
     let groups: Vec<_> = tables.value.into_iter().enumerate().map(|(index, t)| read_group(index, t, notes)).collect();
     let names: Vec<Placed<_>> = groups.iter().filter_map(|group| group.name.clone()).collect();
     note_repeated("hosts", "a group of this name", &names, Clone::clone, notes);
-    if let Some(network) = network {
-        note_too_many(&groups, network.cidr, notes);
+    if let Some(super::Place::Made { cidr, .. }) = network.map(|network| &network.place) {
+        note_too_many(&groups, *cidr, notes);
     }
     groups.into_iter().map(GroupAsRead::complete).collect()
 }
@@ -187,9 +200,17 @@ impl GroupAsRead {
     fn complete(self) -> Option<HostGroup> {
         Some(HostGroup {
             name: self.name?.value,
+            was: None,
+            mode: super::Mode::Instances,
             count: self.count?.value,
             instance_type: self.instance_type?.value,
+            alternatives: Vec::new(),
             root_gib: self.root_gib?,
+            volumes: Vec::new(),
+            tags: std::collections::BTreeMap::new(),
+            permissions: Vec::new(),
+            agent: serde_json::Map::new(),
+            termination_protection: false,
         })
     }
 }
@@ -238,7 +259,13 @@ fn read_budget<'t>(table: Table<'t>, notes: &'t Notes) -> Option<Budget> {
     if let Some(alert) = &alert {
         note_repeated("budget.alert", "this address", alert, |email| email.as_str().to_lowercase(), notes);
     }
-    Some(Budget { monthly_usd: monthly_usd?.value, alert: values(alert?) })
+    Some(Budget {
+        monthly_usd: monthly_usd?.value,
+        actual: vec![80, 100],
+        forecast: vec![100],
+        alert: values(alert?),
+        topic: None,
+    })
 }
 
 fn read_audit<'t>(

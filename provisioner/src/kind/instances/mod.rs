@@ -23,7 +23,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::ec2::{PAGE, filter, of_estate, put_tags, read_tags};
-use super::{Comparison, Context, Difference, KindError, Left, Observed, Operations, Wanted, properties};
+use super::{
+    Call, Comparison, Context, Difference, KindError, Left, Observed, Operations, Practice, Wanted, When, properties,
+};
 use crate::cloud::{Cloud, Service, found};
 use crate::estate::{Kind, Properties, Ref, Resource, ResourceId, Scope, tags};
 
@@ -90,7 +92,35 @@ pub struct Host {
 
 pub(super) struct Groups;
 
+/// What it takes.
+const CALLS: &[Call] = &[
+    Call { when: When::Discover, action: "ec2:DescribeInstances", resources: &["*"] },
+    Call { when: When::Create, action: "ec2:RunInstances", resources: &["*"] },
+    Call { when: When::Create, action: "ec2:CreateTags", resources: &["*"] },
+    Call { when: When::Create, action: "iam:PassRole", resources: &["*"] },
+    Call { when: When::Create, action: "ec2:DescribeVolumes", resources: &["*"] },
+    Call { when: When::Change, action: "ec2:RunInstances", resources: &["*"] },
+    Call { when: When::Change, action: "ec2:CreateTags", resources: &["*"] },
+    Call { when: When::Change, action: "iam:PassRole", resources: &["*"] },
+    Call { when: When::Change, action: "ec2:DescribeVolumes", resources: &["*"] },
+    Call { when: When::Change, action: "ec2:ModifyInstanceMetadataOptions", resources: &["*"] },
+    Call { when: When::Change, action: "ec2:TerminateInstances", resources: &["*"] },
+    Call { when: When::Delete, action: "ec2:TerminateInstances", resources: &["*"] },
+];
+
 impl Operations for Groups {
+    fn practice(&self) -> Practice {
+        Practice {
+            what: "The bastion, or hosts that run programs in sandboxes",
+            why: "Started from the group's launch template alone, so each is hardened alike",
+            source: "https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/ec2-best-practices.html",
+        }
+    }
+
+    fn calls(&self) -> &'static [Call] {
+        CALLS
+    }
+
     fn discover<'a>(&'a self, cloud: &'a Cloud, scope: &'a Scope) -> BoxFuture<'a, Result<Vec<Observed>, KindError>> {
         Box::pin(async move {
             let mut groups: BTreeMap<ResourceId, Vec<Host>> = BTreeMap::new();

@@ -28,6 +28,26 @@ checked_string! {
     Zone, check_zone
 }
 
+checked_string! {
+    /// A VPC, such as `vpc-0123456789abcdef0`.
+    VpcId, check_vpc
+}
+
+checked_string! {
+    /// A subnet, such as `subnet-0123456789abcdef0`.
+    SubnetId, check_subnet
+}
+
+checked_string! {
+    /// The ARN of a KMS key, never of an alias: what an alias names can change behind it.
+    KeyArn, check_key_arn
+}
+
+checked_string! {
+    /// The ARN of an SNS topic.
+    TopicArn, check_topic_arn
+}
+
 /// Regions that take ordinary accounts (AWS General Reference, "Regions and Zones"), for [`Region::is_known`] and for
 /// the nearest right word. A region that opens later still works: an unknown one is a warning, not an error.
 const REGIONS: &[&str] = &[
@@ -170,6 +190,49 @@ fn check_image(text: &str) -> Result<(), Refusal> {
     }
     Err(Refusal::new(format!("{} isn't an image id", quote(text)), "ami- and 17 (or 8) hexadecimal digits")
         .help("`aws ec2 describe-images --owners self` lists the images of your account"))
+}
+
+fn check_vpc(text: &str) -> Result<(), Refusal> {
+    check_id(text, "vpc-", "a VPC's id", "`aws ec2 describe-vpcs` lists your account's")
+}
+
+fn check_subnet(text: &str) -> Result<(), Refusal> {
+    check_id(text, "subnet-", "a subnet's id", "`aws ec2 describe-subnets` lists your account's")
+}
+
+fn check_id(text: &str, prefix: &str, what: &str, help: &str) -> Result<(), Refusal> {
+    let digits = text.strip_prefix(prefix).unwrap_or_default();
+    if matches!(digits.len(), 8 | 17) && digits.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')) {
+        return Ok(());
+    }
+    let expected = format!("{prefix} and 17 (or 8) hexadecimal digits");
+    Err(Refusal::new(format!("{} isn't {what}", quote(text)), expected).help(help))
+}
+
+fn check_key_arn(text: &str) -> Result<(), Refusal> {
+    check_arn(text, "kms", "key/", "the ARN of a KMS key", "arn:aws:kms:eu-central-1:111111111111:key/…")
+}
+
+fn check_topic_arn(text: &str) -> Result<(), Refusal> {
+    check_arn(text, "sns", "", "the ARN of an SNS topic", "arn:aws:sns:eu-central-1:111111111111:alerts")
+}
+
+fn check_arn(text: &str, service: &str, prefix: &str, what: &str, example: &str) -> Result<(), Refusal> {
+    let parts: Vec<_> = text.splitn(6, ':').collect();
+    let shaped = match parts.as_slice() {
+        ["arn", partition, of, region, account, resource] => {
+            partition.starts_with("aws")
+                && *of == service
+                && check_region(region).is_ok()
+                && check_account(account).is_ok()
+                && resource.strip_prefix(prefix).is_some_and(|name| {
+                    !name.is_empty()
+                        && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'))
+                })
+        }
+        _ => false,
+    };
+    if shaped { Ok(()) } else { Err(Refusal::new(format!("{} isn't {what}", quote(text)), example)) }
 }
 
 fn check_instance_type(text: &str) -> Result<(), Refusal> {

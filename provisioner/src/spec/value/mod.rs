@@ -10,7 +10,7 @@ mod ssh;
 mod text;
 
 pub use address::{BastionRange, NetworkRange};
-pub use aws::{AccountId, ImageId, InstanceType, Region, Zone};
+pub use aws::{AccountId, ImageId, InstanceType, KeyArn, Region, SubnetId, TopicArn, VpcId, Zone};
 pub use name::{EstateName, GroupName};
 pub use ssh::SshPublicKey;
 pub use text::{Description, Email, Environment, TagValue};

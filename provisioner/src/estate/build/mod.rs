@@ -1,0 +1,158 @@
+//! Spec → estate: what is wanted of each resource, and why it is there. One file for each part of the picture.
+
+mod machines;
+mod money;
+mod network;
+mod roles;
+mod walls;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use holdfast_policies::{self as policies, TrailBucketName, TrailWriter};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::{Estate, Kind, Properties, Ref, Resource, ResourceId, Scope, tags};
+use crate::spec::Spec;
+
+/// What of the region an estate is built on, looked up before it is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Facts {
+    /// The image that machines boot from.
+    pub image: BootImage,
+    /// The region's availability zones, by name; not asked for where the spec names its own.
+    pub zones: Vec<String>,
+    /// AWS's list of S3's addresses in the region.
+    pub s3_prefix_list: String,
+    /// The organisation, for who may write to the trail; not asked for where the spec names none.
+    pub organization: Option<String>,
+}
+
+/// An image as it was found.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BootImage {
+    /// Its id.
+    pub id: String,
+    /// Its devices, the root first: every one is a volume to encrypt.
+    pub devices: Vec<Device>,
+}
+
+/// A device of an image.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Device {
+    /// Its name, such as `/dev/xvda`.
+    pub name: String,
+    /// Its size in GiB.
+    pub gib: i32,
+}
+
+/// Why a spec couldn't be made an estate.
+#[derive(Debug, thiserror::Error)]
+pub enum BuildError {
+    /// A policy that AWS wouldn't take.
+    #[error("the estate's policies: {0}")]
+    Policy(#[from] policies::PolicyError),
+    /// The spec names a trail, and the account is in no organisation.
+    #[error(
+        "the spec names a trail in account {0}, and its bucket takes records only from accounts of one organisation, \
+         which this account isn't in; join one, or leave [audit] out"
+    )]
+    NoOrganization(String),
+    /// Not JSON: a bug in a kind's properties.
+    #[error("{id}: its properties aren't JSON: {source}; please report this")]
+    Json {
+        /// Whose.
+        id: ResourceId,
+        /// What serde says.
+        source: serde_json::Error,
+    },
+}
+
+/// The parts of the graph that several resources refer to.
+const BASTION: &str = "bastion";
+const HOSTS: &str = "hosts";
+const PUBLIC: &str = "public";
+const PRIVATE: &str = "private";
+const SSH: u16 = 22;
+const HTTPS: u16 = 443;
+
+impl Estate {
+    /// The estate that a spec asks for.
+    pub fn build(spec: &Spec, facts: &Facts) -> Result<Self, BuildError> {
+        let mut builder = Builder { spec, facts, scope: Scope::of(spec), resources: Vec::new() };
+        builder.budget()?;
+        builder.key()?;
+        builder.network()?;
+        builder.groups()?;
+        builder.roles()?;
+        builder.machines()?;
+        Ok(Self { scope: builder.scope, resources: builder.resources })
+    }
+}
+
+struct Builder<'a> {
+    spec: &'a Spec,
+    facts: &'a Facts,
+    scope: Scope,
+    resources: Vec<Resource>,
+}
+
+fn id(kind: Kind, name: &str) -> ResourceId {
+    ResourceId::named(kind, name)
+}
+
+fn vpc() -> Ref {
+    Ref::id(&ResourceId::only(Kind::Vpc))
+}
+
+/// A resource before its tags.
+struct Draft<'a, P> {
+    id: ResourceId,
+    kind: Kind,
+    name: String,
+    description: &'a str,
+    properties: P,
+}
+
+impl Builder<'_> {
+    fn add(&mut self, draft: Draft<'_, impl Serialize>, needs: &[ResourceId]) -> Result<(), BuildError> {
+        let Draft { id, kind, name, description, properties } = draft;
+        let properties = Properties::of(&properties).map_err(|source| BuildError::Json { id: id.clone(), source })?;
+        // Aliases and rules can't be tagged; their key and group are.
+        let tags = match kind {
+            Kind::Alias | Kind::SecurityGroupRules => BTreeMap::new(),
+            _ => {
+                let mut all = tags::tags(&self.scope.estate, &self.spec.tags, &id, &name, description);
+                all.insert(tags::SPEC.to_owned(), tags::digest(kind, &properties));
+                all
+            }
+        };
+        let needs = needs.iter().cloned().collect::<BTreeSet<_>>();
+        self.resources.push(Resource { id, kind, name, properties, tags, needs });
+        Ok(())
+    }
+
+    fn account(&self) -> Result<policies::AccountId, BuildError> {
+        Ok(self.scope.account.as_str().parse()?)
+    }
+
+    fn region(&self) -> Result<policies::Region, BuildError> {
+        Ok(self.scope.region.as_str().parse()?)
+    }
+
+    /// Where hosts write their records, if the spec says where.
+    fn trail(&self) -> Result<Option<TrailWriter>, BuildError> {
+        let Some(audit) = &self.spec.audit else { return Ok(None) };
+        let Some(organization) = &self.facts.organization else {
+            return Err(BuildError::NoOrganization(audit.account.to_string()));
+        };
+        let bucket = TrailBucketName::new(&audit.account.as_str().parse()?, &audit.region.as_str().parse()?);
+        Ok(Some(TrailWriter { account: self.account()?, org: organization.parse()?, bucket }))
+    }
+}
+
+/// A policy as a property: IAM and KMS give policies back as they got them, but compared are values, not bytes.
+fn policy(policy: &policies::Policy) -> Result<Value, BuildError> {
+    let text = policy.to_json()?;
+    serde_json::from_str(&text).map_err(|source| BuildError::Json { id: ResourceId::from_tag("policy"), source })
+}

@@ -1,0 +1,46 @@
+//! What the estate may cost, and what encrypts it.
+
+use holdfast_policies as policies;
+
+use super::{BuildError, Builder, Draft, policy};
+use crate::estate::{Kind, Ref, ResourceId, tags};
+use crate::kind::Alias;
+use crate::kind::budget::{Budget, Notification};
+use crate::kind::key::Key;
+
+impl Builder<'_> {
+    /// Money first: nothing that costs is made before somebody is told of its cost.
+    pub(super) fn budget(&mut self) -> Result<(), BuildError> {
+        let mut emails: Vec<_> = self.spec.budget.alert.iter().map(|email| email.as_str().to_owned()).collect();
+        emails.sort_unstable();
+        let notification = |of: &str, percent| Notification { of: of.to_owned(), percent, emails: emails.clone() };
+        let budget = Budget {
+            monthly_usd: self.spec.budget.monthly_usd.to_string(),
+            tag: format!("user:{}${}", tags::ESTATE, self.scope.estate),
+            notifications: vec![
+                notification("ACTUAL", 80),
+                notification("ACTUAL", 100),
+                notification("FORECASTED", 100),
+            ],
+        };
+        let (id, name) = (ResourceId::only(Kind::Budget), self.scope.budget_name());
+        let description = "What the estate may cost in a month";
+        self.add(Draft { id, kind: Kind::Budget, name, description, properties: budget }, &[])
+    }
+
+    pub(super) fn key(&mut self) -> Result<(), BuildError> {
+        let (account, region) = (self.account()?, self.region()?);
+        let description = format!("Encrypts the volumes of estate {}", self.scope.estate);
+        let key = Key {
+            description: description.clone(),
+            enabled: true,
+            rotation: true,
+            policy: policy(&policies::estate_key(&account, &region))?,
+        };
+        let (id, name) = (ResourceId::only(Kind::Key), self.scope.name("volumes"));
+        self.add(Draft { id: id.clone(), kind: Kind::Key, name, description: &description, properties: key }, &[])?;
+        let alias = Alias { key: Ref::id(&id) };
+        let (id, name) = (ResourceId::only(Kind::Alias), self.scope.alias_name());
+        self.add(Draft { id, kind: Kind::Alias, name, description: "", properties: alias }, &[])
+    }
+}

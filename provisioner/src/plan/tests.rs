@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::*;
 use crate::estate::{BootImage, Device, Facts, tags};
 use crate::kind::instances::Host;
+use crate::spec::Image;
 use crate::spec::{self, Spec};
 
 const SPEC: &str = r#"
@@ -37,6 +38,8 @@ fn parse(text: &str) -> Spec {
 }
 
 fn estate(text: &str) -> Estate {
+    let spec = parse(text);
+    let Image::Id(image) = &spec.image else { panic!("the spec names an image by its id") };
     let facts = Facts {
         image: BootImage {
             id: "ami-0123456789abcdef0".into(),
@@ -46,7 +49,7 @@ fn estate(text: &str) -> Estate {
         s3_prefix_list: "pl-1".into(),
         organization: Some("o-abcde12345".into()),
     };
-    Estate::build(&parse(text), &facts).unwrap()
+    Estate::build(&spec, &facts).unwrap()
 }
 
 fn changed(from: &str, to: &str) -> Estate {

@@ -41,10 +41,7 @@ fn estate(text: &str) -> Estate {
     let spec = parse(text);
     let Image::Id(image) = &spec.image else { panic!("the spec names an image by its id") };
     let facts = Facts {
-        image: BootImage {
-            id: "ami-0123456789abcdef0".into(),
-            devices: vec![Device { name: "/dev/xvda".into(), gib: 8 }],
-        },
+        image: BootImage { id: image.to_string(), devices: vec![Device { name: "/dev/xvda".into(), gib: 8 }] },
         zones: vec!["eu-central-1a".into(), "eu-central-1b".into(), "eu-central-1c".into()],
         s3_prefix_list: "pl-1".into(),
         organization: Some("o-abcde12345".into()),

@@ -123,7 +123,7 @@ pub struct ApplyArguments {
     pub spec: SpecFile,
 
     /// Carry out this plan instead of making one from the spec
-    #[arg(long, value_name = "FILE", conflicts_with = "file")]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["file", "environment"])]
     pub plan: Option<PathBuf>,
 
     /// Don't ask
@@ -144,11 +144,15 @@ pub struct DestroyArguments {
 }
 
 /// Which spec.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub struct SpecFile {
     /// The estate's spec
     #[arg(short, long, value_name = "FILE", default_value = "estate.toml")]
     pub file: PathBuf,
+
+    /// Which of the spec's environments: Prod, Dev or Test
+    #[arg(short, long, value_name = "NAME")]
+    pub environment: Option<Environment>,
 }
 
 /// What `init` asks for where it isn't given.

@@ -48,7 +48,7 @@ pub fn main() -> ExitCode {
 fn run(command: &Command, output: Output) -> Result<Outcome, CommandError> {
     match command {
         Command::Init(arguments) => command::init::run(arguments, output),
-        Command::Validate(spec) => command::validate::run(&spec.file, output),
+        Command::Validate(spec) => command::validate::run(spec, output),
         Command::Plan(arguments) => command::plan::run(arguments, output),
         Command::Apply(arguments) => command::apply::run(arguments, output),
         Command::Status(spec) => command::status::run(spec, output),

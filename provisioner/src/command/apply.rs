@@ -20,7 +20,7 @@ pub(crate) fn run(arguments: &ApplyArguments, output: Output) -> Result<Outcome,
             })?;
         }
         None => {
-            let spec = spec_file::load(&arguments.spec.file)?;
+            let spec = spec_file::load(&arguments.spec)?;
             runtime::block_on(async {
                 let cloud = Arc::new(Cloud::connect(&spec.account, &spec.region).await?);
                 let plan = Box::pin(plan::make(&cloud, &spec)).await?;

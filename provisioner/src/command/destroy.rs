@@ -11,7 +11,7 @@ use crate::render::Output;
 
 pub(crate) fn run(arguments: &DestroyArguments, output: Output) -> Result<Outcome, CommandError> {
     carry_out::check_can_ask(Purpose::Destroy, arguments.yes)?;
-    let spec = spec_file::load(&arguments.spec.file)?;
+    let spec = spec_file::load(&arguments.spec)?;
     runtime::block_on(async {
         let cloud = Arc::new(Cloud::connect(&spec.account, &spec.region).await?);
         let world = World::discover(&cloud, &Scope::of(&spec)).await?;

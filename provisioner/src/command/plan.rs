@@ -11,7 +11,7 @@ use crate::render::{self, Output};
 use crate::spec::Spec;
 
 pub(crate) fn run(arguments: &PlanArguments, output: Output) -> Result<Outcome, CommandError> {
-    let spec = spec_file::load(&arguments.spec.file)?;
+    let spec = spec_file::load(&arguments.spec)?;
     let plan = runtime::block_on(async {
         let cloud = Cloud::connect(&spec.account, &spec.region).await?;
         Box::pin(make(&cloud, &spec)).await

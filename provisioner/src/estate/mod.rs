@@ -22,7 +22,7 @@ pub use reference::{Known, Properties, Ref, Unresolved, resolve};
 use serde::{Deserialize, Serialize};
 
 pub use crate::kind::Kind;
-use crate::spec::{AccountId, EstateName, Region};
+use crate::spec::{AcceptedRisk, AccountId, Environment, EstateName, Region};
 
 /// A resource's name inside its estate, such as `vpc` or `subnet/private`: the value of the tag `holdfast:id`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -113,6 +113,10 @@ impl Resource {
 pub struct Estate {
     /// Which estate it is and where.
     pub scope: Scope,
+    /// What it is used for.
+    pub environment: Environment,
+    /// Defaults that were weakened on purpose, and why.
+    pub accepted: Vec<AcceptedRisk>,
     /// Its resources, each after what it needs.
     pub resources: Vec<Resource>,
 }

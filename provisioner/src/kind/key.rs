@@ -82,6 +82,10 @@ impl Operations for Keys {
         CALLS
     }
 
+    fn uncompared(&self) -> &'static [(&'static str, &'static str)] {
+        &[("grants", "EC2 makes one for each volume, and takes it back")]
+    }
+
     fn deleted_after(&self) -> &'static [Kind] {
         &[Kind::Instances, Kind::LaunchTemplate, Kind::Alias]
     }

@@ -109,6 +109,13 @@ impl Operations for LaunchTemplates {
         CALLS
     }
 
+    fn uncompared(&self) -> &'static [(&'static str, &'static str)] {
+        &[
+            ("versions but the default", "no host of the estate runs them: one that does is replaced"),
+            ("fields that Holdfast doesn't set", "a new version, made for any other difference, drops them"),
+        ]
+    }
+
     fn renews(&self, differences: &[Difference]) -> &'static [&'static str] {
         let other_data = differences.iter().any(|difference| !difference.property.starts_with("tags."));
         if other_data { &["version"] } else { &[] }

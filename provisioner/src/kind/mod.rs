@@ -206,6 +206,11 @@ pub trait Operations: Sync {
         &[]
     }
 
+    /// Properties of AWS's that aren't compared, and why: what `drift` can't see.
+    fn uncompared(&self) -> &'static [(&'static str, &'static str)] {
+        &[]
+    }
+
     /// Kinds of which all must be deleted before one of this is, beyond those that refer to it.
     fn deleted_after(&self) -> &'static [Kind] {
         &[]

@@ -55,6 +55,10 @@ impl Operations for SecurityGroups {
         CALLS
     }
 
+    fn uncompared(&self) -> &'static [(&'static str, &'static str)] {
+        &[("description", "it can't be changed")]
+    }
+
     fn fixed(&self) -> &'static [(&'static str, &'static str)] {
         &[("vpc", "a group stays in its VPC"), ("group_name", "a group's name can't be changed")]
     }

@@ -55,6 +55,13 @@ impl Operations for Subnets {
         CALLS
     }
 
+    fn uncompared(&self) -> &'static [(&'static str, &'static str)] {
+        &[
+            ("network ACL", "left as the VPC has it: security groups are the walls"),
+            ("names of hosts in DNS", "they decide nothing"),
+        ]
+    }
+
     fn fixed(&self) -> &'static [(&'static str, &'static str)] {
         &[
             ("vpc", "a subnet stays in its VPC"),

@@ -9,7 +9,9 @@
 //! - what isn't the estate's (another VPC's, however it is tagged) is in no change;
 //! - of several resources with one id one stays ([`settle`]), the rest is deleted if nothing uses it.
 
+mod cause;
 mod compare;
+mod drift;
 mod settle;
 mod status;
 mod steps;
@@ -17,9 +19,11 @@ mod steps;
 mod tests;
 mod world;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+use cause::LastApply;
 pub use compare::{compare, normal};
+pub use drift::{Drift, Drifted, Uncompared, What};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use settle::Settled;
@@ -32,7 +36,7 @@ use crate::estate::{Estate, Kind, Known, Resource, ResourceId, Scope, resolve};
 use crate::kind::{Difference, KINDS, Left, Observed, operations};
 
 /// The version of a plan's JSON.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 
 /// What a plan is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -70,6 +74,17 @@ pub enum Operation {
     Delete,
 }
 
+/// Why something is to be changed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Cause {
+    /// The spec changed, or what the resource refers to does.
+    #[default]
+    Spec,
+    /// It, or some of it, changed since the last apply, and not by an apply.
+    Drift,
+}
+
 /// A change of one resource.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Change {
@@ -86,6 +101,12 @@ pub struct Change {
     pub physical: Option<String>,
     /// Why.
     pub why: String,
+    /// Whose doing it is that something is to be changed.
+    #[serde(default)]
+    pub cause: Cause,
+    /// Which of the differences aren't the spec's.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub drift: Vec<String>,
     /// For a replacement: whether the new is made before the old ends.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub rolling: bool,
@@ -116,6 +137,8 @@ pub struct Plan {
     pub purpose: Purpose,
     /// Which estate it is and where.
     pub scope: Scope,
+    /// What the estate is used for: its tag `Environment`, or all values of it that were found.
+    pub environment: String,
     /// The digest of the world that it was made against.
     pub world: String,
     /// What happens, in an order in which it can.
@@ -137,27 +160,38 @@ impl Plan {
     /// What leads from `world` to `estate`.
     pub fn make(estate: &Estate, world: &World) -> Self {
         let settled = Settled::of(world);
+        let last = LastApply::of(estate, &settled);
         let mut known = Known::default();
-        let wanted = estate.resources.iter();
-        let mut changes: Vec<_> =
-            wanted.filter_map(|resource| change_of(resource, settled.kept.get(&resource.id), &mut known)).collect();
-        let unnamed = settled.kept.values().filter(|observed| estate.get(&observed.id).is_none());
-        let deletions = unnamed
-            .map(|observed| (observed, "the spec doesn't name it any more"))
-            .chain(settled.surplus.iter().map(|observed| (observed, "another one is in its place")));
-        changes.extend(delete(deletions));
-        Self::new(world, settled, changes, Some(estate.clone()))
+        let mut changes: Vec<_> = estate
+            .resources
+            .iter()
+            .filter_map(|resource| change_of(resource, settled.kept.get(&resource.id), &last, &mut known))
+            .collect();
+        let named: BTreeSet<_> = estate.resources.iter().map(|resource| &resource.id).collect();
+        let unnamed = settled.kept.values().filter(|observed| !named.contains(&observed.id));
+        let why = match last.same_resources {
+            true => ("the spec doesn't name it, and didn't at the last apply", Cause::Drift),
+            false => ("the spec doesn't name it any more", Cause::Spec),
+        };
+        let surplus = settled.surplus.iter().map(|observed| (observed, ("another one is in its place", Cause::Drift)));
+        changes.extend(delete(unnamed.map(|observed| (observed, why)).chain(surplus)));
+        let environment = estate.environment.to_string();
+        Self::new(world, settled, changes, environment, Some(estate.clone()))
     }
 
     /// What ends all of the estate that there is.
     pub fn destroy(world: &World) -> Self {
         let settled = Settled::of(world);
-        let all = settled.kept.values().chain(&settled.surplus).map(|observed| (observed, "the estate is destroyed"));
-        let changes = delete(all);
-        Self::new(world, settled, changes, None)
+        let why = ("the estate is destroyed", Cause::Spec);
+        let all = || settled.kept.values().chain(&settled.surplus);
+        let changes = delete(all().map(|observed| (observed, why)));
+        let environments: BTreeSet<_> =
+            all().filter_map(|observed| observed.tags.get("Environment")).map(String::as_str).collect();
+        let environment = environments.into_iter().collect::<Vec<_>>().join(", ");
+        Self::new(world, settled, changes, environment, None)
     }
 
-    fn new(world: &World, settled: Settled, changes: Vec<Change>, estate: Option<Estate>) -> Self {
+    fn new(world: &World, settled: Settled, changes: Vec<Change>, environment: String, estate: Option<Estate>) -> Self {
         let purpose = if estate.is_some() { Purpose::Apply } else { Purpose::Destroy };
         let concerned = changes.iter().filter(|change| change.action != Action::Delete).count();
         let unchanged = estate.as_ref().map_or(0, |estate| estate.resources.len() - concerned);
@@ -173,6 +207,7 @@ impl Plan {
             format: FORMAT,
             purpose,
             scope: world.scope.clone(),
+            environment,
             world: world.digest(),
             changes,
             unchanged,
@@ -234,7 +269,12 @@ fn estate_lacks(estate: Option<&Estate>, observed: &Observed) -> bool {
 }
 
 /// The change that a resource needs, if any; notes in `known` what of it later resources can refer to already.
-fn change_of(resource: &Resource, observed: Option<&Observed>, known: &mut Known) -> Option<Change> {
+fn change_of(
+    resource: &Resource,
+    observed: Option<&Observed>,
+    last: &LastApply<'_>,
+    known: &mut Known,
+) -> Option<Change> {
     let kind = operations(resource.kind);
     let (resolved, _) = resolve(&resource.properties, known);
     let resolved = normal(&resolved);
@@ -245,6 +285,8 @@ fn change_of(resource: &Resource, observed: Option<&Observed>, known: &mut Known
         action,
         physical: observed.map(|observed| observed.physical.clone()),
         why: why.to_owned(),
+        cause: Cause::Spec,
+        drift: Vec::new(),
         rolling: false,
         differences,
     };
@@ -254,9 +296,17 @@ fn change_of(resource: &Resource, observed: Option<&Observed>, known: &mut Known
         }
         let all = resolved.0.into_iter();
         let differences = all.map(|(property, new)| Difference { property, old: Value::Null, new }).collect();
-        return Some(change(Action::Create, "the spec names it and it isn't there", differences));
+        let (why, cause) = match last.same_resources {
+            true => ("the last apply wanted it too, and it isn't there", Cause::Drift),
+            false => ("the spec names it and it isn't there", Cause::Spec),
+        };
+        return Some(Change { cause, ..change(Action::Create, why, differences) });
     };
     let comparison = kind.compare(resource, &resolved, observed);
+    let drift = last.drifted(resource, observed, &comparison);
+    let cause = if drift.is_empty() { Cause::Spec } else { Cause::Drift };
+    let change =
+        |action, why: &str, differences| Change { cause, drift: drift.clone(), ..change(action, why, differences) };
     if let Some(why) = comparison.replace {
         return Some(change(Action::Replace, &why, comparison.differences));
     }
@@ -266,21 +316,26 @@ fn change_of(resource: &Resource, observed: Option<&Observed>, known: &mut Known
     match comparison.renew {
         Some(why) => Some(Change { rolling: true, ..change(Action::Replace, &why, comparison.differences) }),
         None if comparison.differences.is_empty() => None,
+        None if cause == Cause::Drift => {
+            Some(change(Action::Update, "it changed since the last apply, and not by it", comparison.differences))
+        }
         None => Some(change(Action::Update, "it isn't as the spec says", comparison.differences)),
     }
 }
 
 /// Deletions, what was built last first.
-fn delete<'a>(all: impl Iterator<Item = (&'a Observed, &'a str)>) -> Vec<Change> {
+fn delete<'a>(all: impl Iterator<Item = (&'a Observed, (&'a str, Cause))>) -> Vec<Change> {
     let mut changes: Vec<_> = all
         .filter(|(observed, _)| operations(observed.kind).deletable(observed))
-        .map(|(observed, why)| Change {
+        .map(|(observed, (why, cause))| Change {
             id: observed.id.clone(),
             kind: observed.kind,
             name: observed.name.clone(),
             action: Action::Delete,
             physical: Some(observed.physical.clone()),
             why: why.to_owned(),
+            cause,
+            drift: Vec::new(),
             rolling: false,
             differences: Vec::new(),
         })

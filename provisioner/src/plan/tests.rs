@@ -39,14 +39,17 @@ fn parse(text: &str) -> Spec {
 
 fn estate(text: &str) -> Estate {
     let spec = parse(text);
+    Estate::build(&spec, &facts(&spec)).unwrap()
+}
+
+fn facts(spec: &Spec) -> Facts {
     let Image::Id(image) = &spec.image else { panic!("the spec names an image by its id") };
-    let facts = Facts {
+    Facts {
         image: BootImage { id: image.to_string(), devices: vec![Device { name: "/dev/xvda".into(), gib: 8 }] },
         zones: vec!["eu-central-1a".into(), "eu-central-1b".into(), "eu-central-1c".into()],
         s3_prefix_list: "pl-1".into(),
         organization: Some("o-abcde12345".into()),
-    };
-    Estate::build(&spec, &facts).unwrap()
+    }
 }
 
 fn changed(from: &str, to: &str) -> Estate {
@@ -79,6 +82,10 @@ fn made(estate: &Estate) -> World {
         if resource.kind == Kind::Instances {
             let count = properties.0["count"].as_u64().unwrap();
             observed.hosts = (0..count).map(|index| host(resource, u32::try_from(index).unwrap())).collect();
+        }
+        if resource.kind == Kind::LaunchTemplate {
+            let group = estate.get(&ResourceId::named(Kind::Instances, resource.id.name().unwrap())).unwrap();
+            observed.tags.insert(tags::COUNT.into(), group.properties.0["count"].to_string());
         }
         known.learn(&resource.id, observed.attributes.clone());
         if resource.kind != Kind::Instances || !observed.hosts.is_empty() {
@@ -191,6 +198,7 @@ fn a_changed_spec_plans_just_that() {
             "name = \"worker\"",
             "name = \"runner\"",
             &[
+                "update budget: tags.holdfast:resources",
                 "create launch-template/runner",
                 "create instances/runner",
                 "delete instances/worker",
@@ -310,6 +318,87 @@ fn what_changed_behind_our_back_is_named_property_by_property() {
 }
 
 #[test]
+fn a_spec_that_changed_is_no_drift_and_what_others_changed_is() {
+    let world = made(&estate(SPEC));
+    let drift = |estate: &Estate, world: &World| {
+        let drift = Drift::of(&Plan::make(estate, world));
+        let named = drift.resources.iter().map(|one| {
+            let properties: Vec<_> = one.differences.iter().map(|one| one.property.as_str()).collect();
+            format!("{:?} {}: {}", one.what, one.id, properties.join(" "))
+        });
+        (named.collect::<Vec<_>>(), drift.undecided.iter().map(ToString::to_string).collect::<Vec<_>>())
+    };
+    let nothing = (vec![], vec![]);
+    assert_eq!(drift(&estate(SPEC), &world), nothing);
+    for (from, to) in [
+        ("\"contest\"", "\"exam\""),
+        ("count = 2", "count = 3"),
+        ("count = 2", "count = 0"),
+        ("monthly_usd = 200", "monthly_usd = 300"),
+        ("203.0.113.0/24", "198.51.100.0/24"),
+        ("name = \"worker\"", "name = \"runner\""),
+        ("ami-0123456789abcdef0", "ami-0fedcba9876543210"),
+        ("[bastion]", "[network]\ncidr = \"10.1.0.0/16\"\n[bastion]"),
+    ] {
+        let (named, undecided) = drift(&changed(from, to), &world);
+        assert_eq!(named, Vec::<String>::new(), "{from} → {to}");
+        assert!(!undecided.is_empty(), "{from} → {to}");
+    }
+    let without = |id: &str| {
+        let resources = world.resources.iter().filter(|observed| observed.id.as_str() != id).cloned().collect();
+        World::new(world.scope.clone(), resources)
+    };
+    let opened = with(&world, "security-group-rules/bastion", |rules| {
+        rules.properties.0.insert("ingress".into(), serde_json::json!([{"world": true}]));
+    });
+    let stranger = with(&world, "subnet/private", |subnet| {
+        subnet.tags.insert(tags::ID.into(), "subnet/extra".into());
+        subnet.physical.push_str("-extra");
+        subnet.id = ResourceId::named(Kind::Subnet, "extra");
+    });
+    let stranger = World::new(
+        world.scope.clone(),
+        [
+            world.resources.clone(),
+            vec![stranger.resources.iter().find(|one| one.id.as_str() == "subnet/extra").unwrap().clone()],
+        ]
+        .concat(),
+    );
+    let dead = with(&world, "instances/worker", |group| drop(group.hosts.remove(1)));
+    let tagless = with(&world, "subnet/private", |subnet| drop(subnet.tags.remove(tags::SPEC)));
+    for (world, expected) in [
+        (without("vpc-endpoint/s3"), "Gone vpc-endpoint/s3: "),
+        (without("budget"), "Gone budget: "),
+        (without("instances/worker"), "Gone instances/worker: "),
+        (opened, "Changed security-group-rules/bastion: ingress"),
+        (stranger, "Added subnet/extra: "),
+        (dead, "Changed instances/worker: count host 1"),
+        (tagless, "Changed subnet/private: tags.holdfast:spec"),
+    ] {
+        assert_eq!(drift(&estate(SPEC), &world), (vec![expected.to_owned()], vec![]));
+    }
+    // Both at once: what the spec didn't touch is told apart still.
+    let (named, undecided) = drift(&changed("monthly_usd = 200", "monthly_usd = 300"), &without("alias"));
+    assert_eq!((named, undecided), (vec!["Gone alias: ".to_owned()], vec!["budget".to_owned()]));
+}
+
+#[test]
+fn accepted_risks_are_in_the_plan_and_on_everything() {
+    let mut spec = parse(SPEC);
+    spec.accepted.push(spec::AcceptedRisk {
+        setting: "network.flow_logs".into(),
+        risk: "nobody sees who talked to whom".into(),
+        reason: "a lab without data".parse().unwrap(),
+    });
+    let estate = Estate::build(&spec, &facts(&spec)).unwrap();
+    for resource in estate.resources.iter().filter(|resource| resource.tags.contains_key(tags::ID)) {
+        assert_eq!(resource.tags["holdfast:accepted-risk:network.flow_logs"], "a lab without data");
+    }
+    let plan = Plan::make(&estate, &World::new(estate.scope.clone(), vec![]));
+    assert_eq!(plan.estate.unwrap().accepted, spec.accepted);
+}
+
+#[test]
 fn a_key_that_is_going_is_called_back() {
     let estate = estate(SPEC);
     let world = with(&made(&estate), "key", |key| {
@@ -410,7 +499,7 @@ fn a_plan_survives_its_file_and_another_format_is_refused() {
     let plan = Plan::make(&estate, &World::new(estate.scope.clone(), vec![]));
     let text = plan.to_json().unwrap();
     assert_eq!(Plan::from_json(&text).unwrap(), plan);
-    let newer = text.replacen("\"format\": 1", "\"format\": 9", 1);
+    let newer = text.replacen("\"format\": 2", "\"format\": 9", 1);
     assert!(matches!(Plan::from_json(&newer), Err(PlanError::Format(9))));
     assert!(matches!(Plan::from_json("{}"), Err(PlanError::Json(_))));
 }
@@ -436,7 +525,17 @@ fn every_resource_that_can_be_tagged_has_all_tags() {
         if matches!(resource.kind, Kind::Alias | Kind::SecurityGroupRules) {
             continue;
         }
-        for key in ["Project", "Department", "Environment", "Name", "Description", tags::ESTATE, tags::ID, tags::SPEC] {
+        for key in [
+            "Project",
+            "Department",
+            "Environment",
+            "Name",
+            "Description",
+            tags::ESTATE,
+            tags::ID,
+            tags::SPEC,
+            tags::BUDGET,
+        ] {
             let value = &resource.tags[key];
             // IAM's characters, the narrowest.
             let fits = |c: char| c.is_alphanumeric() || " _.:/=+-@".contains(c);

@@ -11,6 +11,7 @@ use crate::apply::Summary;
 use crate::estate::{Kind, Scope};
 use crate::kind::{Difference, Left};
 use crate::plan::{Action, Change, Counts, Plan, Purpose};
+use crate::spec::AcceptedRisk;
 
 /// How an action is shown: sign, word, colour.
 fn look(action: Action) -> (char, &'static str, AnsiColors) {
@@ -64,6 +65,7 @@ pub(crate) fn text(plan: &Plan, detail: Detail) -> String {
         shown.push('\n');
     }
     write_notes(&mut shown, &plan.notes);
+    shown.push_str(&accepted(plan));
     // Writing to a string can't fail.
     let _ = writeln!(shown, "{}", conclusion(plan));
     if !plan.left.is_empty() {
@@ -117,7 +119,9 @@ fn write_change(shown: &mut String, change: &Change, width: usize, detail: Detai
         let _ = writeln!(shown, "{}", labelled("      why:", 11, &format!("{}{how}", change.why)));
     }
     for difference in &change.differences {
-        let _ = writeln!(shown, "{}", property(difference, change.action));
+        let is_mixed = change.drift.len() < change.differences.len();
+        let mark = if is_mixed && change.drift.contains(&difference.property) { " (not by an apply)" } else { "" };
+        let _ = writeln!(shown, "{}", property(difference, change.action, mark));
     }
 }
 
@@ -151,8 +155,8 @@ fn rules(change: &Change) -> impl Iterator<Item = String> {
     })
 }
 
-fn property(difference: &Difference, action: Action) -> String {
-    let label = format!("      {}:", difference.property);
+fn property(difference: &Difference, action: Action, mark: &str) -> String {
+    let label = format!("      {}{mark}:", difference.property);
     match (action, &difference.old, &difference.new) {
         (Action::Create, _, new) => labelled(&label, 10, &value::short(new)),
         (_, Value::Array(old), Value::Array(new)) => {
@@ -164,6 +168,16 @@ fn property(difference: &Difference, action: Action) -> String {
         }
         (_, old, new) => labelled(&label, 10, &value::change(old, new)),
     }
+}
+
+/// Defaults that were weakened on purpose.
+fn accepted(plan: &Plan) -> String {
+    let risks = plan.estate.as_ref().map_or(&[][..], |estate| &estate.accepted);
+    let line = |risk: &AcceptedRisk| {
+        labelled("  !", 4, &format!("{}: {} (accepted: {})", risk.setting, risk.risk, risk.reason))
+    };
+    let lines: Vec<_> = risks.iter().map(line).collect();
+    if lines.is_empty() { String::new() } else { format!("Accepted risks:\n{}\n\n", lines.join("\n")) }
 }
 
 fn write_notes(shown: &mut String, notes: &[String]) {
@@ -211,9 +225,10 @@ mod tests {
 
     fn plan(purpose: &str, changes: Value) -> Plan {
         let text = json!({
-            "format": 1,
+            "format": 2,
             "purpose": purpose,
             "scope": {"estate": "judge", "account": "111111111111", "region": "eu-central-1"},
+            "environment": "Test",
             "world": "00",
             "changes": changes,
             "unchanged": 3,

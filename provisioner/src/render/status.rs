@@ -12,7 +12,17 @@ use crate::kind::instances::Host;
 use crate::plan::{Spend, Status, StatusRow};
 
 /// Tags that a resource has a value of its own for.
-const OWN: &[&str] = &["Name", "Description", tags::ID, tags::SPEC, tags::GENERATION, tags::FIRST];
+const OWN: &[&str] = &[
+    "Name",
+    "Description",
+    tags::ID,
+    tags::SPEC,
+    tags::RULES,
+    tags::COUNT,
+    tags::RESOURCES,
+    tags::GENERATION,
+    tags::FIRST,
+];
 
 /// Whether a tag could be shared by all resources: neither one of each resource's own, nor one that AWS sets itself.
 fn is_shared_sort(key: &str) -> bool {

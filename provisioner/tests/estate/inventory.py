@@ -23,7 +23,9 @@ seen = Counter()
 
 
 def tags(found, key="Key", value="Value"):
-    return {tag[key]: tag[value] for tag in found or []}
+    own = {tag[key]: tag[value] for tag in found or []}
+    # The digest of rules is over ids of AWS's prefix lists too, which moto makes anew for each lab.
+    return own if raw or "holdfast:rules" not in own else {**own, "holdfast:rules": "a digest"}
 
 
 def name(physical, own, fallback=None):

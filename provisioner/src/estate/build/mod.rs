@@ -86,7 +86,13 @@ impl Estate {
         builder.groups()?;
         builder.roles()?;
         builder.machines()?;
-        Ok(Self { scope: builder.scope, resources: builder.resources })
+        builder.seal();
+        Ok(Self {
+            scope: builder.scope,
+            environment: spec.tags.environment,
+            accepted: spec.accepted.clone(),
+            resources: builder.resources,
+        })
     }
 }
 
@@ -121,15 +127,28 @@ impl Builder<'_> {
         // Aliases and rules can't be tagged; their key and group are.
         let tags = match kind {
             Kind::Alias | Kind::SecurityGroupRules => BTreeMap::new(),
-            _ => {
-                let mut all = tags::tags(&self.scope.estate, &self.spec.tags, &id, &name, description);
-                all.insert(tags::SPEC.to_owned(), tags::digest(kind, &properties));
-                all
-            }
+            _ => tags::tags(self.spec, &id, &name, description),
         };
         let needs = needs.iter().cloned().collect::<BTreeSet<_>>();
         self.resources.push(Resource { id, kind, name, properties, tags, needs });
         Ok(())
+    }
+
+    /// Adds the tags that say what an apply wanted, now that all of it is known.
+    fn seal(&mut self) {
+        let ids = tags::digest_of(self.resources.iter().map(|resource| resource.id.as_str()));
+        for resource in &mut self.resources {
+            let key = match resource.kind {
+                Kind::SecurityGroupRules => tags::RULES,
+                _ if resource.tags.is_empty() => continue,
+                _ => tags::SPEC,
+            };
+            if resource.kind == Kind::Budget {
+                resource.tags.insert(tags::RESOURCES.to_owned(), ids.clone());
+            }
+            let digest = tags::digest(resource.kind, &resource.properties, &resource.tags);
+            resource.tags.insert(key.to_owned(), digest);
+        }
     }
 
     fn account(&self) -> Result<policies::AccountId, BuildError> {

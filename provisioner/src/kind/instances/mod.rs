@@ -121,6 +121,13 @@ impl Operations for Groups {
         CALLS
     }
 
+    fn uncompared(&self) -> &'static [(&'static str, &'static str)] {
+        &[
+            ("user data", "it is read once, as a host first starts"),
+            ("what happens inside of a host", "its own audit trail tells"),
+        ]
+    }
+
     fn discover<'a>(&'a self, cloud: &'a Cloud, scope: &'a Scope) -> BoxFuture<'a, Result<Vec<Observed>, KindError>> {
         Box::pin(async move {
             let mut groups: BTreeMap<ResourceId, Vec<Host>> = BTreeMap::new();
@@ -285,12 +292,7 @@ fn compare(wanted: &Resource, resolved: &Properties, observed: &Observed) -> Com
         comparison.differences.push(difference(property, json!(is), json!("tokens required, hop limit 1")));
     }
     if let Some(host) = moves.retag.first() {
-        for (key, value) in &wanted.tags {
-            let old = host.tags.get(key);
-            if old != Some(value) {
-                comparison.differences.push(difference(format!("tags.{key}"), json!(old), json!(value)));
-            }
-        }
+        comparison.add_tags(&wanted.tags, &host.tags);
     }
     comparison
 }
@@ -303,6 +305,10 @@ async fn reconcile(
 ) -> Result<BTreeMap<String, String>, KindError> {
     let group: Instances<String> = wanted.parse()?;
     let moves = moves(group.count, Some(&group.generation), &wanted.resource.tags, hosts);
+    if hosts.len() != group.count as usize {
+        let count = BTreeMap::from([(tags::COUNT.to_owned(), group.count.to_string())]);
+        put_tags(cx.cloud, std::slice::from_ref(&group.template), &count).await?;
+    }
     for host in &moves.harden {
         verify::harden(cx.cloud, &host.instance).await?;
     }

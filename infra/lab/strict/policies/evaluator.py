@@ -1,5 +1,6 @@
 """The evaluator's process: a question a line, an answer a line. ``infra/lab/evaluator`` is its other end."""
 
+import functools
 import json
 import subprocess
 import threading
@@ -7,6 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from ..plane import ControlPlane
 
 Document = Mapping[str, Any]
 
@@ -91,3 +94,9 @@ class Evaluator:
         if "error" in answer:
             raise Unanswered(answer["error"])
         return answer
+
+
+@functools.cache
+def evaluator_of(plane: ControlPlane) -> Evaluator:
+    """The control plane's one evaluator."""
+    return Evaluator(plane.node, plane.evaluator)

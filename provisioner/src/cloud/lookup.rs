@@ -1,4 +1,6 @@
-//! What an estate is built on and doesn't make: its image, and AWS's list of S3's addresses.
+//! What an estate is built on and doesn't make: its image, and AWS's list of S3's addresses. Its network: `network`.
+
+use std::collections::BTreeMap;
 
 use aws_sdk_ec2::types::{Filter, ImageState};
 
@@ -15,9 +17,15 @@ impl Cloud {
                 None => Ok(None),
             }
         };
-        let (image, s3_prefix_list, organization) =
-            tokio::try_join!(self.image(&spec.image, &spec.region), self.s3_prefix_list(&spec.region), organization)?;
-        Ok(Facts { image, zones: Vec::new(), s3_prefix_list, organization })
+        let (image, zones, network, s3_prefix_list, organization) = tokio::try_join!(
+            self.image(&spec.image, &spec.region),
+            self.zones(spec),
+            self.existing_network(spec),
+            self.s3_prefix_list(&spec.region),
+            organization
+        )?;
+        // Which zones are in use is known once the world is.
+        Ok(Facts { image, zones, used_zones: BTreeMap::new(), network, s3_prefix_list, organization })
     }
 
     /// The image that a spec names, and its devices.

@@ -12,6 +12,7 @@
 
 mod error;
 mod lookup;
+mod network;
 mod throttle;
 
 use std::future::Future;

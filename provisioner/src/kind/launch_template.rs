@@ -24,11 +24,11 @@ use super::{
     properties,
 };
 use crate::cloud::{Cloud, CloudError, Service, found};
-use crate::estate::{Kind, Ref, Scope};
+use crate::estate::{Kind, Link, Scope};
 
 /// A launch template's properties.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct LaunchTemplate<L = Ref> {
+pub struct LaunchTemplate<L = Link> {
     /// The image.
     pub image: String,
     /// The instance type.
@@ -51,7 +51,7 @@ pub struct LaunchTemplate<L = Ref> {
 
 /// A volume of a host, made from the image's device of the same name.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Volume<L = Ref> {
+pub struct Volume<L = Link> {
     /// The device's name in the image.
     pub device: String,
     /// Its size in GiB.

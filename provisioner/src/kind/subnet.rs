@@ -1,4 +1,4 @@
-//! Subnets: a public one, where the bastion is, and a private one for the hosts.
+//! Subnets: in each zone a public one, where the bastion can be, and a private one for hosts.
 //!
 //! Neither gives addresses to whatever starts in it: that the bastion has a public one is said where it is started.
 
@@ -22,9 +22,8 @@ pub struct Subnet<L = Ref> {
     pub vpc: L,
     /// Its IPv4 range, which no other subnet of the VPC may overlap: so a second creation fails.
     pub cidr: String,
-    /// Its availability zone; AWS chooses where the spec names none.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub zone: Option<String>,
+    /// Its availability zone.
+    pub zone: String,
     /// Whether instances get a public address without asking.
     pub public_addresses: bool,
 }
@@ -86,7 +85,7 @@ impl Operations for Subnets {
                 let found = Subnet {
                     vpc: subnet.vpc_id.unwrap_or_default(),
                     cidr: subnet.cidr_block.unwrap_or_default(),
-                    zone: subnet.availability_zone,
+                    zone: subnet.availability_zone.unwrap_or_default(),
                     public_addresses: subnet.map_public_ip_on_launch.unwrap_or(false),
                 };
                 let properties = properties(&id, &found)?;
@@ -109,7 +108,7 @@ impl Operations for Subnets {
                 .create_subnet()
                 .vpc_id(&subnet.vpc)
                 .cidr_block(&subnet.cidr)
-                .set_availability_zone(subnet.zone.clone())
+                .availability_zone(&subnet.zone)
                 .tag_specifications(tagged(ResourceType::Subnet, &wanted.resource.tags));
             let call = || cx.cloud.call(Service::Ec2, "CreateSubnet", request.clone().send());
             let id = match cx.cloud.patiently(SOON, NOT_YET, call).await {

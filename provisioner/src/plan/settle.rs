@@ -4,7 +4,7 @@
 //! The one that others refer to stays, or else the oldest; the others go, unless something is in them.
 //!
 //! Stops: that a tag alone makes something ours to delete. What is in another VPC than the estate's isn't the
-//! estate's, whatever its tags say.
+//! estate's, whatever its tags say. (The estate's VPCs are those that it made and the one that its spec names.)
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
@@ -36,7 +36,8 @@ impl Settled {
             by_id.entry(vpc.id.clone()).or_default().push(vpc.clone());
         }
         settled.choose(by_id, world);
-        let vpcs: BTreeSet<_> = settled.kept.values().map(|vpc| vpc.physical.clone()).collect();
+        let mut vpcs: BTreeSet<_> = settled.kept.values().map(|vpc| vpc.physical.clone()).collect();
+        vpcs.extend(world.scope.vpc.iter().map(ToString::to_string));
 
         let mut by_id: BTreeMap<ResourceId, Vec<Observed>> = BTreeMap::new();
         let others = |observed: &&Observed| !matches!(observed.kind, Kind::Vpc | Kind::SecurityGroupRules);

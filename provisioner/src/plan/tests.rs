@@ -47,6 +47,8 @@ fn facts(spec: &Spec) -> Facts {
     Facts {
         image: BootImage { id: image.to_string(), devices: vec![Device { name: "/dev/xvda".into(), gib: 8 }] },
         zones: vec!["eu-central-1a".into(), "eu-central-1b".into(), "eu-central-1c".into()],
+        used_zones: BTreeMap::new(),
+        network: None,
         s3_prefix_list: "pl-1".into(),
         organization: Some("o-abcde12345".into()),
     }
@@ -104,7 +106,7 @@ fn host(resource: &Resource, index: u32) -> Host {
         image: "ami-0123456789abcdef0".into(),
         instance_type: "t3.small".into(),
         vpc: "vpc-0".into(),
-        subnet: "subnet/private-0".into(),
+        subnet: "subnet/private-a-0".into(),
         groups: vec![],
         private_address: Some(format!("10.0.64.{index}")),
         public_address: None,
@@ -123,7 +125,7 @@ fn with(world: &World, id: &str, change: impl Fn(&mut Observed)) -> World {
     world
 }
 
-/// Ids, actions and properties, such as `update subnet/private: tags.Project`.
+/// Ids, actions and properties, such as `update subnet/private-a: tags.Project`.
 fn brief(plan: &Plan) -> Vec<String> {
     let line = |change: &Change| {
         let action = serde_json::to_value(change.action).unwrap();
@@ -257,7 +259,8 @@ fn another_range_replaces_the_network_and_what_is_in_it() {
     };
     let (old, new) = (place("vpc", Operation::Delete), place("vpc", Operation::Create));
     assert!(depends(new, old));
-    for inside in ["subnet/private", "internet-gateway", "instances/worker", "security-group/hosts", "vpc-endpoint/s3"]
+    for inside in
+        ["subnet/private-a", "internet-gateway", "instances/worker", "security-group/hosts", "vpc-endpoint/s3"]
     {
         assert!(depends(old, place(inside, Operation::Delete)), "{inside}");
         assert!(depends(place(inside, Operation::Create), new), "{inside}");
@@ -277,7 +280,7 @@ fn what_changed_behind_our_back_is_named_property_by_property() {
         let resources = world.resources.iter().filter(|observed| observed.id.as_str() != id).cloned().collect();
         World::new(world.scope.clone(), resources)
     };
-    let tagless = with(&world, "subnet/private", |observed| {
+    let tagless = with(&world, "subnet/private-a", |observed| {
         observed.tags.remove("Department");
     });
     let dead = with(&world, "instances/worker", |observed| {
@@ -296,8 +299,8 @@ fn what_changed_behind_our_back_is_named_property_by_property() {
             vec!["update security-group-rules/default: egress"],
         ),
         (
-            set("route-table/private", "routes", serde_json::json!({"0.0.0.0/0": "igw-1"})),
-            vec!["update route-table/private: routes"],
+            set("route-table/private-a", "routes", serde_json::json!({"0.0.0.0/0": "igw-1"})),
+            vec!["update route-table/private-a: routes"],
         ),
         (
             set("launch-template/worker", "metadata", Value::Null),
@@ -306,7 +309,7 @@ fn what_changed_behind_our_back_is_named_property_by_property() {
                 "replace instances/worker: generation host 0 host 1 host 1 host 0",
             ],
         ),
-        (tagless, vec!["update subnet/private: tags.Department"]),
+        (tagless, vec!["update subnet/private-a: tags.Department"]),
         (dead, vec!["update instances/worker: count host 0"]),
         (weakened, vec!["update instances/worker: host 1 metadata"]),
         (gone("vpc-endpoint/s3"), vec!["create vpc-endpoint/s3"]),
@@ -351,7 +354,7 @@ fn a_spec_that_changed_is_no_drift_and_what_others_changed_is() {
     let opened = with(&world, "security-group-rules/bastion", |rules| {
         rules.properties.0.insert("ingress".into(), serde_json::json!([{"world": true}]));
     });
-    let stranger = with(&world, "subnet/private", |subnet| {
+    let stranger = with(&world, "subnet/private-a", |subnet| {
         subnet.tags.insert(tags::ID.into(), "subnet/extra".into());
         subnet.physical.push_str("-extra");
         subnet.id = ResourceId::named(Kind::Subnet, "extra");
@@ -365,7 +368,7 @@ fn a_spec_that_changed_is_no_drift_and_what_others_changed_is() {
         .concat(),
     );
     let dead = with(&world, "instances/worker", |group| drop(group.hosts.remove(1)));
-    let tagless = with(&world, "subnet/private", |subnet| drop(subnet.tags.remove(tags::SPEC)));
+    let tagless = with(&world, "subnet/private-a", |subnet| drop(subnet.tags.remove(tags::SPEC)));
     for (world, expected) in [
         (without("vpc-endpoint/s3"), "Gone vpc-endpoint/s3: "),
         (without("budget"), "Gone budget: "),
@@ -373,7 +376,7 @@ fn a_spec_that_changed_is_no_drift_and_what_others_changed_is() {
         (opened, "Changed security-group-rules/bastion: ingress"),
         (stranger, "Added subnet/extra: "),
         (dead, "Changed instances/worker: count host 1"),
-        (tagless, "Changed subnet/private: tags.holdfast:spec"),
+        (tagless, "Changed subnet/private-a: tags.holdfast:spec"),
     ] {
         assert_eq!(drift(&estate(SPEC), &world), (vec![expected.to_owned()], vec![]));
     }
@@ -455,7 +458,7 @@ fn what_is_in_another_vpc_is_left_alone_whatever_its_tags_say() {
         .resources
         .iter()
         .filter(|observed| {
-            ["subnet/private", "security-group/hosts", "security-group-rules/hosts", "instances/worker"]
+            ["subnet/private-a", "security-group/hosts", "security-group-rules/hosts", "instances/worker"]
                 .contains(&observed.id.as_str())
         })
         .cloned()

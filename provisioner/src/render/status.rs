@@ -167,6 +167,7 @@ mod tests {
             estate: "judge".parse().unwrap(),
             account: "111111111111".parse().unwrap(),
             region: "eu-central-1".parse().unwrap(),
+            vpc: None,
         }
     }
 

@@ -3,10 +3,9 @@
 use serde_json::Value;
 
 use super::{BASTION, BuildError, Builder, Draft, HOSTS, PRIVATE, PUBLIC, id};
-use crate::estate::{Kind, Ref, ResourceId};
+use crate::estate::{Kind, Link, Ref, ResourceId};
 use crate::kind::instances::Instances;
 use crate::kind::launch_template::{LaunchTemplate, Metadata, Volume};
-use crate::kind::security_group;
 
 /// What a machine of the estate is for.
 struct Machine<'a> {
@@ -46,9 +45,10 @@ impl Builder<'_> {
     }
 
     fn machine(&mut self, machine: &Machine<'_>) -> Result<(), BuildError> {
-        let key = Ref::attribute(&ResourceId::only(Kind::Key), "arn");
-        let subnet = Ref::id(&id(Kind::Subnet, machine.subnet));
-        let groups = vec![Ref::id(&id(Kind::SecurityGroup, machine.purpose))];
+        let key = Link::from(Ref::attribute(&ResourceId::only(Kind::Key), "arn"));
+        let subnet = self.subnets_of(machine.subnet)?.into_iter().next();
+        let subnet = subnet.ok_or_else(|| BuildError::NotLookedUp(format!("a {} subnet", machine.subnet)))?;
+        let groups = vec![Ref::id(&id(Kind::SecurityGroup, machine.purpose)).into()];
         let volumes = self.facts.image.devices.iter().enumerate().map(|(index, device)| Volume {
             device: device.name.clone(),
             gib: match machine.root_gib {
@@ -63,7 +63,7 @@ impl Builder<'_> {
         let template = LaunchTemplate {
             image: self.facts.image.id.clone(),
             instance_type: machine.instance_type.to_owned(),
-            profile: Ref::attribute(&id(Kind::InstanceProfile, machine.purpose), "arn"),
+            profile: Ref::attribute(&id(Kind::InstanceProfile, machine.purpose), "arn").into(),
             subnet: subnet.clone(),
             groups: groups.clone(),
             public_address: machine.public_address,
@@ -82,8 +82,8 @@ impl Builder<'_> {
         self.add(draft, &[])?;
 
         let instances = Instances {
-            template: Ref::id(&of),
-            generation: Ref::attribute(&of, "version"),
+            template: Ref::id(&of).into(),
+            generation: Ref::attribute(&of, "version").into(),
             count: machine.count,
             subnet,
             groups,
@@ -91,15 +91,8 @@ impl Builder<'_> {
             public_address: machine.public_address,
         };
         // A host that starts finds its walls and its ways complete, and its cost watched.
-        let needs = [
-            ResourceId::only(Kind::Budget),
-            id(Kind::SecurityGroupRules, security_group::DEFAULT),
-            id(Kind::SecurityGroupRules, BASTION),
-            id(Kind::SecurityGroupRules, HOSTS),
-            id(Kind::RouteTable, "main"),
-            id(Kind::RouteTable, machine.subnet),
-            id(Kind::VpcEndpoint, "s3"),
-        ];
+        let mut needs = self.ways();
+        needs.push(ResourceId::only(Kind::Budget));
         let id = id(Kind::Instances, machine.name);
         self.add(Draft { id, kind: Kind::Instances, name, description, properties: instances }, &needs)
     }

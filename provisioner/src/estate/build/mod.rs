@@ -5,6 +5,7 @@ mod money;
 mod network;
 mod roles;
 mod walls;
+mod zones;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,20 +13,48 @@ use holdfast_policies::{self as policies, TrailBucketName, TrailWriter};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use zones::ZonePlace;
+
 use super::{Estate, Kind, Properties, Ref, Resource, ResourceId, Scope, tags};
-use crate::spec::Spec;
+use crate::spec::{Place, Spec};
 
 /// What of the region an estate is built on, looked up before it is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Facts {
     /// The image that machines boot from.
     pub image: BootImage,
-    /// The region's availability zones, by name; not asked for where the spec names its own.
+    /// The region's availability zones that the account can use, by name.
     pub zones: Vec<String>,
+    /// The zones that the estate has subnets in, with their places in its network's range: those in use stay.
+    pub used_zones: BTreeMap<String, u32>,
+    /// The network that the spec names, where it isn't made.
+    pub network: Option<ExistingNetwork>,
     /// AWS's list of S3's addresses in the region.
     pub s3_prefix_list: String,
     /// The organisation, for who may write to the trail; not asked for where the spec names none.
     pub organization: Option<String>,
+}
+
+/// A network that is there, as it was found.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ExistingNetwork {
+    /// The VPC's IPv4 ranges.
+    pub ranges: Vec<String>,
+    /// The subnets for the bastion, in the spec's order.
+    pub public: Vec<ExistingSubnet>,
+    /// The subnets for the hosts, in the spec's order.
+    pub private: Vec<ExistingSubnet>,
+}
+
+/// A subnet that is there.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ExistingSubnet {
+    /// Its id.
+    pub id: String,
+    /// Its availability zone.
+    pub zone: String,
+    /// Its IPv4 range.
+    pub cidr: String,
 }
 
 /// An image as it was found.
@@ -58,6 +87,33 @@ pub enum BuildError {
          which this account isn't in; join one, or leave [audit] out"
     )]
     NoOrganization(String),
+    /// More zones than there are.
+    #[error(
+        "the spec asks for {count} zones, and {region} has {available} for this account; ask for fewer as the spec's \
+         `network.zones`"
+    )]
+    Zones {
+        /// How many.
+        count: u32,
+        /// Where.
+        region: String,
+        /// Which there are.
+        available: String,
+    },
+    /// Every part of the network's range is another zone's.
+    #[error(
+        "{zone} can't have a part of the network's range while {used} have them all; leave the zone that shall go out of \
+         `network.zones`, apply that first, then add {zone}"
+    )]
+    NoRoom {
+        /// The zone that is new.
+        zone: String,
+        /// The zones that are there.
+        used: String,
+    },
+    /// The network wasn't looked up: a bug.
+    #[error("{0} wasn't looked up; please report this")]
+    NotLookedUp(String),
     /// Not JSON: a bug in a kind's properties.
     #[error("{id}: its properties aren't JSON: {source}; please report this")]
     Json {
@@ -79,11 +135,16 @@ const HTTPS: u16 = 443;
 impl Estate {
     /// The estate that a spec asks for.
     pub fn build(spec: &Spec, facts: &Facts) -> Result<Self, BuildError> {
-        let mut builder = Builder { spec, facts, scope: Scope::of(spec), resources: Vec::new() };
+        let zones = match &spec.network.place {
+            Place::Made { zones, .. } => zones::zones(zones, &spec.region, &facts.zones, &facts.used_zones)?,
+            Place::Existing { .. } => Vec::new(),
+        };
+        let mut builder = Builder { spec, facts, scope: Scope::of(spec), zones, resources: Vec::new() };
         builder.budget()?;
         builder.key()?;
         builder.network()?;
         builder.groups()?;
+        builder.endpoints()?;
         builder.roles()?;
         builder.machines()?;
         builder.seal();
@@ -100,6 +161,8 @@ struct Builder<'a> {
     spec: &'a Spec,
     facts: &'a Facts,
     scope: Scope,
+    /// The zones of a network that is made, by their place.
+    zones: Vec<ZonePlace>,
     resources: Vec<Resource>,
 }
 

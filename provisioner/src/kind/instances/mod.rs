@@ -27,14 +27,14 @@ use super::{
     Call, Comparison, Context, Difference, KindError, Left, Observed, Operations, Practice, Wanted, When, properties,
 };
 use crate::cloud::{Cloud, Service, found};
-use crate::estate::{Kind, Properties, Ref, Resource, ResourceId, Scope, tags};
+use crate::estate::{Kind, Link, Properties, Resource, ResourceId, Scope, tags};
 
 /// How long hosts may take until they run, or until they are gone.
 pub(super) const DEADLINE: Duration = Duration::from_secs(600);
 
 /// A group's properties.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Instances<L = Ref> {
+pub struct Instances<L = Link> {
     /// The launch template.
     pub template: L,
     /// Its version.

@@ -133,6 +133,17 @@ pub struct Comparison {
     pub renew: Option<String>,
 }
 
+/// In which order a resource is replaced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Replaced {
+    /// The new one is made, what used the old one moves, the old one ends.
+    NewFirst,
+    /// AWS doesn't allow both at once, and says why: whatever uses it is interrupted.
+    OldFirst(&'static str),
+    /// The resource stays, and its members move a batch at a time.
+    ByMembers,
+}
+
 /// What was found of what stays behind on purpose.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Left {
@@ -204,6 +215,12 @@ pub trait Operations: Sync {
     /// Properties that AWS can't change in a resource, and why.
     fn fixed(&self) -> &'static [(&'static str, &'static str)] {
         &[]
+    }
+
+    /// How one is replaced that has these differences and can't be changed.
+    fn replaced(&self, differences: &[Difference]) -> Replaced {
+        let _ = differences;
+        Replaced::NewFirst
     }
 
     /// Properties of AWS's that aren't compared, and why: what `drift` can't see.

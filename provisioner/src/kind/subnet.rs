@@ -10,7 +10,8 @@ use serde::{Deserialize, Serialize};
 
 use super::ec2::{NOT_YET, PAGE, USED, filter, id_of, of_estate, read_tags, retag, tagged, with_tags};
 use super::{
-    Call, Context, IN_USE, KindError, Left, Observed, Operations, Practice, SOON, Wanted, When, only_id, properties,
+    Call, Context, Difference, IN_USE, KindError, Left, Observed, Operations, Practice, Replaced, SOON, Wanted, When,
+    only_id, properties,
 };
 use crate::cloud::{Cloud, CloudError, Service, found};
 use crate::estate::{Kind, Ref, Scope};
@@ -67,6 +68,13 @@ impl Operations for Subnets {
             ("cidr", "a subnet's range can't be changed"),
             ("zone", "a subnet stays in its zone"),
         ]
+    }
+
+    fn replaced(&self, differences: &[Difference]) -> Replaced {
+        match differences.iter().any(|one| one.property == "vpc") {
+            true => Replaced::NewFirst,
+            false => Replaced::OldFirst("two subnets of one VPC can't overlap"),
+        }
     }
 
     fn deleted_after(&self) -> &'static [Kind] {

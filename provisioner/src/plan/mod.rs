@@ -7,7 +7,8 @@
 //! - the plan carries the estate that it was made for and a digest of the world that it was made against; it is
 //!   carried out only while the world's digest is still that ([`World::digest`]);
 //! - what isn't the estate's (another VPC's, however it is tagged) is in no change;
-//! - of several resources with one id one stays ([`settle`]), the rest is deleted if nothing uses it.
+//! - of several resources with one id one stays ([`settle`]), the rest is deleted once nothing uses it any more. So a
+//!   replacement that makes the new one first can be cut off anywhere: the next plan keeps the new one.
 
 mod cause;
 mod compare;
@@ -33,7 +34,7 @@ pub(crate) use steps::{Step, steps};
 pub use world::World;
 
 use crate::estate::{Estate, Kind, Known, Resource, ResourceId, Scope, resolve};
-use crate::kind::{Difference, KINDS, Left, Observed, operations};
+use crate::kind::{Difference, KINDS, Left, Observed, Replaced, operations};
 
 /// The version of a plan's JSON.
 const FORMAT: u32 = 2;
@@ -85,6 +86,18 @@ pub enum Cause {
     Drift,
 }
 
+/// In which order a resource is replaced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Order {
+    /// The new one is made, what used the old one moves, the old one is deleted.
+    NewFirst,
+    /// The old one is deleted, which interrupts what uses it, and the new one is made.
+    OldFirst,
+    /// The resource stays; its members are replaced a batch at a time, new ones first.
+    ByMembers,
+}
+
 /// A change of one resource.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Change {
@@ -107,9 +120,9 @@ pub struct Change {
     /// Which of the differences aren't the spec's.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub drift: Vec<String>,
-    /// For a replacement: whether the new is made before the old ends.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub rolling: bool,
+    /// For a replacement: in which order.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub order: Option<Order>,
     /// From what to what.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub differences: Vec<Difference>,
@@ -159,13 +172,13 @@ pub struct Plan {
 impl Plan {
     /// What leads from `world` to `estate`.
     pub fn make(estate: &Estate, world: &World) -> Self {
-        let settled = Settled::of(world);
+        let settled = Settled::of(world, Some(estate));
         let last = LastApply::of(estate, &settled);
-        let mut known = Known::default();
+        let mut so_far = SoFar::default();
         let mut changes: Vec<_> = estate
             .resources
             .iter()
-            .filter_map(|resource| change_of(resource, settled.kept.get(&resource.id), &last, &mut known))
+            .filter_map(|resource| change_of(resource, settled.kept.get(&resource.id), &last, &mut so_far))
             .collect();
         let named: BTreeSet<_> = estate.resources.iter().map(|resource| &resource.id).collect();
         let unnamed = settled.kept.values().filter(|observed| !named.contains(&observed.id));
@@ -181,7 +194,7 @@ impl Plan {
 
     /// What ends all of the estate that there is.
     pub fn destroy(world: &World) -> Self {
-        let settled = Settled::of(world);
+        let settled = Settled::of(world, None);
         let why = ("the estate is destroyed", Cause::Spec);
         let all = || settled.kept.values().chain(&settled.surplus);
         let changes = delete(all().map(|observed| (observed, why)));
@@ -260,21 +273,34 @@ pub enum PlanError {
 }
 
 /// The attributes of what is there, by id.
-pub(crate) fn settled_attributes(world: &World) -> BTreeMap<ResourceId, BTreeMap<String, String>> {
-    Settled::of(world).kept.into_iter().map(|(id, observed)| (id, observed.attributes)).collect()
+pub(crate) fn settled_attributes(
+    world: &World,
+    estate: Option<&Estate>,
+) -> BTreeMap<ResourceId, BTreeMap<String, String>> {
+    Settled::of(world, estate).kept.into_iter().map(|(id, observed)| (id, observed.attributes)).collect()
 }
 
 fn estate_lacks(estate: Option<&Estate>, observed: &Observed) -> bool {
     estate.is_none_or(|estate| estate.get(&observed.id).is_none())
 }
 
-/// The change that a resource needs, if any; notes in `known` what of it later resources can refer to already.
+/// What is known of the resources before one.
+#[derive(Default)]
+struct SoFar {
+    /// What later ones can refer to already.
+    known: Known,
+    /// Which of them must end before they are made anew.
+    old_first: BTreeSet<ResourceId>,
+}
+
+/// The change that a resource needs, if any.
 fn change_of(
     resource: &Resource,
     observed: Option<&Observed>,
     last: &LastApply<'_>,
-    known: &mut Known,
+    so_far: &mut SoFar,
 ) -> Option<Change> {
+    let known = &mut so_far.known;
     let kind = operations(resource.kind);
     let (resolved, _) = resolve(&resource.properties, known);
     let resolved = normal(&resolved);
@@ -287,7 +313,7 @@ fn change_of(
         why: why.to_owned(),
         cause: Cause::Spec,
         drift: Vec::new(),
-        rolling: false,
+        order: None,
         differences,
     };
     let Some(observed) = observed else {
@@ -308,13 +334,31 @@ fn change_of(
     let change =
         |action, why: &str, differences| Change { cause, drift: drift.clone(), ..change(action, why, differences) };
     if let Some(why) = comparison.replace {
-        return Some(change(Action::Replace, &why, comparison.differences));
+        let (order, why) = match kind.replaced(&comparison.differences) {
+            Replaced::NewFirst => (Order::NewFirst, why),
+            Replaced::OldFirst(reason) => (Order::OldFirst, format!("{why}, and {reason}")),
+            // Members can't move to what is only there once they are gone.
+            Replaced::ByMembers if resource.prerequisites().iter().any(|id| so_far.old_first.contains(id)) => {
+                (Order::OldFirst, why)
+            }
+            Replaced::ByMembers => (Order::ByMembers, why),
+        };
+        if order == Order::OldFirst {
+            so_far.old_first.insert(resource.id.clone());
+        }
+        if order == Order::ByMembers {
+            known.learn(&resource.id, observed.attributes.clone());
+        }
+        return Some(Change { order: Some(order), ..change(Action::Replace, &why, comparison.differences) });
     }
     let mut attributes = observed.attributes.clone();
     attributes.retain(|name, _| !kind.renews(&comparison.differences).contains(&name.as_str()));
     known.learn(&resource.id, attributes);
     match comparison.renew {
-        Some(why) => Some(Change { rolling: true, ..change(Action::Replace, &why, comparison.differences) }),
+        Some(why) => {
+            let order = Some(Order::ByMembers);
+            Some(Change { order, ..change(Action::Replace, &why, comparison.differences) })
+        }
         None if comparison.differences.is_empty() => None,
         None if cause == Cause::Drift => {
             Some(change(Action::Update, "it changed since the last apply, and not by it", comparison.differences))
@@ -336,7 +380,7 @@ fn delete<'a>(all: impl Iterator<Item = (&'a Observed, (&'a str, Cause))>) -> Ve
             why: why.to_owned(),
             cause,
             drift: Vec::new(),
-            rolling: false,
+            order: None,
             differences: Vec::new(),
         })
         .collect();

@@ -10,7 +10,7 @@ use super::value;
 use crate::apply::Summary;
 use crate::estate::{Kind, Scope};
 use crate::kind::{Difference, Left};
-use crate::plan::{Action, Change, Counts, Plan, Purpose};
+use crate::plan::{Action, Change, Counts, Order, Plan, Purpose};
 use crate::spec::AcceptedRisk;
 
 /// How an action is shown: sign, word, colour.
@@ -111,10 +111,11 @@ fn write_change(shown: &mut String, change: &Change, width: usize, detail: Detai
         return;
     }
     if change.action != Action::Create {
-        let how = match (change.action, change.rolling) {
-            (Action::Replace, true) => " (the new one first)",
-            (Action::Replace, false) => " (the old one first)",
-            _ => "",
+        let how = match change.order {
+            Some(Order::NewFirst) => " (the new one first)",
+            Some(Order::OldFirst) => " (the old one first: what uses it is interrupted)",
+            Some(Order::ByMembers) => " (new hosts first)",
+            None => "",
         };
         let _ = writeln!(shown, "{}", labelled("      why:", 11, &format!("{}{how}", change.why)));
     }
@@ -253,10 +254,10 @@ mod tests {
                  "differences": [{"property": "monthly_usd", "old": "200", "new": "300"},
                     {"property": "tags.Project", "old": "contest", "new": "finals"}]},
                 {"id": "instances/worker", "kind": "instances", "name": "holdfast-judge-worker", "action": "replace",
-                 "physical": "holdfast-judge-worker", "rolling": true, "why": "their launch template has a new version",
+                 "physical": "holdfast-judge-worker", "order": "by-members", "why": "their launch template has a new version",
                  "differences": [{"property": "count", "old": 2, "new": 3}]},
                 {"id": "subnet/private", "kind": "subnet", "name": "holdfast-judge-private", "action": "replace",
-                 "physical": "subnet-0a", "why": "EC2 can't change a subnet's range",
+                 "order": "old-first", "physical": "subnet-0a", "why": "EC2 can't change a subnet's range",
                  "differences": [{"property": "cidr", "old": "10.0.64.0/18", "new": "10.1.64.0/18"}]},
                 {"id": "security-group-rules/bastion", "kind": "security-group-rules", "name": "holdfast-judge-bastion",
                  "action": "update", "physical": "sg-0a", "why": "it isn't as the spec says",

@@ -24,7 +24,8 @@ use serde_json::{Value, json};
 
 use super::ec2::{PAGE, filter, of_estate, put_tags, read_tags};
 use super::{
-    Call, Comparison, Context, Difference, KindError, Left, Observed, Operations, Practice, Wanted, When, properties,
+    Call, Comparison, Context, Difference, KindError, Left, Observed, Operations, Practice, Replaced, Wanted, When,
+    properties,
 };
 use crate::cloud::{Cloud, Service, found};
 use crate::estate::{Kind, Link, Properties, Resource, ResourceId, Scope, tags};
@@ -138,6 +139,10 @@ impl Operations for Groups {
             }
             groups.into_iter().map(|(id, hosts)| observe(id, hosts)).collect()
         })
+    }
+
+    fn replaced(&self, _differences: &[Difference]) -> Replaced {
+        Replaced::ByMembers
     }
 
     fn is_nothing(&self, properties: &Properties) -> bool {

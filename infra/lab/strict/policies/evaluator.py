@@ -1,6 +1,7 @@
 """The evaluator's process: a question a line, an answer a line. ``infra/lab/evaluator`` is its other end."""
 
 import json
+import os
 import subprocess
 import threading
 from collections.abc import Mapping
@@ -58,12 +59,16 @@ class Question:
 
 
 class Evaluator:
-    """Started once; it ends when this process does, since that closes its standard input."""
+    """Started once for each process; it ends when that does, since that closes its standard input."""
 
     def __init__(self, node: Path, directory: Path) -> None:
-        self._lock = threading.Lock()
+        self._command, self._directory = [node, "evaluator.mjs"], directory
+        self._start()
+
+    def _start(self) -> None:
+        self._lock, self._asker = threading.Lock(), os.getpid()
         self._process = subprocess.Popen(
-            [node, "evaluator.mjs"], cwd=directory, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1
+            self._command, cwd=self._directory, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1
         )
 
     def judge(self, question: Question) -> str:
@@ -78,6 +83,8 @@ class Evaluator:
         return list(self._ask({"validate": document, "as": kind})["problems"])
 
     def _ask(self, question: dict[str, Any]) -> dict[str, Any]:
+        if self._asker != os.getpid():
+            self._start()  # a copy of the control plane has its own: two on one pipe would take each other's answers
         assert self._process.stdin is not None and self._process.stdout is not None
         with self._lock:
             try:

@@ -9,4 +9,3 @@ mod crash;
 mod destroy;
 mod fixture;
 mod lock;
-mod proxy;

@@ -63,10 +63,11 @@ class Evaluator:
 
     def __init__(self, node: Path, directory: Path) -> None:
         self._command, self._directory = [node, "evaluator.mjs"], directory
+        self._lock = threading.Lock()
         self._start()
 
     def _start(self) -> None:
-        self._lock, self._asker = threading.Lock(), os.getpid()
+        self._asker = os.getpid()
         self._process = subprocess.Popen(
             self._command, cwd=self._directory, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1
         )
@@ -83,10 +84,10 @@ class Evaluator:
         return list(self._ask({"validate": document, "as": kind})["problems"])
 
     def _ask(self, question: dict[str, Any]) -> dict[str, Any]:
-        if self._asker != os.getpid():
-            self._start()  # a copy of the control plane has its own: two on one pipe would take each other's answers
-        assert self._process.stdin is not None and self._process.stdout is not None
         with self._lock:
+            if self._asker != os.getpid():
+                self._start()  # a copy of the control plane has its own: on one pipe two would take each other's answers
+            assert self._process.stdin is not None and self._process.stdout is not None
             try:
                 self._process.stdin.write(json.dumps(question) + "\n")
                 line = self._process.stdout.readline()

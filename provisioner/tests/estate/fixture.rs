@@ -112,6 +112,11 @@ alert = ["ops@example.org"]
         self.command(arguments).output().unwrap()
     }
 
+    /// Runs `provision` to its end, with two attempts for each call.
+    pub(crate) fn impatiently(&self, arguments: &[&str]) -> Output {
+        self.command(arguments).env("AWS_MAX_ATTEMPTS", "2").output().unwrap()
+    }
+
     /// Starts `provision`.
     pub(crate) fn start_provision(&self, arguments: &[&str]) -> Child {
         self.command(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()

@@ -10,7 +10,7 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 use clap::Parser;
-use cli::{Cli, Command, EnvArguments};
+use cli::{Cli, Command, EnvArguments, FaultsArguments};
 use holdfast_lab::{Account, ControlPlane, Down, Layout, Up};
 
 fn main() -> ExitCode {
@@ -27,6 +27,7 @@ fn main() -> ExitCode {
         Command::Up => up(&layout),
         Command::Down => down(&layout),
         Command::Env(arguments) => env(&layout, &arguments),
+        Command::Faults(arguments) => faults(&layout, &arguments),
         Command::Demo => holdfast_lab::run_demo(&layout).map_err(Box::from),
         Command::Test => test(&layout),
     };
@@ -76,6 +77,19 @@ fn env(layout: &Layout, arguments: &EnvArguments) -> Result<(), Box<dyn Error>> 
         return print(&format!("{}\n", serde_json::to_string_pretty(&object)?));
     }
     print(&holdfast_lab::exports(&variables))
+}
+
+/// Goes on until the process is ended: that is what ends the proxy too.
+fn faults(layout: &Layout, arguments: &FaultsArguments) -> Result<(), Box<dyn Error>> {
+    let script = match &arguments.script {
+        Some(path) => std::fs::read_to_string(path).map_err(|error| format!("read {}: {error}", path.display()))?,
+        None => String::new(),
+    };
+    let faults = holdfast_lab::run_faults(layout, &script, |call| println!("{call}"))?;
+    print(&format!("export AWS_ENDPOINT_URL={}  # after eval \"$(cargo lab env)\"\n", faults.endpoint()))?;
+    loop {
+        std::thread::park();
+    }
 }
 
 fn test(layout: &Layout) -> Result<(), Box<dyn Error>> {

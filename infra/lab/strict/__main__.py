@@ -14,7 +14,7 @@ import sys
 import threading
 from pathlib import Path
 
-from . import instance_credentials, seed
+from . import ageing, copies, instance_credentials, seed
 from .plane import ControlPlane
 from .serve import LOOPBACK, Listeners
 from .truths import apply_all
@@ -29,10 +29,12 @@ def main() -> None:
     plane = ControlPlane(arguments.node, arguments.evaluator)
     applied = apply_all(plane)
     instance_credentials.apply(plane)
+    ageing.apply(plane)
     logging.getLogger("strict").info("%d truths: %s", len(applied), " ".join(applied))
     seed.organization()
     image = seed.image()
     listeners = Listeners(plane, arguments.certificate, arguments.key)
+    copies.apply(plane, listeners, lambda listeners: _announcement(plane, listeners, image))
     listeners.start()
 
     ended = threading.Event()

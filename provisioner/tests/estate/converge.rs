@@ -9,10 +9,10 @@ fn applying_twice_changes_nothing_the_second_time_and_says_so() {
     let fixture = Fixture::start();
     fixture.apply();
     let made = fixture.inventory();
-    fixture.proxy().arm(None);
+    fixture.faults().script(vec![]);
     let output = fixture.provision(&["apply", "--yes"]);
     succeed(&output);
-    assert_eq!(fixture.proxy().changes(), Vec::<String>::new());
+    assert_eq!(fixture.changes(), Vec::<String>::new());
     assert!(text(&output.stdout).contains("Unchanged"), "{}", text(&output.stdout));
     assert_same(&fixture.inventory(), &made, "again");
 }

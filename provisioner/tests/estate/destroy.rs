@@ -45,9 +45,9 @@ fn destroying_leaves_only_what_it_names_and_touches_nothing_of_others() {
     assert_same(&after, &before, "destroyed");
 
     // Again: nothing to do.
-    fixture.proxy().arm(None);
+    fixture.faults().script(vec![]);
     succeed(&fixture.provision(&["destroy", "--yes"]));
-    assert_eq!(fixture.proxy().changes(), Vec::<String>::new());
+    assert_eq!(fixture.changes(), Vec::<String>::new());
 }
 
 #[test]

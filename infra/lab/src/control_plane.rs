@@ -158,14 +158,28 @@ impl ControlPlane {
         }
     }
 
+    /// Hides what later requests make, change and delete from as many requests after each: eventual consistency. 0 ends
+    /// it.
+    pub fn set_eventual(&self, requests: u32) -> Result<(), LabError> {
+        self.own_call("eventual", &[("requests", &requests.to_string())]).map(drop)
+    }
+
     /// Asks for them anew each time: an instance may have been given another profile, or ended.
     fn instance_credentials(&self, id: &str) -> Result<Credentials, LabError> {
-        let url = format!("{}/_holdfast/instance-credentials", self.plain_endpoint());
+        let name = "instance-credentials";
+        let text = self.own_call(name, &[("instance", id)])?;
+        serde_json::from_str(&text)
+            .map_err(|error| LabError::Call { url: self.url_of_own(name), reason: error.to_string() })
+    }
+
+    /// One of the lab's own calls, which no client of AWS knows.
+    pub(crate) fn own_call(&self, name: &str, parameters: &[(&str, &str)]) -> Result<String, LabError> {
+        let url = self.url_of_own(name);
         let failed = |reason: String| LabError::Call { url: url.clone(), reason };
         let agent: ureq::Agent = ureq::Agent::config_builder().http_status_as_error(false).proxy(None).build().into();
         let mut response = agent
             .get(&url)
-            .query("instance", id)
+            .query_pairs(parameters.iter().copied())
             .header("x-holdfast-lab", &self.announcement.secret)
             .call()
             .map_err(|error| failed(error.to_string()))?;
@@ -173,7 +187,11 @@ impl ControlPlane {
         if response.status() != 200 {
             return Err(failed(text.trim_end().to_owned()));
         }
-        serde_json::from_str(&text).map_err(|error| failed(error.to_string()))
+        Ok(text)
+    }
+
+    fn url_of_own(&self, name: &str) -> String {
+        format!("{}/_holdfast/{name}", self.plain_endpoint())
     }
 }
 

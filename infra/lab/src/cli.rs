@@ -49,7 +49,7 @@ pub(crate) struct Cli {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Start the control plane, installing what it needs; twice is one lab.
-    Up,
+    Up(UpArguments),
     /// End the control plane that `up` started; all that was made in it is gone.
     Down,
     /// Print the variables that point any AWS SDK or the AWS CLI at the lab.
@@ -67,6 +67,13 @@ pub(crate) enum Command {
 pub(crate) struct FaultsArguments {
     /// The script; without one nothing happens to any call.
     pub(crate) script: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct UpArguments {
+    /// Hide what is made, changed and deleted from N requests after it, as AWS's eventual consistency does; 0 ends it.
+    #[arg(long, value_name = "N")]
+    pub(crate) eventual: Option<u32>,
 }
 
 #[derive(Debug, Args)]

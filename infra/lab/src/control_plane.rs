@@ -159,6 +159,12 @@ impl ControlPlane {
         }
     }
 
+    /// Hides what later requests make, change and delete from as many requests after each: eventual consistency. 0 ends
+    /// it.
+    pub fn set_eventual(&self, requests: u32) -> Result<(), LabError> {
+        self.own_call("eventual", &[("requests", &requests.to_string())]).map(|_: serde_json::Value| ())
+    }
+
     /// Asks for them anew each time: an instance may have been given another profile, or ended.
     fn instance_credentials(&self, id: &str) -> Result<Credentials, LabError> {
         self.own_call("instance-credentials", &[("instance", id)])

@@ -74,6 +74,12 @@ impl Lab {
         self.plane.point(command, identity)
     }
 
+    /// Hides what later requests make, change and delete from as many requests after each: eventual consistency. 0 ends
+    /// it.
+    pub fn set_eventual(&self, requests: u32) -> Result<(), LabError> {
+        self.plane.set_eventual(requests)
+    }
+
     /// The HTTPS endpoint of every service.
     pub fn endpoint(&self) -> &str {
         self.plane.endpoint()

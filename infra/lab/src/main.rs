@@ -10,7 +10,7 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 use clap::Parser;
-use cli::{Cli, Command, EnvArguments, FaultsArguments};
+use cli::{Cli, Command, EnvArguments, FaultsArguments, UpArguments};
 use holdfast_lab::{Account, ControlPlane, Down, Layout, Up};
 
 fn main() -> ExitCode {
@@ -24,7 +24,7 @@ fn main() -> ExitCode {
     };
     let layout = Layout::of_this_workspace();
     let result = match cli.command {
-        Command::Up => up(&layout),
+        Command::Up(arguments) => up(&layout, &arguments),
         Command::Down => down(&layout),
         Command::Env(arguments) => env(&layout, &arguments),
         Command::Faults(arguments) => faults(&layout, &arguments),
@@ -40,8 +40,11 @@ fn main() -> ExitCode {
     }
 }
 
-fn up(layout: &Layout) -> Result<(), Box<dyn Error>> {
+fn up(layout: &Layout, arguments: &UpArguments) -> Result<(), Box<dyn Error>> {
     let (plane, up) = holdfast_lab::up(layout)?;
+    if let Some(requests) = arguments.eventual {
+        plane.set_eventual(requests)?;
+    }
     let said = match up {
         Up::Started => "the lab is up",
         Up::AlreadyUp => "the lab is up already",

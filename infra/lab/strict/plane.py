@@ -9,6 +9,7 @@
 * ``/_holdfast/…`` are the lab's own calls, for whoever knows the secret that the start announced.
 """
 
+import contextlib
 import heapq
 import io
 import json
@@ -24,6 +25,7 @@ from werkzeug.wrappers import Request, Response
 
 Guard = Callable[[Request], Response | None]
 Route = Callable[[Request], Any]
+Around = Callable[[Request, bytes], contextlib.AbstractContextManager[None]]
 
 LAB_PREFIX = "/_holdfast/"
 SHUT_PREFIXES = ("/moto-api", "/latest/")
@@ -57,6 +59,8 @@ class ControlPlane:
         self._lock = threading.Lock()
         #: How many requests have reached moto: the time of the lab.
         self.time = 0
+        #: What stands around each request that reaches moto: ``strict.consistency``.
+        self.around: Around = lambda _request, _body: contextlib.nullcontext()
         self._due: list[tuple[int, int, Callable[[], None]]] = []
         self._scheduled = 0
 
@@ -84,6 +88,10 @@ class ControlPlane:
         """
         self._scheduled += 1  # of two that are due at once the earlier comes first, and functions aren't compared
         heapq.heappush(self._due, (self.time + requests, self._scheduled, function))
+
+    def alone(self) -> threading.Lock:
+        """For the lab's own calls that change what requests see: `with plane.alone():`."""
+        return self._lock
 
     def _pass_time(self) -> None:
         while self._due and self._due[0][0] <= self.time:
@@ -114,7 +122,8 @@ class ControlPlane:
         try:
             with self._lock:
                 self._pass_time()
-                return list(app(environ, start_response))
+                with self.around(request, body):
+                    return list(app(environ, start_response))
         except Exception:
             # A gap or a mistake here or in moto: the client gets what AWS says of its own, the log says why.
             log.exception("%s %s failed: %s", request.method, path, body[:500])

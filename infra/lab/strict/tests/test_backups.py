@@ -3,7 +3,6 @@
 import json
 
 import pytest
-import requests
 
 
 @pytest.fixture
@@ -49,8 +48,7 @@ def test_a_vault_is_made_once_and_deleted_empty(lab, backup, vault, refused):
         backup.create_backup_vault(BackupVaultName=vault)
     arn = backup.describe_backup_vault(BackupVaultName=vault)["BackupVaultArn"]
     assert backup.list_tags(ResourceArn=arn)["Tags"] == {"Project": "p"}
-    headers = {"x-holdfast-lab": lab.plane.secret}
-    requests.post(f"{lab.plain_endpoint}/_holdfast/recovery-point?vault={vault}", headers=headers).raise_for_status()
+    lab.own_call("recovery-point", vault=vault)
     with refused("InvalidRequestException", "recovery points"):
         backup.delete_backup_vault(BackupVaultName=vault)
 

@@ -3,11 +3,8 @@
 //! Colour only underlines what the words say already. It is written always and taken out by `anstream` where the
 //! stream is no terminal or `NO_COLOR` is set. Lines fit [`WIDTH`] columns, names of the user's own aside.
 
-<<<<<<< HEAD
-pub(crate) mod drift;
-=======
 pub(crate) mod cost;
->>>>>>> faf629c (Say what a plan costs, and refuse one that passes the budget without a reason)
+pub(crate) mod drift;
 pub(crate) mod error;
 pub(crate) mod lock;
 pub(crate) mod plan;

@@ -148,6 +148,10 @@ pub struct ApplyArguments {
     #[arg(long, value_name = "FILE", conflicts_with_all = ["file", "environment"])]
     pub plan: Option<PathBuf>,
 
+    /// Go on though the estimate passes the budget; the reason is recorded
+    #[arg(long, value_name = "REASON", value_parser = reason)]
+    pub over_budget: Option<String>,
+
     /// Don't ask
     #[arg(short, long)]
     pub yes: bool,
@@ -155,6 +159,12 @@ pub struct ApplyArguments {
     /// How much is done at once.
     #[command(flatten)]
     pub pace: Pace,
+}
+
+/// A reason in somebody's words.
+fn reason(text: &str) -> Result<String, &'static str> {
+    let text = text.trim();
+    if text.is_empty() { Err("a reason has words") } else { Ok(text.to_owned()) }
 }
 
 /// Arguments of `destroy`.

@@ -17,7 +17,8 @@ pub(crate) fn run(arguments: &ApplyArguments, output: Output) -> Result<Outcome,
     let options = Options { parallelism: arguments.pace.parallelism };
     match &arguments.plan {
         Some(path) => {
-            let PlanFile { plan, audit } = PlanFile::read(path)?;
+            let PlanFile { mut plan, audit } = PlanFile::read(path)?;
+            carry_out::check_budget(&mut plan, arguments.over_budget.as_deref())?;
             runtime::block_on(async {
                 let cloud = Arc::new(Cloud::connect(&plan.scope.account, &plan.scope.region).await?);
                 let order = Order { plan: &plan, audit: audit.as_ref(), consent, options };
@@ -28,7 +29,8 @@ pub(crate) fn run(arguments: &ApplyArguments, output: Output) -> Result<Outcome,
             let spec = spec_file::load(&arguments.spec)?;
             runtime::block_on(async {
                 let cloud = Arc::new(Cloud::connect(&spec.account, &spec.region).await?);
-                let plan = Box::pin(plan::make(&cloud, &spec)).await?;
+                let mut plan = Box::pin(plan::make(&cloud, &spec)).await?;
+                carry_out::check_budget(&mut plan, arguments.over_budget.as_deref())?;
                 let order = Order { plan: &plan, audit: spec.audit.as_ref(), consent, options };
                 Box::pin(carry_out::carry_out(&cloud, order, output)).await
             })?;

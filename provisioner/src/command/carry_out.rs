@@ -67,6 +67,20 @@ impl Consent<'_> {
     }
 }
 
+/// Refuses a plan after which the estate would cost more than its budget, unless a reason is given; the plan keeps it,
+/// and so does its record in the trail.
+pub(super) fn check_budget(plan: &mut Plan, reason: Option<&str>) -> Result<(), CommandError> {
+    let Some(budget) = plan.cost.passed_budget().filter(|_| !plan.is_empty()) else { return Ok(()) };
+    let Some(reason) = reason else {
+        render::note(&render::plan::text(plan, Detail::Brief));
+        let after = &plan.cost.after;
+        let is_lower_bound = !after.unpriced().is_empty();
+        return Err(CommandError::OverBudget { estimate: after.total_usd, is_lower_bound, budget });
+    };
+    plan.over_budget = Some(reason.to_owned());
+    Ok(())
+}
+
 /// What is to be carried out, and how.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Order<'a> {

@@ -8,6 +8,7 @@ use crate::cloud::CloudError;
 use crate::estate::BuildError;
 use crate::kind::KindError;
 use crate::plan::PlanError;
+use crate::price::Money;
 use crate::spec::Problems;
 use crate::trail::TrailError;
 
@@ -135,6 +136,16 @@ pub(crate) enum CommandError {
         /// Seconds since it was renewed.
         renewed: i64,
     },
+    /// The estate would cost more than its budget.
+    #[error("the estimate of {estimate} US dollars a month{} passes the budget of {budget}", at_least(*is_lower_bound))]
+    OverBudget {
+        /// What it would cost in a month.
+        estimate: Money,
+        /// Whether some of it has no price.
+        is_lower_bound: bool,
+        /// What it may cost.
+        budget: Money,
+    },
     /// The answer was no.
     #[error("not confirmed; nothing was changed")]
     NotConfirmed,
@@ -150,6 +161,11 @@ pub(crate) enum CommandError {
     /// A result can't be made JSON.
     #[error("the result can't be made JSON: {0}")]
     Json(#[source] serde_json::Error),
+}
+
+/// How an estimate is said that lacks something.
+fn at_least(is_lower_bound: bool) -> &'static str {
+    if is_lower_bound { " or more" } else { "" }
 }
 
 /// Errors of other areas are large and rare, so they travel boxed.
@@ -194,6 +210,11 @@ impl CommandError {
             Self::LiveLock { .. } => {
                 Some("wait for it, or ask whoever runs it; --force takes the lock away all the same".to_owned())
             }
+            Self::OverBudget { .. } => Some(
+                "make the estate smaller or `budget.monthly_usd` larger, or say why it may cost more for once: \
+                 --over-budget REASON, which is recorded"
+                    .to_owned(),
+            ),
             // These say the next step in their message, which their own area knows best.
             Self::Plan { .. } | Self::Cloud(_) | Self::Kind(_) | Self::Build(_) | Self::Apply(_) | Self::Trail(_) => {
                 None

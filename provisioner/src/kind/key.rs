@@ -17,7 +17,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::ec2::of_estate;
-use super::{Call, Context, KindError, Left, Observed, Operations, Practice, SOON, Wanted, When, json, properties};
+use super::{
+    Call, Context, KindError, Left, Observed, Operations, Practice, Priced, SOON, Sku, Usage, Wanted, When, json,
+    properties,
+};
 use crate::cloud::{Cloud, CloudError, Service, found};
 use crate::estate::{Kind, ResourceId, Scope, tags};
 
@@ -76,6 +79,10 @@ impl Operations for Keys {
             why: "A customer-managed key can be audited, rotated and taken away; AWS's own can't",
             source: "https://docs.aws.amazon.com/kms/latest/developerguide/concepts.html#customer-cmk",
         }
+    }
+
+    fn usage(&self, _: &Priced<'_>) -> Vec<Usage> {
+        vec![Usage::of(Sku::Key, 1u64)]
     }
 
     fn calls(&self) -> &'static [Call] {

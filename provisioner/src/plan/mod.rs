@@ -35,6 +35,7 @@ pub use world::World;
 
 use crate::estate::{Estate, Kind, Known, Resource, ResourceId, Scope, resolve};
 use crate::kind::{Difference, KINDS, Left, Observed, Replaced, operations};
+use crate::price::Cost;
 
 /// The version of a plan's JSON.
 const FORMAT: u32 = 2;
@@ -164,6 +165,11 @@ pub struct Plan {
     /// What looks like the estate's and isn't, so is left alone.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
+    /// What it does to the estate's monthly cost.
+    pub cost: Cost,
+    /// Why the estate may cost more than its budget, if it does and somebody said so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub over_budget: Option<String>,
     /// The estate as it is wanted; none for a destroy.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub estate: Option<Estate>,
@@ -226,6 +232,8 @@ impl Plan {
             unchanged,
             left,
             notes: settled.notes,
+            cost: Cost::between(world, estate.as_ref()),
+            over_budget: None,
             estate,
         }
     }
@@ -251,8 +259,16 @@ impl Plan {
 
     /// A plan from its JSON.
     pub fn from_json(text: &str) -> Result<Self, PlanError> {
-        let plan: Self = serde_json::from_str(text).map_err(PlanError::Json)?;
-        if plan.format == FORMAT { Ok(plan) } else { Err(PlanError::Format(plan.format)) }
+        /// Another version's plan may have other fields, so the version is looked at first.
+        #[derive(Deserialize)]
+        struct Version {
+            format: u32,
+        }
+        let Version { format } = serde_json::from_str(text).map_err(PlanError::Json)?;
+        if format != FORMAT {
+            return Err(PlanError::Format(format));
+        }
+        serde_json::from_str(text).map_err(PlanError::Json)
     }
 
     /// The plan as JSON, for a file.

@@ -3,6 +3,7 @@
 //! Colour only underlines what the words say already. It is written always and taken out by `anstream` where the
 //! stream is no terminal or `NO_COLOR` is set. Lines fit [`WIDTH`] columns, names of the user's own aside.
 
+pub(crate) mod cost;
 pub(crate) mod drift;
 pub(crate) mod error;
 pub(crate) mod lock;

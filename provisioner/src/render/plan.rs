@@ -71,6 +71,7 @@ pub(crate) fn text(plan: &Plan, detail: Detail) -> String {
     if !plan.left.is_empty() {
         shown.push_str(&left(&plan.left));
     }
+    shown.push_str(&super::cost::change(&plan.cost, plan.over_budget.as_deref()));
     shown
 }
 
@@ -233,6 +234,11 @@ mod tests {
             "world": "00",
             "changes": changes,
             "unchanged": 3,
+            "cost": {
+                "prices_as_of": "2025-03-02", "source": "AWS's list", "budget_usd": "200.00",
+                "before": {"total_usd": "0.00", "groups": {}, "lines": []},
+                "after": {"total_usd": "0.00", "groups": {}, "lines": []},
+            },
             "notes": ["subnet subnet-0f has the tags of subnet/private and is in another VPC: left alone"],
             "left": [{"what": "key 1234abcd", "why": "pending deletion until 2026-12-24"}],
         });

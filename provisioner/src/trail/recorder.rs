@@ -147,6 +147,9 @@ impl Recorder {
             "counts": counts,
             "changes": changes,
             "acceptedRisks": plan.estate.as_ref().map(|estate| &estate.accepted),
+            "monthlyEstimateUsd": plan.cost.after.total_usd,
+            "monthlyBudgetUsd": plan.cost.budget_usd,
+            "overBudget": plan.over_budget,
         });
         let name = plan_event(plan.purpose);
         let intent = self.event(name).request(request).request_id(self.run.to_string());

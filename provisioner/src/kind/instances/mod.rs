@@ -24,8 +24,8 @@ use serde_json::{Value, json};
 
 use super::ec2::{PAGE, filter, of_estate, put_tags, read_tags};
 use super::{
-    Call, Comparison, Context, Difference, KindError, Left, Observed, Operations, Practice, Replaced, Wanted, When,
-    properties,
+    Call, Comparison, Context, Difference, KindError, Left, Observed, Operations, Practice, Priced, Replaced, Sku, Usage,
+    Wanted, When, machines, properties,
 };
 use crate::cloud::{Cloud, Service, found};
 use crate::estate::{Kind, Link, Properties, Resource, ResourceId, Scope, tags};
@@ -116,6 +116,19 @@ impl Operations for Groups {
             why: "Started from the group's launch template alone, so each is hardened alike",
             source: "https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/ec2-best-practices.html",
         }
+    }
+
+    fn usage(&self, priced: &Priced<'_>) -> Vec<Usage> {
+        let count = priced.properties.0.get("count").and_then(Value::as_u64).unwrap_or_default();
+        let mut usage = machines::usage(priced, count);
+        let public = match priced.hosts {
+            [] if priced.properties.0.get("public_address") == Some(&Value::Bool(true)) => count,
+            hosts => hosts.iter().filter(|host| host.public_address.is_some()).count() as u64,
+        };
+        if public > 0 {
+            usage.push(Usage::of(Sku::PublicAddress, public));
+        }
+        usage
     }
 
     fn calls(&self) -> &'static [Call] {

@@ -9,4 +9,5 @@ mod crash;
 mod destroy;
 mod fixture;
 mod lock;
+mod machines;
 mod proxy;

@@ -80,6 +80,12 @@ const NEXT: &[(&str, &str)] = &[
     ("VcpuLimitExceeded", "raise the quota of running On-Demand instances in Service Quotas"),
     ("InsufficientInstanceCapacity", "wait, or name another zone or instance type in the spec"),
     ("Unsupported", "name an instance type that the zone offers"),
+    ("VolumeModificationRateExceeded", "AWS changes a volume again some hours after its last change: apply again then"),
+    ("IncorrectModificationState", "the volume's last change isn't done: apply again when it is"),
+    (
+        "OperationNotPermitted",
+        "somebody protected the instance: take its termination protection back, then apply again",
+    ),
     ("InvalidAMIID.NotFound", "name an image of this region that the account may use"),
     ("EntityAlreadyExists", "something of this name isn't this estate's: rename the estate, or remove it"),
 ];

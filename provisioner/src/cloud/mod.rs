@@ -51,6 +51,8 @@ pub struct Identity {
 /// Clients of one account and region.
 #[derive(Debug)]
 pub struct Cloud {
+    /// Auto Scaling.
+    pub autoscaling: aws_sdk_autoscaling::Client,
     /// EC2.
     pub ec2: aws_sdk_ec2::Client,
     /// IAM.
@@ -94,6 +96,7 @@ impl Cloud {
         let ec2 = aws_sdk_ec2::config::Builder::from(&config).retry_classifier(patience::NoRoom).build();
         let s3 = aws_sdk_s3::config::Builder::from(&config).force_path_style(true).build();
         Ok(Self {
+            autoscaling: aws_sdk_autoscaling::Client::new(&config),
             ec2: aws_sdk_ec2::Client::from_conf(ec2),
             iam: aws_sdk_iam::Client::new(&config),
             kms: aws_sdk_kms::Client::new(&config),

@@ -31,10 +31,16 @@ pub const BUDGET: &str = "holdfast:budget";
 /// Before the name of a setting that was weakened on purpose; the value is the reason. On every resource, so that
 /// whoever looks at any of them finds it.
 pub const ACCEPTED_RISK: &str = "holdfast:accepted-risk:";
-/// On instances: the version of the launch template that they were started from.
+/// On instances: the digest of what they were started as and can't be changed in.
 pub const GENERATION: &str = "holdfast:generation";
 /// On instances: the index in its group of the first instance of the call that started them.
 pub const FIRST: &str = "holdfast:first";
+/// On instances: how far the index of each is from the one before it in that call.
+pub const STRIDE: &str = "holdfast:stride";
+/// On instances: whether they were protected against their end when that was last set.
+pub const PROTECTED: &str = "holdfast:protected";
+/// What the estate's backup plan selects by; the value is the estate's name.
+pub const BACKUP: &str = "holdfast:backup";
 
 /// All tags of one resource but its digest, which is over them too.
 pub(super) fn tags(spec: &Spec, id: &ResourceId, name: &str, description: &str) -> BTreeMap<String, String> {
@@ -58,7 +64,10 @@ pub(super) fn tags(spec: &Spec, id: &ResourceId, name: &str, description: &str) 
 /// A group's hosts each carry their group's digest, and must not all change when one is added: so a count is no part
 /// of it.
 pub(super) fn digest(kind: Kind, properties: &Properties, tags: &BTreeMap<String, String>) -> String {
-    let properties = properties.0.iter().filter(|(name, _)| kind != Kind::Instances || *name != "count");
+    let properties = properties
+        .0
+        .iter()
+        .filter(|(name, _)| !matches!(kind, Kind::Instances | Kind::AutoScalingGroup) || *name != "count");
     let properties = properties.map(|(name, value)| (name.clone(), value.to_string()));
     digest_of(properties.chain(tags.clone()).flat_map(|(name, value)| [name, value]))
 }

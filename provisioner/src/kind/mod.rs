@@ -16,6 +16,7 @@
 
 mod about;
 mod alias;
+pub mod auto_scaling_group;
 pub mod budget;
 mod ec2;
 mod error;
@@ -328,6 +329,7 @@ kinds! {
     InstanceProfile, "instance-profile", instance_profile::InstanceProfiles, "An IAM instance profile.";
     LaunchTemplate, "launch-template", launch_template::LaunchTemplates, "A launch template.";
     Instances, "instances", instances::Groups, "All instances of one launch template.";
+    AutoScalingGroup, "auto-scaling-group", auto_scaling_group::AutoScalingGroups, "An Auto Scaling group with its hosts.";
 }
 
 impl std::fmt::Display for Kind {

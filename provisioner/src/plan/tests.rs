@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::*;
 use crate::estate::{BootImage, Device, Facts, Properties, Ref, tags};
-use crate::kind::instances::Host;
+use crate::kind::instances::{Host, HostVolume, Instances, VolumeLike};
+use crate::kind::launch_template::Metadata;
 use crate::spec::Image;
 use crate::spec::{self, Spec};
 
@@ -83,7 +84,8 @@ fn made(estate: &Estate) -> World {
         observed.tags = resource.tags.clone();
         if resource.kind == Kind::Instances {
             let count = properties.0["count"].as_u64().unwrap();
-            observed.hosts = (0..count).map(|index| host(resource, u32::try_from(index).unwrap())).collect();
+            observed.hosts =
+                (0..count).map(|index| host(resource, &properties, u32::try_from(index).unwrap())).collect();
         }
         if resource.kind == Kind::LaunchTemplate {
             let group = estate.get(&ResourceId::named(Kind::Instances, resource.id.name().unwrap())).unwrap();
@@ -97,22 +99,39 @@ fn made(estate: &Estate) -> World {
     World::new(estate.scope.clone(), resources)
 }
 
-fn host(resource: &Resource, index: u32) -> Host {
+fn host(resource: &Resource, properties: &Properties, index: u32) -> Host {
+    let group: Instances<String> = properties.parse().unwrap();
+    let volumes = group.volumes.into_iter().map(|volume| HostVolume {
+        id: format!("vol-{}-{index}", resource.id.name().unwrap()),
+        device: volume.device,
+        delete_on_termination: volume.delete_on_termination,
+        like: Some(VolumeLike {
+            gib: volume.gib,
+            volume_type: volume.volume_type,
+            iops: volume.iops,
+            throughput: volume.throughput,
+            key: Some(volume.key),
+            tags: resource.tags.clone(),
+        }),
+    });
     Host {
         instance: format!("i-{}-{index}", resource.id.name().unwrap()),
-        index,
-        generation: "1".into(),
+        index: Some(index),
+        generation: group.generation,
         state: "running".into(),
-        image: "ami-0123456789abcdef0".into(),
-        instance_type: "t3.small".into(),
+        image: group.image,
+        instance_type: group.instance_types[&0].clone(),
+        profile: group.profile,
+        zone: "eu-central-1a".into(),
         vpc: "vpc-0".into(),
-        subnet: "subnet/private-a-0".into(),
-        groups: vec![],
+        subnet: group.subnets[&0].clone(),
+        groups: group.groups,
         private_address: Some(format!("10.0.64.{index}")),
         public_address: None,
-        tokens_required: true,
-        hop_limit: 1,
-        parts: vec![],
+        metadata: Metadata::HARDENED,
+        protected: group.protected,
+        volumes: volumes.collect(),
+        interfaces: vec![],
         launched: 0,
         tags: resource.tags.clone(),
     }
@@ -193,7 +212,15 @@ fn a_changed_spec_plans_just_that() {
             "count = 2\ninstance_type = \"t3.large\"",
             &[
                 "update launch-template/worker: instance_type",
-                "replace instances/worker: generation host 0 host 1 host 1 host 0",
+                "replace instances/worker: host 0 host 1 host 0 host 0 type host 1 host 1 type",
+            ],
+        ),
+        (
+            "count = 2",
+            "count = 2\nroot_gib = 20",
+            &[
+                "update launch-template/worker: volumes",
+                "update instances/worker: host 0 /dev/xvda size host 1 /dev/xvda size",
             ],
         ),
         (
@@ -222,15 +249,18 @@ fn another_image_replaces_hosts_before_the_old_ones_end() {
     assert_eq!(
         brief(&plan),
         [
-            "update launch-template/bastion: image",
-            "replace instances/bastion: generation host 0 host 0",
-            "update launch-template/worker: image",
-            "replace instances/worker: generation host 0 host 1 host 1 host 0",
+            "update launch-template/bastion: image user_data",
+            "replace instances/bastion: host 0 host 0 host 0 generation",
+            "update launch-template/worker: image user_data",
+            "replace instances/worker: host 0 host 1 host 0 host 0 generation host 1 host 1 generation",
         ]
     );
     let hosts = plan.changes.iter().find(|change| change.id.as_str() == "instances/worker").unwrap();
     assert_eq!(hosts.order, Some(Order::ByMembers));
-    assert_eq!(hosts.why, "hosts run what an older version of their launch template says");
+    assert_eq!(
+        hosts.why,
+        "its image or its user data is another by now; new hosts run before old ones end, 1 at a time"
+    );
     let steps = steps(&plan, &world).unwrap();
     assert!(steps.iter().all(|step| step.operation == Operation::Change));
 }
@@ -368,7 +398,7 @@ fn what_changed_behind_our_back_is_named_property_by_property() {
     let dead = with(&world, "instances/worker", |observed| {
         observed.hosts.remove(0);
     });
-    let weakened = with(&world, "instances/worker", |observed| observed.hosts[1].tokens_required = false);
+    let weakened = with(&world, "instances/worker", |observed| observed.hosts[1].metadata.tokens_required = false);
     let table: Vec<(World, Vec<&str>)> = vec![
         (set("key", "rotation", false.into()), vec!["update key: rotation"]),
         (set("key", "enabled", false.into()), vec!["update key: enabled"]),
@@ -386,10 +416,8 @@ fn what_changed_behind_our_back_is_named_property_by_property() {
         ),
         (
             set("launch-template/worker", "metadata", Value::Null),
-            vec![
-                "update launch-template/worker: metadata",
-                "replace instances/worker: generation host 0 host 1 host 1 host 0",
-            ],
+            // Its hosts were started before, and are looked at themselves.
+            vec!["update launch-template/worker: metadata"],
         ),
         (tagless, vec!["update subnet/private-a: tags.Department"]),
         (dead, vec!["update instances/worker: count host 0"]),

@@ -64,7 +64,7 @@ impl World {
                 add(&format!("{key}={value}"));
             }
             for host in &resource.hosts {
-                add(&format!("{} {} {} {:?}", host.instance, host.index, host.generation, host.tags));
+                add(&format!("{} {} {} {:?}", host.instance, host.label(), host.generation, host.tags));
             }
         }
         hex::encode(hash.finalize())

@@ -42,6 +42,7 @@ fn telling(kind: Kind) -> &'static [&'static str] {
         Kind::SecurityGroupRules => &[],
         Kind::LaunchTemplate => &["instance_type", "image"],
         Kind::Instances => &["count"],
+        Kind::AutoScalingGroup => &["count", "min", "max"],
     }
 }
 

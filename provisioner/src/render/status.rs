@@ -59,7 +59,7 @@ fn hosts(status: &Status) -> String {
 
 fn host_row(group: Option<&str>, host: &Host) -> [String; 6] {
     [
-        format!("{} {}", group.unwrap_or_default(), host.index),
+        format!("{} {}", group.unwrap_or_default(), host.label()),
         host.instance.clone(),
         host.state.clone(),
         host.instance_type.clone(),
@@ -187,7 +187,8 @@ mod tests {
             "instance": format!("i-0123456789abcdef{index}"), "index": index, "generation": "1", "state": "running",
             "image": "ami-0123456789abcdef0", "instance_type": "t3.small", "vpc": "vpc-1", "subnet": "subnet-1",
             "groups": [], "private_address": format!("10.0.64.{}", 10 + index), "public_address": public,
-            "tokens_required": true, "hop_limit": 1, "parts": [], "launched": 0, "tags": {},
+            "profile": "", "zone": "", "protected": false, "volumes": [], "interfaces": [],
+            "metadata": {"enabled": true, "tokens_required": true, "hop_limit": 1, "tags": false}, "launched": 0, "tags": {},
         }))
         .unwrap()
     }

@@ -322,6 +322,7 @@ fn resource_type(kind: Kind) -> &'static str {
         Kind::InstanceProfile => "AWS::IAM::InstanceProfile",
         Kind::LaunchTemplate => "AWS::EC2::LaunchTemplate",
         Kind::Instances => "AWS::EC2::Instance",
+        Kind::AutoScalingGroup => "AWS::AutoScaling::AutoScalingGroup",
     }
 }
 

@@ -117,8 +117,8 @@ fn a_host_that_died_comes_back_under_its_index_however_often() {
     for _ in 0..3 {
         fixture.boto(
             "hosts = [i for r in ec2.describe_instances(Filters=ours)['Reservations'] for i in r['Instances']\n\
-             \x20        if i['State']['Name'] == 'running' and int(next(t['Value'] for t in i['Tags']\n\
-             \x20        if t['Key'] == 'holdfast:first')) + i['AmiLaunchIndex'] == 1]\n\
+             \x20        if i['State']['Name'] == 'running' and (tags := {t['Key']: t['Value'] for t in i['Tags']})\n\
+             \x20        and int(tags['holdfast:first']) + int(tags['holdfast:stride']) * i['AmiLaunchIndex'] == 1]\n\
              ec2.terminate_instances(InstanceIds=[hosts[0]['InstanceId']])",
         );
         assert_eq!(fixture.plan(), ["update instances/worker"]);

@@ -10,3 +10,4 @@ mod crash;
 mod destroy;
 mod fixture;
 mod lock;
+mod machines;

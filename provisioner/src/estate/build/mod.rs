@@ -4,6 +4,7 @@ mod machines;
 mod money;
 mod network;
 mod roles;
+mod user_data;
 mod walls;
 mod zones;
 
@@ -114,6 +115,39 @@ pub enum BuildError {
     /// The network wasn't looked up: a bug.
     #[error("{0} wasn't looked up; please report this")]
     NotLookedUp(String),
+    /// More than EC2 takes.
+    #[error(
+        "the user data of {machine} are {bytes} bytes, and EC2 takes {limit}: SSH keys take {keys}, the agent's settings \
+         {agent}; name fewer keys in `bastion.ssh_keys`, or settle the agent's in the image"
+    )]
+    UserData {
+        /// The bastion or a group.
+        machine: String,
+        /// How many there are.
+        bytes: usize,
+        /// How many EC2 takes.
+        limit: usize,
+        /// What SSH keys take of them.
+        keys: usize,
+        /// What the agent's settings take of them.
+        agent: usize,
+    },
+    /// Settings that aren't TOML: a bug in the spec's types.
+    #[error("the agent's settings of {group} aren't TOML: {source}; please report this")]
+    Agent {
+        /// Whose.
+        group: String,
+        /// What the serializer says.
+        source: toml::ser::Error,
+    },
+    /// Settings that can't be written: a bug in the spec's types.
+    #[error("the agent's settings of {machine} can't be written: {source}; please report this")]
+    AgentText {
+        /// Whose.
+        machine: String,
+        /// What the serializer says.
+        source: toml::ser::Error,
+    },
     /// Not JSON: a bug in a kind's properties.
     #[error("{id}: its properties aren't JSON: {source}; please report this")]
     Json {

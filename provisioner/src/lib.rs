@@ -18,6 +18,7 @@ mod command;
 pub mod estate;
 pub mod kind;
 pub mod plan;
+pub mod price;
 mod render;
 pub mod spec;
 pub mod trail;

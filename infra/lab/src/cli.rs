@@ -1,5 +1,7 @@
 //! The command line of the lab.
 
+use std::path::PathBuf;
+
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use holdfast_lab::{Account, Identity};
 
@@ -9,9 +11,32 @@ Examples:
   eval \"$(cargo lab env)\"                   point this shell at it, as the workloads account
   eval \"$(cargo lab env --account audit)\"   … as the audit account
   cargo lab env --instance i-0123456789abcdef0 --json
+  cargo lab faults faults.toml              put a proxy before it that throttles, refuses, cuts, kills
   cargo lab down                            end it
 
 Exit codes: 0 done, 1 error.";
+
+const SCRIPT: &str = "\
+The script, TOML: each [[fault]] names calls and what happens to them.
+  service    who signs: ec2, iam, s3, kms, ...          any where left out
+  operation  RunInstances, or its beginning: Describe*  any where left out
+  call       the first of these calls, from 1           1
+  times      how many from it on, or \"all\"             1
+  action     \"throttle\"                refused as the service refuses who calls too often
+             { refuse = { status = 500, code = \"InternalError\", message = \"...\" } }
+             { delay_ms = 2000 }         passed on late
+             { cut = \"before\" }        its connection ends: the call is not taken
+             { cut = \"after\" }         ... or is taken and never answered
+             { kill = \"before\" }       SIGKILL to the process that calls; or \"after\"
+             { clock_ahead = 3600 }      taken by a service whose clock is an hour ahead
+             \"hold\"                    never answered
+
+Examples:
+  cargo lab faults                       do nothing, and list each call: number, service, operation
+  cargo lab faults faults.toml           with this in it, the fifth call is taken and its answer lost:
+    [[fault]]
+    call = 5
+    action = { cut = \"after\" }";
 
 /// The cloud in a box: a strict control plane on this machine, and what runs against it.
 #[derive(Debug, Parser)]
@@ -24,15 +49,31 @@ pub(crate) struct Cli {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Start the control plane, installing what it needs; twice is one lab.
-    Up,
+    Up(UpArguments),
     /// End the control plane that `up` started; all that was made in it is gone.
     Down,
     /// Print the variables that point any AWS SDK or the AWS CLI at the lab.
     Env(EnvArguments),
+    /// Put a proxy before the lab that is up: it does to calls what a script says, and lists them, until Ctrl-C.
+    #[command(after_help = SCRIPT)]
+    Faults(FaultsArguments),
     /// Show all that Holdfast does, once, in a lab of the demo's own: launch, contain, prove.
     Demo,
     /// Run every check of the project: formatting, lints, dependencies, documentation, tests, the demo.
     Test,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct FaultsArguments {
+    /// The script; without one nothing happens to any call.
+    pub(crate) script: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct UpArguments {
+    /// Hide what is made, changed and deleted from N requests after it, as AWS's eventual consistency does; 0 ends it.
+    #[arg(long, value_name = "N")]
+    pub(crate) eventual: Option<u32>,
 }
 
 #[derive(Debug, Args)]

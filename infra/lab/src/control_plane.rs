@@ -4,6 +4,7 @@
 use std::path::PathBuf;
 use std::process::Command;
 
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::error::LabError;
@@ -158,17 +159,27 @@ impl ControlPlane {
         }
     }
 
+    /// Hides what later requests make, change and delete from as many requests after each: eventual consistency. 0 ends
+    /// it.
+    pub fn set_eventual(&self, requests: u32) -> Result<(), LabError> {
+        self.own_call("eventual", &[("requests", &requests.to_string())]).map(|_: serde_json::Value| ())
+    }
+
     /// Asks for them anew each time: an instance may have been given another profile, or ended.
     fn instance_credentials(&self, id: &str) -> Result<Credentials, LabError> {
-        let url = format!("{}/_holdfast/instance-credentials", self.plain_endpoint());
+        self.own_call("instance-credentials", &[("instance", id)])
+    }
+
+    /// One of the lab's own calls, `/_holdfast/…`.
+    pub(crate) fn own_call<T: DeserializeOwned>(&self, name: &str, query: &[(&str, &str)]) -> Result<T, LabError> {
+        let url = format!("{}/_holdfast/{name}", self.plain_endpoint());
         let failed = |reason: String| LabError::Call { url: url.clone(), reason };
         let agent: ureq::Agent = ureq::Agent::config_builder().http_status_as_error(false).proxy(None).build().into();
-        let mut response = agent
-            .get(&url)
-            .query("instance", id)
-            .header("x-holdfast-lab", &self.announcement.secret)
-            .call()
-            .map_err(|error| failed(error.to_string()))?;
+        let mut request = agent.get(&url).header("x-holdfast-lab", &self.announcement.secret);
+        for (key, value) in query {
+            request = request.query(key, value);
+        }
+        let mut response = request.call().map_err(|error| failed(error.to_string()))?;
         let text = response.body_mut().read_to_string().map_err(|error| failed(error.to_string()))?;
         if response.status() != 200 {
             return Err(failed(text.trim_end().to_owned()));

@@ -65,6 +65,15 @@ pub enum LabError {
         /// Why it failed.
         reason: String,
     },
+    /// A port for the faults' proxy.
+    #[error("listen on a port of 127.0.0.1: {source}")]
+    Listen {
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A script of faults that says what can't be done.
+    #[error("the script of faults: {0}`cargo lab faults --help` says what it may hold")]
+    Script(Box<toml::de::Error>),
     /// No lab, or no longer.
     #[error("no lab is up: run `cargo lab up`")]
     NotUp,

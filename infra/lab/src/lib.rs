@@ -5,6 +5,7 @@
 //!
 //! * A person's lab: [`up`], [`current`], [`down`]; it goes on after the command that started it.
 //! * A test's own: [`Lab::start`]; it ends with the value, or with the test's process.
+//! * Either behind a proxy that throttles, refuses, cuts and kills by a script: [`Faults`].
 //!
 //! The lab holds no logic of the product, and the product knows no lab: variables of the environment are all that
 //! stands between them.
@@ -17,6 +18,7 @@ mod control_plane;
 mod demo;
 mod error;
 mod evaluator;
+mod faults;
 mod lab;
 mod layout;
 mod packages;
@@ -33,6 +35,7 @@ pub use checks::run_checks;
 pub use control_plane::{Account, ControlPlane, Credentials, Identity};
 pub use demo::run_demo;
 pub use error::LabError;
+pub use faults::{Action, Call, Fault, Faults, Moment, Refusal, Times, run_faults};
 pub use lab::Lab;
 pub use layout::Layout;
 pub use programs::{Programs, static_sandbox};

@@ -10,7 +10,7 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 use clap::Parser;
-use cli::{Cli, Command, EnvArguments};
+use cli::{Cli, Command, EnvArguments, FaultsArguments, UpArguments};
 use holdfast_lab::{Account, ControlPlane, Down, Layout, Up};
 
 fn main() -> ExitCode {
@@ -24,9 +24,10 @@ fn main() -> ExitCode {
     };
     let layout = Layout::of_this_workspace();
     let result = match cli.command {
-        Command::Up => up(&layout),
+        Command::Up(arguments) => up(&layout, &arguments),
         Command::Down => down(&layout),
         Command::Env(arguments) => env(&layout, &arguments),
+        Command::Faults(arguments) => faults(&layout, &arguments),
         Command::Demo => holdfast_lab::run_demo(&layout).map_err(Box::from),
         Command::Test => test(&layout),
     };
@@ -39,8 +40,11 @@ fn main() -> ExitCode {
     }
 }
 
-fn up(layout: &Layout) -> Result<(), Box<dyn Error>> {
+fn up(layout: &Layout, arguments: &UpArguments) -> Result<(), Box<dyn Error>> {
     let (plane, up) = holdfast_lab::up(layout)?;
+    if let Some(requests) = arguments.eventual {
+        plane.set_eventual(requests)?;
+    }
     let said = match up {
         Up::Started => "the lab is up",
         Up::AlreadyUp => "the lab is up already",
@@ -76,6 +80,19 @@ fn env(layout: &Layout, arguments: &EnvArguments) -> Result<(), Box<dyn Error>> 
         return print(&format!("{}\n", serde_json::to_string_pretty(&object)?));
     }
     print(&holdfast_lab::exports(&variables))
+}
+
+/// Goes on until the process is ended: that is what ends the proxy too.
+fn faults(layout: &Layout, arguments: &FaultsArguments) -> Result<(), Box<dyn Error>> {
+    let script = match &arguments.script {
+        Some(path) => std::fs::read_to_string(path).map_err(|error| format!("read {}: {error}", path.display()))?,
+        None => String::new(),
+    };
+    let faults = holdfast_lab::run_faults(layout, &script, |call| println!("{call}"))?;
+    print(&format!("export AWS_ENDPOINT_URL={}  # after eval \"$(cargo lab env)\"\n", faults.endpoint()))?;
+    loop {
+        std::thread::park();
+    }
 }
 
 fn test(layout: &Layout) -> Result<(), Box<dyn Error>> {

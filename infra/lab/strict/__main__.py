@@ -14,7 +14,7 @@ import sys
 import threading
 from pathlib import Path
 
-from . import instance_credentials, seed
+from . import ageing, consistency, copies, instance_credentials, seed
 from .plane import ControlPlane
 from .serve import LOOPBACK, Listeners
 from .truths import apply_all
@@ -29,10 +29,13 @@ def main() -> None:
     plane = ControlPlane(arguments.node, arguments.evaluator)
     applied = apply_all(plane)
     instance_credentials.apply(plane)
+    ageing.apply(plane)
+    consistency.apply(plane, arguments.eventual)
     logging.getLogger("strict").info("%d truths: %s", len(applied), " ".join(applied))
     seed.organization()
     image = seed.image()
     listeners = Listeners(plane, arguments.certificate, arguments.key)
+    copies.apply(plane, listeners, lambda listeners: _announcement(plane, listeners, image))
     listeners.start()
 
     ended = threading.Event()
@@ -51,6 +54,13 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--key", type=Path, required=True, help="its private key, PEM")
     parser.add_argument("--node", type=Path, required=True, help="the program that runs the policy evaluator")
     parser.add_argument("--evaluator", type=Path, required=True, help="the policy evaluator's directory")
+    parser.add_argument(
+        "--eventual",
+        type=int,
+        default=os.environ.get("HOLDFAST_LAB_EVENTUAL", "0"),
+        metavar="N",
+        help="hide each change from N requests after it [env: HOLDFAST_LAB_EVENTUAL]",
+    )
     return parser.parse_args()
 
 

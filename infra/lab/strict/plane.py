@@ -2,17 +2,20 @@
 
 * moto's back doors (its own API, the header that names an account, instance metadata for everyone) are shut.
 * Guards see each request first and may answer it: policy evaluation is one.
-* One request at a time reaches each service's state: moto's backends take no locks, and a parallel client would
-  otherwise meet "dictionary changed size during iteration" where AWS has no such thing.
+* One request at a time reaches moto's state: its backends take no locks and reach into each other (Auto Scaling starts
+  instances), and a parallel client would otherwise meet "dictionary changed size during iteration" where AWS has no
+  such thing.
+* Time is counted in requests (``plane.after``): a gateway is pending for a few of them, so no test waits for a clock.
 * ``/_holdfast/…`` are the lab's own calls, for whoever knows the secret that the start announced.
 """
 
+import contextlib
+import heapq
 import io
 import json
 import logging
 import secrets
 import threading
-from collections import defaultdict
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -22,6 +25,7 @@ from werkzeug.wrappers import Request, Response
 
 Guard = Callable[[Request], Response | None]
 Route = Callable[[Request], Any]
+Around = Callable[[Request, bytes], contextlib.AbstractContextManager[None]]
 
 LAB_PREFIX = "/_holdfast/"
 SHUT_PREFIXES = ("/moto-api", "/latest/")
@@ -52,7 +56,13 @@ class ControlPlane:
         self._guards: list[Guard] = []
         self._routes: dict[str, Route] = {}
         self._moto = DomainDispatcherApplication(_create_app)
-        self._locks: defaultdict[int, threading.Lock] = defaultdict(threading.Lock)
+        self._lock = threading.Lock()
+        #: How many requests have reached moto: the time of the lab.
+        self.time = 0
+        #: What stands around each request that reaches moto: ``strict.consistency``.
+        self.around: Around = lambda _request, _body: contextlib.nullcontext()
+        self._due: list[tuple[int, int, Callable[[], None]]] = []
+        self._scheduled = 0
 
     def guard(self, function: Guard) -> Guard:
         """Registers a function that sees each request before moto, and answers it by returning a response.
@@ -70,6 +80,23 @@ class ControlPlane:
             return function
 
         return decorate
+
+    def after(self, requests: int, function: Callable[[], None]) -> None:
+        """Calls a function once that many more requests have been answered, before the next one is.
+
+        Truths call this while they answer a request; nobody else reaches moto's state while the function runs.
+        """
+        self._scheduled += 1  # of two that are due at once the earlier comes first, and functions aren't compared
+        heapq.heappush(self._due, (self.time + requests, self._scheduled, function))
+
+    def alone(self) -> threading.Lock:
+        """For the lab's own calls that change what requests see: `with plane.alone():`."""
+        return self._lock
+
+    def _pass_time(self) -> None:
+        while self._due and self._due[0][0] <= self.time:
+            heapq.heappop(self._due)[2]()
+        self.time += 1
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         path = environ.get("PATH_INFO", "")
@@ -93,8 +120,10 @@ class ControlPlane:
 
         app = self._moto.get_application(environ)
         try:
-            with self._locks[id(app)]:
-                return list(app(environ, start_response))
+            with self._lock:
+                self._pass_time()
+                with self.around(request, body):
+                    return list(app(environ, start_response))
         except Exception:
             # A gap or a mistake here or in moto: the client gets what AWS says of its own, the log says why.
             log.exception("%s %s failed: %s", request.method, path, body[:500])

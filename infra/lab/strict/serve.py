@@ -6,6 +6,7 @@ Plain HTTP is there so that a policy that demands TLS has something to refuse.
 import socket
 import ssl
 import threading
+from copy import copy
 from pathlib import Path
 from typing import Any
 
@@ -42,11 +43,23 @@ class Listeners:
     """Both listeners, each served by a thread."""
 
     def __init__(self, plane: ControlPlane, certificate: Path, key: Path) -> None:
-        tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        tls.load_cert_chain(certificate, key)
-        self._https = _Server(LOOPBACK, 0, plane, handler=_Handler)
-        self._https.ssl_context = tls
-        self._http = _Server(LOOPBACK, 0, plane, handler=_Handler)
+        self._plane = plane
+        self._tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self._tls.load_cert_chain(certificate, key)
+        self._listen()
+
+    def _listen(self) -> None:
+        self._https = _Server(LOOPBACK, 0, self._plane, handler=_Handler)
+        self._https.ssl_context = self._tls
+        self._http = _Server(LOOPBACK, 0, self._plane, handler=_Handler)
+
+    def again(self) -> "Listeners":
+        """Others for a copy of this process, which gives these up."""
+        for server in (self._https, self._http):
+            server.socket.close()
+        others = copy(self)
+        others._listen()
+        return others
 
     @property
     def https_port(self) -> int:

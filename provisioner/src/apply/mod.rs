@@ -21,14 +21,14 @@ pub mod witness;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
-pub use lock::{Holder, SECONDS as LOCK_SECONDS};
+pub use lock::{Holder, LockState, SECONDS as LOCK_SECONDS};
 pub use progress::{Event, Progress, Silent};
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 use witness::{Close, Witness, WitnessError};
 
 use crate::cloud::{Cloud, CloudError};
-use crate::estate::ResourceId;
+use crate::estate::{ResourceId, Scope};
 use crate::kind::{KindError, Left};
 use crate::plan::{Plan, Purpose, StepError, World};
 
@@ -140,7 +140,7 @@ fn locked(holder: Option<&Holder>, bucket: &str, key: &str, renewed: i64, left: 
     };
     format!(
         "the estate is locked (s3://{bucket}/{key}): {who}; renewed {renewed} s ago, it expires in {left} s unless it is \
-         renewed again: wait, or end that run"
+         renewed again: wait, or end that run; `provision unlock` takes away one that nobody renews"
     )
 }
 
@@ -150,6 +150,26 @@ fn failed(failures: &[(ResourceId, KindError)], done: usize, not_begun: usize) -
         "{}\n{done} acts are done, {not_begun} weren't begun; correct that and apply again to go on",
         all.join("\n")
     )
+}
+
+/// The estate's lock as it is; `None` where nobody holds it.
+pub async fn look_at_lock(cloud: &Cloud, scope: &Scope) -> Result<Option<LockState>, ApplyError> {
+    Ok(lock::look(cloud, scope).await?)
+}
+
+/// Takes a lock away, unless it isn't any more as it was seen; whether it did.
+pub async fn break_lock(
+    cloud: &Cloud,
+    scope: &Scope,
+    seen: &LockState,
+    witness: &dyn Witness,
+) -> Result<bool, ApplyError> {
+    witness.note(&witness::Note::LockBroken { holder: seen.who(), expired: seen.expired }).await?;
+    let result = lock::remove(cloud, scope, seen).await;
+    let (done, error) =
+        (usize::from(*result.as_ref().unwrap_or(&false)), result.as_ref().err().map(ToString::to_string));
+    witness.close(&Close { done, error, ..Close::default() }).await?;
+    Ok(result?)
 }
 
 /// Carries a plan out.

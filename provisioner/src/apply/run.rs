@@ -42,7 +42,7 @@ impl<'a> Run<'a> {
         watch: Watch<'a>,
     ) -> Result<Self, ApplyError> {
         let mut known = Known::default();
-        for (id, attributes) in settled_attributes(world) {
+        for (id, attributes) in settled_attributes(world, plan.estate.as_ref()) {
             known.learn(&id, attributes);
         }
         Ok(Self { cloud, plan, watch, steps: steps(plan, world)?, known: Mutex::new(known) })

@@ -63,6 +63,13 @@ pub enum Note {
         /// What for.
         reason: String,
     },
+    /// A lock is about to be taken away by hand.
+    LockBroken {
+        /// Who holds it.
+        holder: String,
+        /// Whether it had expired.
+        expired: bool,
+    },
 }
 
 /// How the whole ended.
@@ -89,9 +96,10 @@ pub trait Witness: Send + Sync {
     /// An act has ended.
     fn act_outcome<'a>(&'a self, act: Act<'a>, outcome: &'a Outcome) -> BoxFuture<'a, Result<(), WitnessError>>;
 
-    /// Something else is about to happen, or has.
+    /// Something else is about to happen, or has. A broken lock isn't part of a plan: `Ok` says that it is recorded as
+    /// a plan's intent is.
     fn note<'a>(&'a self, note: &'a Note) -> BoxFuture<'a, Result<(), WitnessError>>;
 
-    /// The plan's end. Called once after a `plan_intent` that was `Ok`, however the apply ended.
+    /// The end. Called once after a `plan_intent` or a broken lock's note that was `Ok`, however it ended.
     fn close<'a>(&'a self, close: &'a Close) -> BoxFuture<'a, Result<(), WitnessError>>;
 }

@@ -1,9 +1,11 @@
 //! Commands and their arguments.
 
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Parser, Subcommand};
 
+use crate::apply::Options;
 use crate::spec::{AccountId, BastionRange, Description, Email, Environment, EstateName, ImageId, Region, TagValue};
 use crate::trail::AuditCommand;
 
@@ -11,7 +13,7 @@ const EXIT_CODES: &str = "\
 Exit codes:
   0  done
   1  an error, wrong usage too
-  2  differences found (`plan --detailed-exitcode`, `audit verify`)";
+  2  differences found (`plan --detailed-exitcode`, `drift`, `audit verify`)";
 
 /// Makes, changes and ends an AWS estate of isolation hosts, and reads its audit trail.
 ///
@@ -78,14 +80,34 @@ Examples:
   provision status --json | jq -r '.hosts[][].private_address'")]
     Status(SpecFile),
 
+    /// Show what changed behind the estate's back since the last apply, property by property
+    #[command(after_help = "\
+Examples:
+  provision drift                                  ends with 2 where something changed, with 0 where nothing did
+  provision drift --json | jq -r '.resources[].id'
+
+`provision apply` puts it right. What can't be seen is listed, with why.")]
+    Drift(SpecFile),
+
     /// Delete all of the estate, and nothing else, after asking for its name
     #[command(after_help = "\
 Examples:
   provision destroy                                shows what goes, asks for the estate's name, deletes
   provision destroy -f test.toml --yes             asks nothing
+  provision destroy -f prod.toml --yes --name judge
+                                                   in Prod a yes isn't enough: the name must be given too
 
 What stays is named: the key until its deletion is due, and the audit trail.")]
     Destroy(DestroyArguments),
+
+    /// Take away the lock that a run left behind which ended without giving it back
+    #[command(after_help = "\
+Examples:
+  provision unlock                                 shows who holds it and until when, and asks
+  provision unlock --yes --force                   takes away a lock that is still renewed: its run stops at once
+
+An apply takes over an expired lock by itself; this is for whoever wants it gone without one.")]
+    Unlock(UnlockArguments),
 
     /// Make, read and verify the audit trail in its central account
     Audit {
@@ -123,12 +145,26 @@ pub struct ApplyArguments {
     pub spec: SpecFile,
 
     /// Carry out this plan instead of making one from the spec
-    #[arg(long, value_name = "FILE", conflicts_with = "file")]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["file", "environment"])]
     pub plan: Option<PathBuf>,
+
+    /// Go on though the estimate passes the budget; the reason is recorded
+    #[arg(long, value_name = "REASON", value_parser = reason)]
+    pub over_budget: Option<String>,
 
     /// Don't ask
     #[arg(short, long)]
     pub yes: bool,
+
+    /// How much is done at once.
+    #[command(flatten)]
+    pub pace: Pace,
+}
+
+/// A reason in somebody's words.
+fn reason(text: &str) -> Result<String, &'static str> {
+    let text = text.trim();
+    if text.is_empty() { Err("a reason has words") } else { Ok(text.to_owned()) }
 }
 
 /// Arguments of `destroy`.
@@ -138,17 +174,53 @@ pub struct DestroyArguments {
     #[command(flatten)]
     pub spec: SpecFile,
 
+    /// Don't ask; in Prod it takes --name too
+    #[arg(short, long)]
+    pub yes: bool,
+
+    /// The estate's name, instead of typing it where it is asked for
+    #[arg(long, value_name = "ESTATE", requires = "yes")]
+    pub name: Option<EstateName>,
+
+    /// How much is done at once.
+    #[command(flatten)]
+    pub pace: Pace,
+}
+
+/// Arguments of `unlock`.
+#[derive(Debug, Args)]
+pub struct UnlockArguments {
+    /// Which spec.
+    #[command(flatten)]
+    pub spec: SpecFile,
+
     /// Don't ask
     #[arg(short, long)]
     pub yes: bool,
+
+    /// Also a lock that hasn't expired
+    #[arg(long)]
+    pub force: bool,
+}
+
+/// How much is done at once.
+#[derive(Clone, Copy, Debug, Args)]
+pub struct Pace {
+    /// How many resources are made, changed or deleted at once
+    #[arg(long, value_name = "N", default_value_t = Options::default().parallelism)]
+    pub parallelism: NonZeroUsize,
 }
 
 /// Which spec.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub struct SpecFile {
     /// The estate's spec
     #[arg(short, long, value_name = "FILE", default_value = "estate.toml")]
     pub file: PathBuf,
+
+    /// Which of the spec's environments: Prod, Dev or Test
+    #[arg(short, long, value_name = "NAME")]
+    pub environment: Option<Environment>,
 }
 
 /// What `init` asks for where it isn't given.

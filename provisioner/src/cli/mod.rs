@@ -9,7 +9,9 @@ mod logging;
 
 use std::process::ExitCode;
 
-pub use arguments::{ApplyArguments, Cli, Command, DestroyArguments, InitArguments, PlanArguments, SpecFile};
+pub use arguments::{
+    ApplyArguments, Cli, Command, DestroyArguments, InitArguments, PlanArguments, SpecFile, UnlockArguments,
+};
 use clap::Parser;
 use clap::error::ErrorKind;
 
@@ -21,7 +23,7 @@ use crate::render::{self, Output};
 pub enum Outcome {
     /// All is well, or was done.
     Done,
-    /// A plan has changes, or a trail has findings.
+    /// A plan has changes, something drifted, or a trail has findings.
     Differences,
 }
 
@@ -48,9 +50,11 @@ pub fn main() -> ExitCode {
 fn run(command: &Command, output: Output) -> Result<Outcome, CommandError> {
     match command {
         Command::Init(arguments) => command::init::run(arguments, output),
-        Command::Validate(spec) => command::validate::run(&spec.file, output),
+        Command::Validate(spec) => command::validate::run(spec, output),
         Command::Plan(arguments) => command::plan::run(arguments, output),
         Command::Apply(arguments) => command::apply::run(arguments, output),
+        Command::Drift(spec) => command::drift::run(spec, output),
+        Command::Unlock(arguments) => command::unlock::run(arguments, output),
         Command::Status(spec) => command::status::run(spec, output),
         Command::Destroy(arguments) => command::destroy::run(arguments, output),
         Command::Audit { command } => command::audit::run(command, output),

@@ -37,23 +37,55 @@ pub struct CloudError {
     next: Option<String>,
 }
 
+const LOG_IN_AGAIN: &str =
+    "log in again (`aws sso login`, or new keys) and repeat the command: it goes on where it ended";
+const REGION_OR_KEY: &str = "check the access key or the profile (`aws sts get-caller-identity`), and that the region is enabled in the account";
+const KEY_OR_CLOCK: &str = "check the secret key, and that this machine's clock is right (`timedatectl`)";
+const QUOTA: &str = "raise that quota in Service Quotas, or ask for less in the spec, and apply again";
+const THROTTLED: &str = "others in the account call AWS a lot just now: repeat the command later";
+const AWS_FAILED: &str =
+    "AWS failed at this itself: repeat the command, and see https://health.aws.amazon.com if it goes on";
+
+/// How services say that they are called too often.
+const THROTTLES: &[&str] = &[
+    "RequestLimitExceeded",
+    "SlowDown",
+    "Throttling",
+    "ThrottlingException",
+    "ThrottledException",
+    "TooManyRequestsException",
+];
+
 /// Next steps for codes whose message names none.
 const NEXT: &[(&str, &str)] = &[
     ("AccessDenied", "let an administrator allow this call to who `aws sts get-caller-identity` shows"),
     ("AccessDeniedException", "let an administrator allow this call to who `aws sts get-caller-identity` shows"),
     ("UnauthorizedOperation", "let an administrator allow this call to who `aws sts get-caller-identity` shows"),
-    ("AuthFailure", "check that the credentials are of this account and that the region is enabled in it"),
-    ("ExpiredToken", "log in again (`aws sso login`, or new keys) and repeat the command: it goes on where it ended"),
-    ("ExpiredTokenException", "log in again (`aws sso login`, or new keys) and repeat the command"),
-    ("RequestExpired", "log in again, or set the clock right, and repeat the command"),
-    ("InvalidClientTokenId", "the access key isn't known: check AWS_ACCESS_KEY_ID or the profile"),
-    ("SignatureDoesNotMatch", "check the secret key and the clock"),
+    ("AuthFailure", REGION_OR_KEY),
+    ("ExpiredToken", LOG_IN_AGAIN),
+    ("ExpiredTokenException", LOG_IN_AGAIN),
+    (
+        "RequestExpired",
+        "log in again, or set this machine's clock right, and repeat the command: it goes on where it ended",
+    ),
+    ("InvalidClientTokenId", REGION_OR_KEY),
+    ("UnrecognizedClientException", REGION_OR_KEY),
+    ("SignatureDoesNotMatch", KEY_OR_CLOCK),
+    ("InvalidSignatureException", KEY_OR_CLOCK),
+    ("RequestTimeTooSkewed", "set this machine's clock right (`timedatectl`) and repeat the command"),
+    ("RequestInTheFuture", "set this machine's clock right (`timedatectl`) and repeat the command"),
     ("OptInRequired", "enable the region or the service for the account"),
     ("VpcLimitExceeded", "raise the quota \"VPCs per Region\" in Service Quotas, or use another region"),
     ("InstanceLimitExceeded", "raise the quota of running instances in Service Quotas"),
     ("VcpuLimitExceeded", "raise the quota of running On-Demand instances in Service Quotas"),
     ("InsufficientInstanceCapacity", "wait, or name another zone or instance type in the spec"),
     ("Unsupported", "name an instance type that the zone offers"),
+    ("VolumeModificationRateExceeded", "AWS changes a volume again some hours after its last change: apply again then"),
+    ("IncorrectModificationState", "the volume's last change isn't done: apply again when it is"),
+    (
+        "OperationNotPermitted",
+        "somebody protected the instance: take its termination protection back, then apply again",
+    ),
     ("InvalidAMIID.NotFound", "name an image of this region that the account may use"),
     ("EntityAlreadyExists", "something of this name isn't this estate's: rename the estate, or remove it"),
 ];
@@ -81,9 +113,10 @@ impl CloudError {
             _ => (Failure::Answer, chain(&error)),
         };
         let next = match failure {
-            Failure::Refused => code
-                .as_deref()
-                .and_then(|code| NEXT.iter().find(|(known, _)| *known == code).map(|(_, next)| (*next).to_owned())),
+            Failure::Refused => {
+                let status = error.raw_response().map_or(0, |response| response.status().as_u16());
+                next(code.as_deref().unwrap_or_default(), status).map(str::to_owned)
+            }
             Failure::Credentials => Some(
                 "log in (`aws sso login`), set AWS_PROFILE, or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY".into(),
             ),
@@ -198,6 +231,22 @@ impl CloudError {
     }
 }
 
+/// The next step after a refusal with a code of AWS's and a status of HTTP's.
+fn next(code: &str, status: u16) -> Option<&'static str> {
+    if let Some((_, next)) = NEXT.iter().find(|(known, _)| *known == code) {
+        return Some(next);
+    }
+    if THROTTLES.contains(&code) {
+        return Some(THROTTLED);
+    }
+    // Quotas have a code each: AddressLimitExceeded, NatGatewayLimitExceeded, LimitExceededException, …
+    let of_quota = ["LimitExceeded", "LimitExceededException", "QuotaExceeded", "QuotaExceededException"];
+    if of_quota.iter().any(|end| code.ends_with(end)) {
+        return Some(QUOTA);
+    }
+    (status >= 500).then_some(AWS_FAILED)
+}
+
 /// An error with its causes, on one line.
 fn chain(error: &(impl std::error::Error + 'static)) -> String {
     let mut text = error.to_string();
@@ -219,5 +268,20 @@ pub(crate) fn found<T>(answer: Result<T, CloudError>, codes: &[&str]) -> Result<
         Ok(value) => Ok(Some(value)),
         Err(error) if error.is(codes) => Ok(None),
         Err(error) => Err(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_code_that_no_table_has_still_gets_a_next_step_by_its_kind() {
+        assert_eq!(next("NatGatewayLimitExceeded", 400), Some(QUOTA));
+        assert_eq!(next("LimitExceededException", 400), Some(QUOTA));
+        assert_eq!(next("RequestLimitExceeded", 503), Some(THROTTLED));
+        assert_eq!(next("InternalError", 500), Some(AWS_FAILED));
+        assert_eq!(next("InvalidParameterValue", 400), None);
+        assert!(next("VpcLimitExceeded", 400).is_some_and(|next| next.contains("VPCs per Region")));
     }
 }

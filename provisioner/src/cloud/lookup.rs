@@ -1,10 +1,12 @@
-//! What an estate is built on and doesn't make: its image, and AWS's list of S3's addresses.
+//! What an estate is built on and doesn't make: its image, and AWS's list of S3's addresses. Its network: `network`.
 
-use aws_sdk_ec2::types::{Filter, ImageState};
+use std::collections::BTreeMap;
+
+use aws_sdk_ec2::types::{self as ec2, Filter, ImageState};
 
 use super::{Cloud, CloudError, Service, found};
 use crate::estate::{BootImage, Device, Facts};
-use crate::spec::{Image, ImageId, Region, Spec};
+use crate::spec::{AccountId, Image, ImageId, Region, Spec};
 
 impl Cloud {
     /// Looks up what must be known of the region before it can be said what is wanted.
@@ -15,50 +17,77 @@ impl Cloud {
                 None => Ok(None),
             }
         };
-        let (image, s3_prefix_list, organization) =
-            tokio::try_join!(self.image(&spec.image, &spec.region), self.s3_prefix_list(&spec.region), organization)?;
-        Ok(Facts { image, zones: Vec::new(), s3_prefix_list, organization })
+        let (image, zones, network, s3_prefix_list, organization) = tokio::try_join!(
+            self.image(&spec.image, &spec.region),
+            self.zones(spec),
+            self.existing_network(spec),
+            self.s3_prefix_list(&spec.region),
+            organization
+        )?;
+        // Which zones are in use is known once the world is.
+        Ok(Facts { image, zones, used_zones: BTreeMap::new(), network, s3_prefix_list, organization })
     }
 
     /// The image that a spec names, and its devices.
     async fn image(&self, image: &Image, region: &Region) -> Result<BootImage, CloudError> {
-        match image {
-            Image::Id(id) => Ok(BootImage { id: id.to_string(), devices: self.devices(id, region).await? }),
-            Image::Channel { name, channel, .. } => Err(CloudError::found(
-                Service::Ec2,
-                "DescribeImages",
-                format!("no image {name} is in channel {channel}"),
-                "name one by its id",
-            )),
-        }
+        let found = match image {
+            Image::Id(id) => self.image_of_id(id, region).await?,
+            Image::Channel { name, channel, owner } => {
+                self.newest_image((name.as_str(), channel.as_str()), owner.as_ref(), region).await?
+            }
+        };
+        boot_image(found)
     }
 
-    /// The devices of an image, its root first.
-    async fn devices(&self, id: &ImageId, region: &Region) -> Result<Vec<Device>, CloudError> {
-        const OPERATION: &str = "DescribeImages";
-        let refuse = |message, next| Err(CloudError::found(Service::Ec2, OPERATION, message, next));
+    /// The image of this id, which must be available.
+    async fn image_of_id(&self, id: &ImageId, region: &Region) -> Result<ec2::Image, CloudError> {
         let request = self.ec2.describe_images().image_ids(id.as_str()).send();
-        let answer = found(self.call(Service::Ec2, OPERATION, request).await, &["InvalidAMIID.NotFound"])?;
+        let answer = found(self.call(Service::Ec2, DESCRIBE_IMAGES, request).await, &["InvalidAMIID.NotFound"])?;
         let Some(image) = answer.and_then(|answer| answer.images?.into_iter().next()) else {
             let message = format!("image {id} isn't in {region}, or account {} may not use it", self.identity.account);
             return refuse(message, "name another one as the spec's `image.id`");
         };
-        if image.state != Some(ImageState::Available) {
-            let state = image.state.map_or_else(|| "unknown".to_owned(), |state| state.to_string());
-            return refuse(format!("image {id} is {state}, not available"), "wait for it, or name another one");
+        if image.state == Some(ImageState::Available) {
+            return Ok(image);
         }
-        let root = image.root_device_name.unwrap_or_default();
-        let mut devices: Vec<_> = image
-            .block_device_mappings
-            .unwrap_or_default()
-            .into_iter()
-            .filter_map(|mapping| Some(Device { gib: mapping.ebs?.volume_size?, name: mapping.device_name? }))
-            .collect();
-        devices.sort_by_key(|device| (device.name != root, device.name.clone()));
-        if devices.first().is_none_or(|device| device.name != root) {
-            return refuse(format!("image {id} has no root device on EBS"), "name an image that boots from EBS");
-        }
-        Ok(devices)
+        let state = image.state.map_or_else(|| "unknown".to_owned(), |state| state.to_string());
+        refuse(format!("image {id} is {state}, not available"), "wait for it, or name another one")
+    }
+
+    /// The newest available image of a name in a channel. Whoever owns images could give theirs these tags: so only one
+    /// owner's count.
+    async fn newest_image(
+        &self,
+        (name, channel): (&str, &str),
+        owner: Option<&AccountId>,
+        region: &Region,
+    ) -> Result<ec2::Image, CloudError> {
+        let filter = |name: &str, value: &str| Filter::builder().name(name).values(value).build();
+        let pages = self
+            .ec2
+            .describe_images()
+            .owners(owner.map_or("self", |owner| owner.as_str()))
+            .filters(filter("tag:holdfast:image", name))
+            .filters(filter("tag:holdfast:channel", channel))
+            .filters(filter("state", ImageState::Available.as_str()))
+            .max_results(1000)
+            .into_paginator()
+            .items()
+            .send();
+        let images: Vec<ec2::Image> = self.call(Service::Ec2, DESCRIBE_IMAGES, pages.try_collect()).await?;
+        // ISO 8601 in UTC sorts as text; of two of one moment the same one is always taken.
+        let newest = images.into_iter().max_by_key(|image| (image.creation_date.clone(), image.image_id.clone()));
+        let whose = owner.map_or(self.identity.account.as_str(), |owner| owner.as_str());
+        newest.map_or_else(
+            || {
+                let message = format!("account {whose} has no available image {name} in channel {channel} in {region}");
+                refuse(
+                    message,
+                    "promote one to the channel, name its `image.owner`, or name an image by its `image.id`",
+                )
+            },
+            Ok,
+        )
     }
 
     /// The organisation that the account is in.
@@ -85,4 +114,26 @@ impl Cloud {
                 CloudError::found(Service::Ec2, OPERATION, message, "check the region's name")
             })
     }
+}
+
+const DESCRIBE_IMAGES: &str = "DescribeImages";
+
+fn refuse<T>(message: String, next: &str) -> Result<T, CloudError> {
+    Err(CloudError::found(Service::Ec2, DESCRIBE_IMAGES, message, next))
+}
+
+/// An image's devices, its root first.
+fn boot_image(image: ec2::Image) -> Result<BootImage, CloudError> {
+    let (id, root) = (image.image_id.unwrap_or_default(), image.root_device_name.unwrap_or_default());
+    let mut devices: Vec<_> = image
+        .block_device_mappings
+        .unwrap_or_default()
+        .into_iter()
+        .filter_map(|mapping| Some(Device { gib: mapping.ebs?.volume_size?, name: mapping.device_name? }))
+        .collect();
+    devices.sort_by_key(|device| (device.name != root, device.name.clone()));
+    if devices.first().is_none_or(|device| device.name != root) {
+        return refuse(format!("image {id} has no root device on EBS"), "name an image that boots from EBS");
+    }
+    Ok(BootImage { id, devices })
 }

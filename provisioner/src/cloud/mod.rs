@@ -6,20 +6,20 @@
 //!   the first read.
 //! - Every call is made through [`Cloud::call`], which takes a token of its service's bucket, counts, and turns an
 //!   SDK's error into a [`CloudError`] with code, message, request id and next step. Retries of throttling and of
-//!   failed connections are the SDK's adaptive mode.
+//!   failed connections are the SDK's adaptive mode (`AWS_MAX_ATTEMPTS` says how many, as everywhere).
 //! - [`Cloud::patiently`] is for calls that AWS refuses for a while: what was just made isn't seen everywhere at once,
 //!   what was just deleted is in use for some seconds more.
 
 mod error;
 mod lookup;
+mod network;
+mod patience;
 mod throttle;
 
 use std::future::Future;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use aws_config::retry::RetryConfig;
-use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region as AwsRegion, SdkConfig};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
@@ -33,13 +33,6 @@ use tokio::time::{Instant, sleep};
 
 use crate::spec::{AccountId, Region};
 
-/// Attempts of a call, the first included. Adaptive mode waits up to 20 s between two.
-const ATTEMPTS: u32 = 8;
-/// The first call fails fast: with no network nothing is gained by patience.
-const FIRST_ATTEMPTS: u32 = 3;
-/// How long one attempt may take; EC2's slowest calls answer within some seconds.
-const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(60);
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Between two tries of [`Cloud::patiently`]: first, and at most.
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
@@ -58,6 +51,8 @@ pub struct Identity {
 /// Clients of one account and region.
 #[derive(Debug)]
 pub struct Cloud {
+    /// Auto Scaling.
+    pub autoscaling: aws_sdk_autoscaling::Client,
     /// EC2.
     pub ec2: aws_sdk_ec2::Client,
     /// IAM.
@@ -89,13 +84,8 @@ impl Cloud {
     pub async fn connect_any(region: &Region) -> Result<Self, CloudError> {
         let config = aws_config::defaults(BehaviorVersion::latest())
             .region(AwsRegion::new(region.as_str().to_owned()))
-            .retry_config(RetryConfig::adaptive().with_max_attempts(ATTEMPTS))
-            .timeout_config(
-                TimeoutConfig::builder()
-                    .connect_timeout(CONNECT_TIMEOUT)
-                    .operation_attempt_timeout(ATTEMPT_TIMEOUT)
-                    .build(),
-            )
+            .retry_config(patience::retries())
+            .timeout_config(patience::timeouts())
             .load()
             .await;
         let throttle = Throttle::new();
@@ -103,9 +93,11 @@ impl Cloud {
         // AWS serves both path and virtual-hosted addresses. Path style also works through endpoints that have no
         // wildcard in DNS and certificate (a VPC's interface endpoint, a proxy, a test's server), and one style
         // everywhere means that what was tested is what runs.
+        let ec2 = aws_sdk_ec2::config::Builder::from(&config).retry_classifier(patience::NoRoom).build();
         let s3 = aws_sdk_s3::config::Builder::from(&config).force_path_style(true).build();
         Ok(Self {
-            ec2: aws_sdk_ec2::Client::new(&config),
+            autoscaling: aws_sdk_autoscaling::Client::new(&config),
+            ec2: aws_sdk_ec2::Client::from_conf(ec2),
             iam: aws_sdk_iam::Client::new(&config),
             kms: aws_sdk_kms::Client::new(&config),
             s3: aws_sdk_s3::Client::from_conf(s3),
@@ -185,7 +177,8 @@ impl Cloud {
 
 async fn who(config: &SdkConfig, throttle: &Throttle) -> Result<Identity, CloudError> {
     let sts = aws_sdk_sts::config::Builder::from(config)
-        .retry_config(RetryConfig::standard().with_max_attempts(FIRST_ATTEMPTS))
+        .retry_config(patience::first_retries())
+        .timeout_config(patience::first_timeouts())
         .build();
     throttle.take(Service::Sts, "GetCallerIdentity").await;
     let caller =

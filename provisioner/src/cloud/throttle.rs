@@ -12,6 +12,8 @@ use tokio::time::{Instant, sleep};
 /// A service of AWS that is called.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Service {
+    /// EC2 Auto Scaling.
+    AutoScaling,
     /// Elastic Compute Cloud.
     Ec2,
     /// Identity and Access Management.
@@ -31,6 +33,7 @@ pub enum Service {
 impl std::fmt::Display for Service {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.pad(match self {
+            Self::AutoScaling => "Auto Scaling",
             Self::Ec2 => "EC2",
             Self::Iam => "IAM",
             Self::Kms => "KMS",
@@ -51,9 +54,11 @@ struct Rate {
 }
 
 /// EC2's own buckets are 100 filled by 20 a second for filtered reads and 50 by 5 for changes (EC2 API Reference,
-/// "Request throttling"); KMS allows 5 a second for most changes (KMS Developer Guide, "Request quotas"). IAM and
-/// Budgets publish none: these are what is known not to be refused.
+/// "Request throttling"); KMS allows 5 a second for most changes (KMS Developer Guide, "Request quotas"). IAM,
+/// Auto Scaling and Budgets publish none: these are what is known not to be refused.
 const RATES: &[Rate] = &[
+    Rate { service: Service::AutoScaling, changes: false, burst: 20.0, per_second: 10.0 },
+    Rate { service: Service::AutoScaling, changes: true, burst: 10.0, per_second: 4.0 },
     Rate { service: Service::Ec2, changes: false, burst: 80.0, per_second: 18.0 },
     Rate { service: Service::Ec2, changes: true, burst: 40.0, per_second: 4.5 },
     Rate { service: Service::Iam, changes: false, burst: 30.0, per_second: 15.0 },

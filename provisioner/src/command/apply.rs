@@ -2,29 +2,37 @@
 
 use std::sync::Arc;
 
+use super::carry_out::{self, Consent, Order};
 use super::plan_file::PlanFile;
-use super::{CommandError, carry_out, plan, runtime, spec_file};
+use super::{CommandError, plan, runtime, spec_file};
+use crate::apply::Options;
 use crate::cli::{ApplyArguments, Outcome};
 use crate::cloud::Cloud;
 use crate::plan::Purpose;
 use crate::render::Output;
 
 pub(crate) fn run(arguments: &ApplyArguments, output: Output) -> Result<Outcome, CommandError> {
-    carry_out::check_can_ask(Purpose::Apply, arguments.yes)?;
+    let consent = Consent { yes: arguments.yes, name: None };
+    consent.check_can_ask(Purpose::Apply)?;
+    let options = Options { parallelism: arguments.pace.parallelism };
     match &arguments.plan {
         Some(path) => {
-            let PlanFile { plan, audit } = PlanFile::read(path)?;
+            let PlanFile { mut plan, audit } = PlanFile::read(path)?;
+            carry_out::check_budget(&mut plan, arguments.over_budget.as_deref())?;
             runtime::block_on(async {
                 let cloud = Arc::new(Cloud::connect(&plan.scope.account, &plan.scope.region).await?);
-                Box::pin(carry_out::carry_out(&cloud, &plan, audit.as_ref(), arguments.yes, output)).await
+                let order = Order { plan: &plan, audit: audit.as_ref(), consent, options };
+                Box::pin(carry_out::carry_out(&cloud, order, output)).await
             })?;
         }
         None => {
-            let spec = spec_file::load(&arguments.spec.file)?;
+            let spec = spec_file::load(&arguments.spec)?;
             runtime::block_on(async {
                 let cloud = Arc::new(Cloud::connect(&spec.account, &spec.region).await?);
-                let plan = Box::pin(plan::make(&cloud, &spec)).await?;
-                Box::pin(carry_out::carry_out(&cloud, &plan, spec.audit.as_ref(), arguments.yes, output)).await
+                let mut plan = Box::pin(plan::make(&cloud, &spec)).await?;
+                carry_out::check_budget(&mut plan, arguments.over_budget.as_deref())?;
+                let order = Order { plan: &plan, audit: spec.audit.as_ref(), consent, options };
+                Box::pin(carry_out::carry_out(&cloud, order, output)).await
             })?;
         }
     }

@@ -12,7 +12,7 @@ use crate::plan::{Counts, Plan, Purpose};
 use crate::render::plan::Detail;
 use crate::render::progress::Reporter;
 use crate::render::{self, Output};
-use crate::spec::Audit;
+use crate::spec::{Audit, Environment, EstateName};
 use crate::trail;
 
 /// The command that a plan is carried out by.
@@ -23,25 +23,75 @@ fn verb(purpose: Purpose) -> &'static str {
     }
 }
 
-/// Refuses early where a yes is needed and there is nobody to give it.
-pub(super) fn check_can_ask(purpose: Purpose, yes: bool) -> Result<(), CommandError> {
-    if yes || prompt::terminal().is_some() { Ok(()) } else { Err(CommandError::NeedsYes { verb: verb(purpose) }) }
+/// What was agreed to before anything was seen.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Consent<'a> {
+    /// Whether nothing shall be asked.
+    pub(super) yes: bool,
+    /// The estate that is meant.
+    pub(super) name: Option<&'a EstateName>,
 }
 
-/// Asks whether the plan that was just shown shall be carried out.
-fn confirm(plan: &Plan, yes: bool) -> Result<(), CommandError> {
-    if yes {
-        return Ok(());
+impl Consent<'_> {
+    /// Refuses early where a yes is needed and there is nobody to give it.
+    pub(super) fn check_can_ask(self, purpose: Purpose) -> Result<(), CommandError> {
+        let can = self.yes || prompt::terminal().is_some();
+        if can { Ok(()) } else { Err(CommandError::NeedsYes { verb: verb(purpose) }) }
     }
-    let mut prompt = prompt::terminal().ok_or(CommandError::NeedsYes { verb: verb(plan.purpose) })?;
-    let name = plan.scope.estate.as_str();
-    let title = render::plan::title(&plan.scope);
-    let confirmed = match plan.purpose {
-        Purpose::Apply => prompt.confirm(&format!("Make these changes to {title}? [yes/no] "), "yes")?,
-        // More is lost by a mistake here, so the hand must write which estate it means.
-        Purpose::Destroy => prompt.confirm(&format!("Delete all this of {title}? Its name to go on: "), name)?,
+
+    /// Asks whether the plan that was just shown shall be carried out.
+    fn confirm(self, plan: &Plan) -> Result<(), CommandError> {
+        let estate = &plan.scope.estate;
+        if self.name.is_some_and(|name| name != estate) {
+            return Err(CommandError::OtherName { estate: estate.to_string() });
+        }
+        // What customers use isn't ended by a flag that stands in a script for every estate.
+        let needs_name = plan.purpose == Purpose::Destroy && plan.environment.contains(Environment::Prod.as_str());
+        if self.yes && (self.name.is_some() || !needs_name) {
+            return Ok(());
+        }
+        let nobody = || match self.yes {
+            true => CommandError::NeedsName { estate: estate.to_string() },
+            false => CommandError::NeedsYes { verb: verb(plan.purpose) },
+        };
+        let mut prompt = prompt::terminal().ok_or_else(nobody)?;
+        let title = format!("{}, environment {}", render::plan::title(&plan.scope), plan.environment);
+        let confirmed = match plan.purpose {
+            Purpose::Apply => prompt.confirm(&format!("Make these changes to {title}? [yes/no] "), "yes")?,
+            // More is lost by a mistake here, so the hand must write which estate it means.
+            Purpose::Destroy => {
+                prompt.confirm(&format!("Delete all this of {title}? Its name to go on: "), estate.as_str())?
+            }
+        };
+        if confirmed { Ok(()) } else { Err(CommandError::NotConfirmed) }
+    }
+}
+
+/// Refuses a plan after which the estate would cost more than its budget, unless a reason is given; the plan keeps it,
+/// and so does its record in the trail.
+pub(super) fn check_budget(plan: &mut Plan, reason: Option<&str>) -> Result<(), CommandError> {
+    let Some(budget) = plan.cost.passed_budget().filter(|_| !plan.is_empty()) else { return Ok(()) };
+    let Some(reason) = reason else {
+        render::note(&render::plan::text(plan, Detail::Brief));
+        let after = &plan.cost.after;
+        let is_lower_bound = !after.unpriced().is_empty();
+        return Err(CommandError::OverBudget { estimate: after.total_usd, is_lower_bound, budget });
     };
-    if confirmed { Ok(()) } else { Err(CommandError::NotConfirmed) }
+    plan.over_budget = Some(reason.to_owned());
+    Ok(())
+}
+
+/// What is to be carried out, and how.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Order<'a> {
+    /// The plan.
+    pub(super) plan: &'a Plan,
+    /// Where it is recorded.
+    pub(super) audit: Option<&'a Audit>,
+    /// What was agreed to.
+    pub(super) consent: Consent<'a>,
+    /// How much at once.
+    pub(super) options: Options,
 }
 
 /// The result as JSON.
@@ -57,23 +107,18 @@ struct Applied<'a> {
 }
 
 /// Shows a plan, asks, carries it out, and says what was done.
-pub(super) async fn carry_out(
-    cloud: &Arc<Cloud>,
-    plan: &Plan,
-    audit: Option<&Audit>,
-    yes: bool,
-    output: Output,
-) -> Result<(), CommandError> {
+pub(super) async fn carry_out(cloud: &Arc<Cloud>, order: Order<'_>, output: Output) -> Result<(), CommandError> {
+    let Order { plan, audit, consent, options } = order;
     // The plan isn't the result: what was done is.
     render::note(&render::plan::text(plan, Detail::Brief));
     let mut summary = Summary { left: plan.left.clone(), calls: cloud.calls(), ..Summary::default() };
     if !plan.is_empty() {
-        confirm(plan, yes)?;
+        consent.confirm(plan)?;
         let witness = trail::Recorder::open(cloud, audit).await?;
         let reporter = Reporter::new(plan);
         let stop = interrupt::stop_token();
         let watch = Watch { witness: &witness, progress: &reporter, stop: &stop };
-        let applied = Box::pin(apply::apply(cloud, plan, watch, Options::default())).await;
+        let applied = Box::pin(apply::apply(cloud, plan, watch, options)).await;
         reporter.finish();
         summary = applied?;
     }

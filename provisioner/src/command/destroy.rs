@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use super::{CommandError, carry_out, runtime, spec_file};
+use super::carry_out::{self, Consent, Order};
+use super::{CommandError, runtime, spec_file};
+use crate::apply::Options;
 use crate::cli::{DestroyArguments, Outcome};
 use crate::cloud::Cloud;
 use crate::estate::Scope;
@@ -10,13 +12,16 @@ use crate::plan::{Plan, Purpose, World};
 use crate::render::Output;
 
 pub(crate) fn run(arguments: &DestroyArguments, output: Output) -> Result<Outcome, CommandError> {
-    carry_out::check_can_ask(Purpose::Destroy, arguments.yes)?;
-    let spec = spec_file::load(&arguments.spec.file)?;
+    let consent = Consent { yes: arguments.yes, name: arguments.name.as_ref() };
+    consent.check_can_ask(Purpose::Destroy)?;
+    let options = Options { parallelism: arguments.pace.parallelism };
+    let spec = spec_file::load(&arguments.spec)?;
     runtime::block_on(async {
         let cloud = Arc::new(Cloud::connect(&spec.account, &spec.region).await?);
         let world = World::discover(&cloud, &Scope::of(&spec)).await?;
         let plan = Plan::destroy(&world);
-        Box::pin(carry_out::carry_out(&cloud, &plan, spec.audit.as_ref(), arguments.yes, output)).await
+        let order = Order { plan: &plan, audit: spec.audit.as_ref(), consent, options };
+        Box::pin(carry_out::carry_out(&cloud, order, output)).await
     })?;
     Ok(Outcome::Done)
 }

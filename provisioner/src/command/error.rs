@@ -8,6 +8,7 @@ use crate::cloud::CloudError;
 use crate::estate::BuildError;
 use crate::kind::KindError;
 use crate::plan::PlanError;
+use crate::price::Money;
 use crate::spec::Problems;
 use crate::trail::TrailError;
 
@@ -112,6 +113,39 @@ pub(crate) enum CommandError {
         /// The command.
         verb: &'static str,
     },
+    /// In Prod a yes isn't enough to destroy.
+    #[error("estate {estate} is in Prod: destroying it takes its name too, and stdin is no terminal to ask at")]
+    NeedsName {
+        /// The estate.
+        estate: String,
+    },
+    /// Another estate was meant.
+    #[error("--name isn't the name of estate {estate}; nothing was changed")]
+    OtherName {
+        /// The estate that the spec is of.
+        estate: String,
+    },
+    /// A lock isn't taken away while its holder is at work.
+    #[error(
+        "the estate's lock is held by {holder}, who renewed it {renewed} s ago: that run is at work, and would stop at \
+         once, with what it has begun half done"
+    )]
+    LiveLock {
+        /// Who holds it.
+        holder: String,
+        /// Seconds since it was renewed.
+        renewed: i64,
+    },
+    /// The estate would cost more than its budget.
+    #[error("the estimate of {estimate} US dollars a month{} passes the budget of {budget}", at_least(*is_lower_bound))]
+    OverBudget {
+        /// What it would cost in a month.
+        estimate: Money,
+        /// Whether some of it has no price.
+        is_lower_bound: bool,
+        /// What it may cost.
+        budget: Money,
+    },
     /// The answer was no.
     #[error("not confirmed; nothing was changed")]
     NotConfirmed,
@@ -127,6 +161,11 @@ pub(crate) enum CommandError {
     /// A result can't be made JSON.
     #[error("the result can't be made JSON: {0}")]
     Json(#[source] serde_json::Error),
+}
+
+/// How an estimate is said that lacks something.
+fn at_least(is_lower_bound: bool) -> &'static str {
+    if is_lower_bound { " or more" } else { "" }
 }
 
 /// Errors of other areas are large and rare, so they travel boxed.
@@ -164,6 +203,18 @@ impl CommandError {
             Self::ReadPlan { .. } => Some("`provision plan -o FILE` makes one".to_owned()),
             Self::OtherPurpose { .. } => Some("make another with `provision plan -o FILE`".to_owned()),
             Self::NeedsYes { .. } => Some("give --yes, once you have seen what `provision plan` shows".to_owned()),
+            Self::NeedsName { estate } => {
+                Some(format!("give --yes --name {estate}, once you have seen what `provision status` shows"))
+            }
+            Self::OtherName { .. } => Some("name the spec that is meant with -f".to_owned()),
+            Self::LiveLock { .. } => {
+                Some("wait for it, or ask whoever runs it; --force takes the lock away all the same".to_owned())
+            }
+            Self::OverBudget { .. } => Some(
+                "make the estate smaller or `budget.monthly_usd` larger, or say why it may cost more for once: \
+                 --over-budget REASON, which is recorded"
+                    .to_owned(),
+            ),
             // These say the next step in their message, which their own area knows best.
             Self::Plan { .. } | Self::Cloud(_) | Self::Kind(_) | Self::Build(_) | Self::Apply(_) | Self::Trail(_) => {
                 None

@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::prompt::{self, Prompt};
 use super::{CommandError, spec_file};
-use crate::cli::{InitArguments, Outcome};
+use crate::cli::{InitArguments, Outcome, SpecFile};
 use crate::render::{self, Output};
 use crate::spec::value::Refusal;
 use crate::spec::{self, AccountId, Answers, Spec, SshPublicKey};
@@ -39,7 +39,7 @@ pub(crate) fn run(arguments: &InitArguments, output: Output) -> Result<Outcome, 
     // The rules between answers are the spec's own.
     spec::parse(text.as_bytes(), &arguments.file.display().to_string())?;
     write(&arguments.file, &text)?;
-    let written = spec_file::read(&arguments.file)?.spec;
+    let written = spec_file::read(&SpecFile { file: arguments.file.clone(), environment: None })?.spec;
     if output.is_json() {
         output.json(&Written { file: &arguments.file, spec: &written })?;
     } else {

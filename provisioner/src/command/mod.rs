@@ -4,6 +4,7 @@ pub(crate) mod apply;
 pub(crate) mod audit;
 mod carry_out;
 pub(crate) mod destroy;
+pub(crate) mod drift;
 pub(crate) mod error;
 pub(crate) mod init;
 mod interrupt;
@@ -13,6 +14,7 @@ mod prompt;
 mod runtime;
 mod spec_file;
 pub(crate) mod status;
+pub(crate) mod unlock;
 pub(crate) mod validate;
 
 pub(crate) use error::CommandError;

@@ -4,14 +4,14 @@ use super::plan_file::PlanFile;
 use super::{CommandError, runtime, spec_file};
 use crate::cli::{Outcome, PlanArguments};
 use crate::cloud::Cloud;
-use crate::estate::{Estate, Scope};
+use crate::estate::{Estate, Facts, Scope};
 use crate::plan::{Plan, World};
 use crate::render::plan::Detail;
 use crate::render::{self, Output};
 use crate::spec::Spec;
 
 pub(crate) fn run(arguments: &PlanArguments, output: Output) -> Result<Outcome, CommandError> {
-    let spec = spec_file::load(&arguments.spec.file)?;
+    let spec = spec_file::load(&arguments.spec)?;
     let plan = runtime::block_on(async {
         let cloud = Cloud::connect(&spec.account, &spec.region).await?;
         Box::pin(make(&cloud, &spec)).await
@@ -35,6 +35,7 @@ pub(crate) fn run(arguments: &PlanArguments, output: Output) -> Result<Outcome, 
 pub(super) async fn make(cloud: &Cloud, spec: &Spec) -> Result<Plan, CommandError> {
     let scope = Scope::of(spec);
     let (facts, world) = tokio::join!(cloud.facts(spec), World::discover(cloud, &scope));
-    let estate = Estate::build(spec, &facts?)?;
-    Ok(Plan::make(&estate, &world?))
+    let world = world?;
+    let facts = Facts { used_zones: world.zones(), ..facts? };
+    Ok(Plan::make(&Estate::build(spec, &facts)?, &world))
 }

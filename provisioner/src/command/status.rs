@@ -8,7 +8,7 @@ use crate::plan::{Status, World};
 use crate::render::{self, Output};
 
 pub(crate) fn run(arguments: &SpecFile, output: Output) -> Result<Outcome, CommandError> {
-    let spec = spec_file::load(&arguments.file)?;
+    let spec = spec_file::load(arguments)?;
     let world = runtime::block_on(async {
         let cloud = Cloud::connect(&spec.account, &spec.region).await?;
         Ok(World::discover(&cloud, &Scope::of(&spec)).await?)

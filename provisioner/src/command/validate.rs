@@ -1,11 +1,9 @@
 //! `provision validate`: says everything that is wrong with a spec, without any call to AWS.
 
-use std::path::Path;
-
 use serde::Serialize;
 
 use super::{CommandError, spec_file};
-use crate::cli::Outcome;
+use crate::cli::{Outcome, SpecFile};
 use crate::render::{self, Output};
 use crate::spec::{Checked, Problems, Spec};
 
@@ -17,13 +15,13 @@ struct Validation<'a> {
     warnings: &'a Problems,
 }
 
-pub(crate) fn run(path: &Path, output: Output) -> Result<Outcome, CommandError> {
-    let Checked { spec, warnings } = spec_file::read(path)?;
+pub(crate) fn run(file: &SpecFile, output: Output) -> Result<Outcome, CommandError> {
+    let Checked { spec, warnings } = spec_file::read(file)?;
     if output.is_json() {
         output.json(&Validation { valid: true, spec: &spec, warnings: &warnings })?;
     } else {
         render::problem::print(&warnings);
-        output.text(&render::spec::summary(&spec, path))?;
+        output.text(&render::spec::summary(&spec, &file.file))?;
     }
     Ok(Outcome::Done)
 }

@@ -17,14 +17,14 @@ pub mod tags;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-pub use build::{BootImage, BuildError, Device, Facts};
-pub use reference::{Known, Properties, Ref, Unresolved, resolve};
+pub use build::{BootImage, BuildError, Device, ExistingNetwork, ExistingSubnet, Facts};
+pub use reference::{Known, Link, Properties, Ref, Unresolved, resolve};
 use serde::{Deserialize, Serialize};
 
 pub use crate::kind::Kind;
-use crate::spec::{AccountId, EstateName, Region};
+use crate::spec::{AcceptedRisk, AccountId, Environment, EstateName, Place, Region, VpcId};
 
-/// A resource's name inside its estate, such as `vpc` or `subnet/private`: the value of the tag `holdfast:id`.
+/// A resource's name inside its estate, such as `vpc` or `subnet/private-a`: the value of the tag `holdfast:id`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct ResourceId(String);
@@ -50,7 +50,7 @@ impl ResourceId {
         &self.0
     }
 
-    /// What stands after the kind: `private` in `subnet/private`.
+    /// What stands after the kind: `private-a` in `subnet/private-a`.
     pub fn name(&self) -> Option<&str> {
         self.0.split_once('/').map(|(_, name)| name)
     }
@@ -71,12 +71,19 @@ pub struct Scope {
     pub account: AccountId,
     /// The region that it is in.
     pub region: Region,
+    /// The VPC that it is in where it makes none of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vpc: Option<VpcId>,
 }
 
 impl Scope {
     /// The scope of a spec.
     pub fn of(spec: &crate::spec::Spec) -> Self {
-        Self { estate: spec.name.clone(), account: spec.account.clone(), region: spec.region.clone() }
+        let vpc = match &spec.network.place {
+            Place::Existing { vpc, .. } => Some(vpc.clone()),
+            Place::Made { .. } => None,
+        };
+        Self { estate: spec.name.clone(), account: spec.account.clone(), region: spec.region.clone(), vpc }
     }
 }
 
@@ -113,6 +120,10 @@ impl Resource {
 pub struct Estate {
     /// Which estate it is and where.
     pub scope: Scope,
+    /// What it is used for.
+    pub environment: Environment,
+    /// Defaults that were weakened on purpose, and why.
+    pub accepted: Vec<AcceptedRisk>,
     /// Its resources, each after what it needs.
     pub resources: Vec<Resource>,
 }

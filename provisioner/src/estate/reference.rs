@@ -1,8 +1,8 @@
 //! Properties, and the references in them that only the cloud can fill in.
 //!
 //! A property is JSON, so that one diff, one digest and one printer serve every kind; each kind reads and writes its
-//! own through a struct (`kind::subnet::Subnet`, …). Such a struct is generic over what a link is: [`Ref`] in what is
-//! desired, text in what was observed or is about to be made. [`resolve`] leads from the one to the other.
+//! own through a struct (`kind::subnet::Subnet`, …). Such a struct is generic over what a link is: [`Ref`] or [`Link`] in what
+//! is desired, text in what was observed or is about to be made. [`resolve`] leads from the one to the other.
 
 use std::collections::BTreeMap;
 
@@ -44,6 +44,25 @@ impl Ref {
 impl std::fmt::Display for Ref {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{}.{}", self.id, self.attribute)
+    }
+}
+
+/// A value that another resource will have, or one that is known from the start: the id of something that is there
+/// and isn't the estate's.
+///
+/// In JSON a [`Ref`], or text.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Link {
+    /// Another resource's value.
+    To(Ref),
+    /// The value itself.
+    Is(String),
+}
+
+impl From<Ref> for Link {
+    fn from(reference: Ref) -> Self {
+        Self::To(reference)
     }
 }
 
@@ -140,6 +159,16 @@ mod tests {
         list: Vec<L>,
         #[serde(skip_serializing_if = "Option::is_none")]
         zone: Option<String>,
+    }
+
+    #[test]
+    fn a_value_that_is_known_from_the_start_stays_what_it_is() {
+        let links = [Link::Is("vpc-1".into()), Ref::id(&ResourceId::only(Kind::Vpc)).into()];
+        let properties = Properties(BTreeMap::from([("vpcs".into(), serde_json::to_value(&links).unwrap())]));
+        let mut referred = Vec::new();
+        properties.each_ref(&mut |reference| referred.push(reference));
+        assert_eq!(referred, [Ref::id(&ResourceId::only(Kind::Vpc))]);
+        assert_eq!(serde_json::from_value::<[Link; 2]>(properties.0["vpcs"].clone()).unwrap(), links);
     }
 
     #[test]

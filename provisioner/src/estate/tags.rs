@@ -10,50 +10,73 @@ use std::collections::BTreeMap;
 
 use sha2::{Digest, Sha256};
 
-use super::{Kind, Properties, ResourceId};
-use crate::spec::{EstateName, Tags};
+use super::{Kind, Properties, ResourceId, Scope};
+use crate::spec::Spec;
 
 /// The estate that a resource belongs to.
 pub const ESTATE: &str = "holdfast:estate";
 /// The resource's id inside the estate.
 pub const ID: &str = "holdfast:id";
-/// The digest of the properties that it was made or changed for.
+/// The digest of the properties and tags that it was made or changed for: where it is still the spec's and something
+/// differs, somebody else changed that.
 pub const SPEC: &str = "holdfast:spec";
-/// On instances: the version of the launch template that they were started from.
+/// The same for a security group's rules, which have no tags of their own: on the group.
+pub const RULES: &str = "holdfast:rules";
+/// The same for how many hosts a group has: on its launch template, since hosts that are gone have no tags.
+pub const COUNT: &str = "holdfast:count";
+/// The same for what the estate consists of: on its budget, which every estate has.
+pub const RESOURCES: &str = "holdfast:resources";
+/// The name of the budget that counts what the resource costs.
+pub const BUDGET: &str = "holdfast:budget";
+/// Before the name of a setting that was weakened on purpose; the value is the reason. On every resource, so that
+/// whoever looks at any of them finds it.
+pub const ACCEPTED_RISK: &str = "holdfast:accepted-risk:";
+/// On instances: the digest of what they were started as and can't be changed in.
 pub const GENERATION: &str = "holdfast:generation";
 /// On instances: the index in its group of the first instance of the call that started them.
 pub const FIRST: &str = "holdfast:first";
+/// On instances: how far the index of each is from the one before it in that call.
+pub const STRIDE: &str = "holdfast:stride";
+/// On instances: whether they were protected against their end when that was last set.
+pub const PROTECTED: &str = "holdfast:protected";
+/// What the estate's backup plan selects by; the value is the estate's name.
+pub const BACKUP: &str = "holdfast:backup";
 
-/// All tags of one resource.
-pub(super) fn tags(
-    estate: &EstateName,
-    user: &Tags,
-    id: &ResourceId,
-    name: &str,
-    description: &str,
-) -> BTreeMap<String, String> {
+/// All tags of one resource but its digest, which is over them too.
+pub(super) fn tags(spec: &Spec, id: &ResourceId, name: &str, description: &str) -> BTreeMap<String, String> {
+    let (user, budget) = (&spec.tags, Scope::of(spec).budget_name());
     let pairs = [
         ("Project", user.project.as_str()),
         ("Department", user.department.as_str()),
         ("Environment", user.environment.as_str()),
         ("Name", name),
         ("Description", description),
-        (ESTATE, estate.as_str()),
+        (ESTATE, spec.name.as_str()),
         (ID, id.as_str()),
+        (BUDGET, budget.as_str()),
     ];
-    pairs.into_iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect()
+    let risks = spec.accepted.iter().map(|risk| (format!("{ACCEPTED_RISK}{}", risk.setting), risk.reason.to_string()));
+    pairs.into_iter().map(|(key, value)| (key.to_owned(), value.to_owned())).chain(risks).collect()
 }
 
-/// The digest of properties for the tag [`SPEC`]: 16 hexadecimal digits of SHA-256 over their JSON.
+/// The digest of properties and tags for the tags [`SPEC`] and [`RULES`].
 ///
 /// A group's hosts each carry their group's digest, and must not all change when one is added: so a count is no part
 /// of it.
-pub(super) fn digest(kind: Kind, properties: &Properties) -> String {
+pub(super) fn digest(kind: Kind, properties: &Properties, tags: &BTreeMap<String, String>) -> String {
+    let properties = properties
+        .0
+        .iter()
+        .filter(|(name, _)| !matches!(kind, Kind::Instances | Kind::AutoScalingGroup) || *name != "count");
+    let properties = properties.map(|(name, value)| (name.clone(), value.to_string()));
+    digest_of(properties.chain(tags.clone()).flat_map(|(name, value)| [name, value]))
+}
+
+/// 16 hexadecimal digits of SHA-256 over texts.
+pub(super) fn digest_of(texts: impl Iterator<Item = impl AsRef<[u8]>>) -> String {
     let mut hash = Sha256::new();
-    for (name, value) in properties.0.iter().filter(|(name, _)| kind != Kind::Instances || *name != "count") {
-        hash.update(name.as_bytes());
-        hash.update([0]);
-        hash.update(value.to_string().as_bytes());
+    for text in texts {
+        hash.update(text);
         hash.update([0]);
     }
     hex::encode(&hash.finalize()[..8])

@@ -48,15 +48,40 @@ pub enum Sku {
     NatGateway,
     /// An interface endpoint in one zone that runs all month, without its traffic.
     InterfaceEndpoint,
+    /// Something that costs, and of which nobody can say how much: what, and why.
+    Unknown(String),
+}
+
+impl std::fmt::Display for Sku {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Instance(of) => write!(f, "instance {of}"),
+            Self::Volume(of) => write!(f, "GiB of {of}"),
+            Self::VolumeIops => f.write_str("IOPS beyond gp3's own"),
+            Self::VolumeThroughput => f.write_str("MiB/s beyond gp3's own"),
+            Self::Key => f.write_str("KMS key"),
+            Self::PublicAddress => f.write_str("public IPv4 address"),
+            Self::NatGateway => f.write_str("NAT gateway"),
+            Self::InterfaceEndpoint => f.write_str("interface endpoint in a zone"),
+            Self::Unknown(what) => f.write_str(what),
+        }
+    }
 }
 
 /// A quantity of what is charged for, in a month.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Usage {
     /// Of what.
     pub sku: Sku,
     /// How much, in the unit of [`Sku`].
-    pub quantity: f64,
+    pub quantity: u64,
+}
+
+impl Usage {
+    /// This much of it.
+    pub fn of(sku: Sku, quantity: impl Into<u64>) -> Self {
+        Self { sku, quantity: quantity.into() }
+    }
 }
 
 /// When a call is made.

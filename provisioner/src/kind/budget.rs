@@ -68,6 +68,13 @@ impl Operations for Budgets {
         CALLS
     }
 
+    fn uncompared(&self) -> &'static [(&'static str, &'static str)] {
+        &[
+            ("spend and forecast", "they change by themselves"),
+            ("actions and kinds of cost", "left as Budgets has them"),
+        ]
+    }
+
     fn discover<'a>(&'a self, cloud: &'a Cloud, scope: &'a Scope) -> BoxFuture<'a, Result<Vec<Observed>, KindError>> {
         Box::pin(async move { Ok(read(cloud, scope).await?.into_iter().collect()) })
     }

@@ -74,6 +74,21 @@ pub enum KindError {
         /// AWS's StateReason.
         reason: String,
     },
+    /// No place had room for hosts.
+    #[error(
+        "{id}: no room for {count} hosts: tried {}; the last answer was {source}; wait, or give the group \
+         `alternatives`, or the network more `zones`", tried.join(", ")
+    )]
+    NoCapacity {
+        /// The group.
+        id: ResourceId,
+        /// How many hosts one call asked for.
+        count: u32,
+        /// Types and subnets, in the order in which they were tried.
+        tried: Vec<String>,
+        /// What EC2 said last.
+        source: CloudError,
+    },
     /// What was made isn't as safe as it was asked to be.
     #[error("instance {instance} of {id} isn't as it was asked for: {what}; it was left as it is, to be looked at")]
     Unsafe {

@@ -17,7 +17,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::ec2::of_estate;
-use super::{Call, Context, KindError, Left, Observed, Operations, Practice, SOON, Wanted, When, json, properties};
+use super::{
+    Call, Context, KindError, Left, Observed, Operations, Practice, Priced, SOON, Sku, Usage, Wanted, When, json,
+    properties,
+};
 use crate::cloud::{Cloud, CloudError, Service, found};
 use crate::estate::{Kind, ResourceId, Scope, tags};
 
@@ -78,8 +81,16 @@ impl Operations for Keys {
         }
     }
 
+    fn usage(&self, _: &Priced<'_>) -> Vec<Usage> {
+        vec![Usage::of(Sku::Key, 1u64)]
+    }
+
     fn calls(&self) -> &'static [Call] {
         CALLS
+    }
+
+    fn uncompared(&self) -> &'static [(&'static str, &'static str)] {
+        &[("grants", "EC2 makes one for each volume, and takes it back")]
     }
 
     fn deleted_after(&self) -> &'static [Kind] {

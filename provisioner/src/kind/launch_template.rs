@@ -1,8 +1,9 @@
 //! Launch templates: what every host of a group is started as, in one place.
 //!
 //! A template's versions never change, so a change is a new version that becomes the default, and that version's
-//! number is the generation of the hosts which are started from it. Tags of hosts aren't in it: another tag would be
-//! another generation, and replace every host.
+//! number is what a group of instances or an Auto Scaling group starts from. It names no subnet, since a group is in
+//! several: whoever starts a host names one. Tags of plain instances aren't in it, for RunInstances gives them; those of
+//! a fleet's volumes and interfaces are, because Auto Scaling tags nothing but the instance.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +11,8 @@ use aws_sdk_ec2::types::{
     InstanceType, LaunchTemplateBlockDeviceMappingRequest, LaunchTemplateEbsBlockDeviceRequest,
     LaunchTemplateHttpTokensState, LaunchTemplateIamInstanceProfileSpecificationRequest,
     LaunchTemplateInstanceMetadataEndpointState, LaunchTemplateInstanceMetadataOptionsRequest,
-    LaunchTemplateInstanceNetworkInterfaceSpecificationRequest, RequestLaunchTemplateData, ResourceType,
+    LaunchTemplateInstanceMetadataTagsState, LaunchTemplateInstanceNetworkInterfaceSpecificationRequest,
+    LaunchTemplateTagSpecification, LaunchTemplateTagSpecificationRequest, RequestLaunchTemplateData, ResourceType,
     ResponseLaunchTemplateData, VolumeType,
 };
 use base64::Engine;
@@ -18,25 +20,23 @@ use base64::prelude::BASE64_STANDARD;
 use futures::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 
-use super::ec2::{NOT_YET, filter, id_of, of_estate, read_tags, retag, tagged, with_tags};
+use super::ec2::{NOT_YET, filter, id_of, of_estate, read_tags, retag, tagged, with_tags, write_tags};
 use super::{
     Call, Context, Difference, KindError, Left, Observed, Operations, Practice, SOON, Wanted, When, make_by_token,
     properties,
 };
 use crate::cloud::{Cloud, CloudError, Service, found};
-use crate::estate::{Kind, Ref, Scope};
+use crate::estate::{Kind, Link, Scope};
 
 /// A launch template's properties.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct LaunchTemplate<L = Ref> {
+pub struct LaunchTemplate<L = Link> {
     /// The image.
     pub image: String,
     /// The instance type.
     pub instance_type: String,
     /// The ARN of the instance profile.
     pub profile: L,
-    /// The subnet.
-    pub subnet: L,
     /// The security groups.
     pub groups: Vec<L>,
     /// Whether the host has a public address.
@@ -45,19 +45,27 @@ pub struct LaunchTemplate<L = Ref> {
     pub volumes: Vec<Volume<L>>,
     /// How the metadata service answers.
     pub metadata: Metadata,
+    /// Whether EC2 refuses to end a host until that is taken back.
+    pub protected: bool,
+    /// The tags of volumes and interfaces, where nobody else gives them any.
+    pub part_tags: BTreeMap<String, String>,
     /// What the host is told as it starts; not secret.
     pub user_data: String,
 }
 
 /// A volume of a host, made from the image's device of the same name.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Volume<L = Ref> {
+pub struct Volume<L = Link> {
     /// The device's name in the image.
     pub device: String,
     /// Its size in GiB.
     pub gib: i32,
     /// Its type, such as `gp3`.
     pub volume_type: String,
+    /// I/O operations per second.
+    pub iops: i32,
+    /// MiB per second.
+    pub throughput: i32,
     /// Whether it is encrypted.
     pub encrypted: bool,
     /// The ARN of the key.
@@ -75,11 +83,13 @@ pub struct Metadata {
     pub tokens_required: bool,
     /// How many hops an answer may go: 1 keeps it from whatever sits behind the host.
     pub hop_limit: i32,
+    /// Whether it tells the instance's tags.
+    pub tags: bool,
 }
 
 impl Metadata {
     /// What every host has.
-    pub const HARDENED: Self = Self { enabled: true, tokens_required: true, hop_limit: 1 };
+    pub const HARDENED: Self = Self { enabled: true, tokens_required: true, hop_limit: 1, tags: false };
 }
 
 pub(super) struct LaunchTemplates;
@@ -107,6 +117,13 @@ impl Operations for LaunchTemplates {
 
     fn calls(&self) -> &'static [Call] {
         CALLS
+    }
+
+    fn uncompared(&self) -> &'static [(&'static str, &'static str)] {
+        &[
+            ("versions but the default", "no host of the estate runs them: one that does is replaced"),
+            ("fields that Holdfast doesn't set", "a new version, made for any other difference, drops them"),
+        ]
     }
 
     fn renews(&self, differences: &[Difference]) -> &'static [&'static str] {
@@ -264,7 +281,6 @@ async fn new_version(
 fn data(template: &LaunchTemplate<String>) -> RequestLaunchTemplateData {
     let interface = LaunchTemplateInstanceNetworkInterfaceSpecificationRequest::builder()
         .device_index(0)
-        .subnet_id(&template.subnet)
         .set_groups(Some(template.groups.clone()))
         .associate_public_ip_address(template.public_address)
         .delete_on_termination(true)
@@ -279,6 +295,10 @@ fn data(template: &LaunchTemplate<String>) -> RequestLaunchTemplateData {
             false => LaunchTemplateHttpTokensState::Optional,
         })
         .http_put_response_hop_limit(template.metadata.hop_limit)
+        .instance_metadata_tags(match template.metadata.tags {
+            true => LaunchTemplateInstanceMetadataTagsState::Enabled,
+            false => LaunchTemplateInstanceMetadataTagsState::Disabled,
+        })
         .build();
     let volumes = template.volumes.iter().map(|volume| {
         let ebs = LaunchTemplateEbsBlockDeviceRequest::builder()
@@ -286,6 +306,8 @@ fn data(template: &LaunchTemplate<String>) -> RequestLaunchTemplateData {
             .kms_key_id(&volume.key)
             .volume_type(VolumeType::from(volume.volume_type.as_str()))
             .volume_size(volume.gib)
+            .iops(volume.iops)
+            .throughput(volume.throughput)
             .delete_on_termination(volume.delete_on_termination)
             .build();
         LaunchTemplateBlockDeviceMappingRequest::builder().device_name(&volume.device).ebs(ebs).build()
@@ -299,16 +321,26 @@ fn data(template: &LaunchTemplate<String>) -> RequestLaunchTemplateData {
         .network_interfaces(interface)
         .set_block_device_mappings(Some(volumes.collect()))
         .metadata_options(metadata)
+        .disable_api_termination(template.protected)
+        .set_tag_specifications(part_tags(&template.part_tags))
         .user_data(BASE64_STANDARD.encode(&template.user_data))
         .build()
+}
+
+/// What Auto Scaling has EC2 tag volumes and interfaces with.
+fn part_tags(tags: &BTreeMap<String, String>) -> Option<Vec<LaunchTemplateTagSpecificationRequest>> {
+    let of = |kind| {
+        LaunchTemplateTagSpecificationRequest::builder().resource_type(kind).set_tags(Some(write_tags(tags))).build()
+    };
+    (!tags.is_empty()).then(|| vec![of(ResourceType::Volume), of(ResourceType::NetworkInterface)])
 }
 
 /// A template's data as EC2 gives it back.
 fn read_data(data: ResponseLaunchTemplateData) -> LaunchTemplate<String> {
     let interface = data.network_interfaces.unwrap_or_default().into_iter().next();
-    let (subnet, groups, public) = match interface {
-        Some(interface) => (interface.subnet_id, interface.groups, interface.associate_public_ip_address),
-        None => (None, data.security_group_ids, None),
+    let (groups, public) = match interface {
+        Some(interface) => (interface.groups, interface.associate_public_ip_address),
+        None => (data.security_group_ids, None),
     };
     let metadata = data.metadata_options;
     let volumes = data.block_device_mappings.unwrap_or_default().into_iter().filter_map(|mapping| {
@@ -317,6 +349,8 @@ fn read_data(data: ResponseLaunchTemplateData) -> LaunchTemplate<String> {
             device: mapping.device_name.unwrap_or_default(),
             gib: ebs.volume_size.unwrap_or_default(),
             volume_type: ebs.volume_type.map(|kind| kind.to_string()).unwrap_or_default(),
+            iops: ebs.iops.unwrap_or_default(),
+            throughput: ebs.throughput.unwrap_or_default(),
             encrypted: ebs.encrypted.unwrap_or(false),
             key: ebs.kms_key_id.unwrap_or_default(),
             delete_on_termination: ebs.delete_on_termination.unwrap_or(false),
@@ -327,7 +361,6 @@ fn read_data(data: ResponseLaunchTemplateData) -> LaunchTemplate<String> {
         image: data.image_id.unwrap_or_default(),
         instance_type: data.instance_type.map(|kind| kind.to_string()).unwrap_or_default(),
         profile: data.iam_instance_profile.and_then(|profile| profile.arn).unwrap_or_default(),
-        subnet: subnet.unwrap_or_default(),
         groups: groups.unwrap_or_default(),
         public_address: public.unwrap_or(false),
         volumes: volumes.collect(),
@@ -336,8 +369,17 @@ fn read_data(data: ResponseLaunchTemplateData) -> LaunchTemplate<String> {
                 != Some(LaunchTemplateInstanceMetadataEndpointState::Disabled),
             tokens_required: metadata.as_ref().and_then(|options| options.http_tokens.clone())
                 == Some(LaunchTemplateHttpTokensState::Required),
-            hop_limit: metadata.and_then(|options| options.http_put_response_hop_limit).unwrap_or(1),
+            hop_limit: metadata.as_ref().and_then(|options| options.http_put_response_hop_limit).unwrap_or(1),
+            tags: metadata.and_then(|options| options.instance_metadata_tags)
+                == Some(LaunchTemplateInstanceMetadataTagsState::Enabled),
         },
+        protected: data.disable_api_termination.unwrap_or(false),
+        part_tags: read_part_tags(data.tag_specifications),
         user_data: String::from_utf8_lossy(&user_data).into_owned(),
     }
+}
+
+fn read_part_tags(all: Option<Vec<LaunchTemplateTagSpecification>>) -> BTreeMap<String, String> {
+    let of_volumes = |one: &LaunchTemplateTagSpecification| one.resource_type == Some(ResourceType::Volume);
+    read_tags(all.unwrap_or_default().into_iter().find(of_volumes).and_then(|one| one.tags))
 }

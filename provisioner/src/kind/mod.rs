@@ -16,6 +16,7 @@
 
 mod about;
 mod alias;
+pub mod auto_scaling_group;
 pub mod budget;
 mod ec2;
 mod error;
@@ -24,6 +25,7 @@ pub mod instances;
 pub mod internet_gateway;
 pub mod key;
 pub mod launch_template;
+mod machines;
 pub mod role;
 pub mod route_table;
 pub mod security_group;
@@ -133,6 +135,17 @@ pub struct Comparison {
     pub renew: Option<String>,
 }
 
+/// In which order a resource is replaced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Replaced {
+    /// The new one is made, what used the old one moves, the old one ends.
+    NewFirst,
+    /// AWS doesn't allow both at once, and says why: whatever uses it is interrupted.
+    OldFirst(&'static str),
+    /// The resource stays, and its members move a batch at a time.
+    ByMembers,
+}
+
 /// What was found of what stays behind on purpose.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Left {
@@ -203,6 +216,17 @@ pub trait Operations: Sync {
 
     /// Properties that AWS can't change in a resource, and why.
     fn fixed(&self) -> &'static [(&'static str, &'static str)] {
+        &[]
+    }
+
+    /// How one is replaced that has these differences and can't be changed.
+    fn replaced(&self, differences: &[Difference]) -> Replaced {
+        let _ = differences;
+        Replaced::NewFirst
+    }
+
+    /// Properties of AWS's that aren't compared, and why: what `drift` can't see.
+    fn uncompared(&self) -> &'static [(&'static str, &'static str)] {
         &[]
     }
 
@@ -305,6 +329,7 @@ kinds! {
     InstanceProfile, "instance-profile", instance_profile::InstanceProfiles, "An IAM instance profile.";
     LaunchTemplate, "launch-template", launch_template::LaunchTemplates, "A launch template.";
     Instances, "instances", instances::Groups, "All instances of one launch template.";
+    AutoScalingGroup, "auto-scaling-group", auto_scaling_group::AutoScalingGroups, "An Auto Scaling group with its hosts.";
 }
 
 impl std::fmt::Display for Kind {

@@ -69,6 +69,13 @@ impl Operations for Roles {
         CALLS
     }
 
+    fn uncompared(&self) -> &'static [(&'static str, &'static str)] {
+        &[
+            ("permissions boundary", "it can only narrow what the role may do"),
+            ("longest session", "EC2 renews a host's credentials by itself"),
+        ]
+    }
+
     fn deleted_after(&self) -> &'static [Kind] {
         &[Kind::InstanceProfile]
     }

@@ -62,6 +62,13 @@ impl Operations for RouteTables {
         CALLS
     }
 
+    fn uncompared(&self) -> &'static [(&'static str, &'static str)] {
+        &[
+            ("routes to gateway endpoints", "the endpoint makes them, and names its tables"),
+            ("propagated routes", "they come from gateways that an estate hasn't"),
+        ]
+    }
+
     fn fixed(&self) -> &'static [(&'static str, &'static str)] {
         &[("vpc", "a route table stays in its VPC"), ("main", "a VPC's main table can't be another")]
     }

@@ -14,14 +14,14 @@ use super::{
     Call, Context, IN_USE, KindError, Left, Observed, Operations, Practice, SOON, Wanted, When, only_id, properties,
 };
 use crate::cloud::{Cloud, CloudError, Service, found};
-use crate::estate::{Kind, Ref, Scope};
+use crate::estate::{Kind, Link, Scope};
 
 /// The name of the group that every VPC comes with.
 pub const DEFAULT: &str = "default";
 
 /// A security group's properties.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct SecurityGroup<L = Ref> {
+pub struct SecurityGroup<L = Link> {
     /// The VPC that it is in.
     pub vpc: L,
     /// Its name, unique in the VPC.
@@ -53,6 +53,10 @@ impl Operations for SecurityGroups {
 
     fn calls(&self) -> &'static [Call] {
         CALLS
+    }
+
+    fn uncompared(&self) -> &'static [(&'static str, &'static str)] {
+        &[("description", "it can't be changed")]
     }
 
     fn fixed(&self) -> &'static [(&'static str, &'static str)] {

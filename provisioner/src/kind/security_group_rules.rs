@@ -14,13 +14,13 @@ use futures::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 use tokio::time::sleep;
 
-use super::ec2::{NOT_YET, filter, id_of, read_tags};
+use super::ec2::{NOT_YET, filter, id_of, put_tags, read_tags};
 use super::{
     Call, Comparison, Context, KindError, Left, Observed, Operations, Practice, SOON, Wanted, When, only_id,
     properties, security_group,
 };
 use crate::cloud::{Cloud, CloudError, Service, found};
-use crate::estate::{Kind, Properties, Ref, Resource, ResourceId, Scope};
+use crate::estate::{Kind, Properties, Ref, Resource, ResourceId, Scope, tags};
 
 /// The rules of one group.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -85,10 +85,12 @@ const CALLS: &[Call] = &[
     Call { when: When::Create, action: "ec2:AuthorizeSecurityGroupEgress", resources: &["*"] },
     Call { when: When::Create, action: "ec2:RevokeSecurityGroupIngress", resources: &["*"] },
     Call { when: When::Create, action: "ec2:RevokeSecurityGroupEgress", resources: &["*"] },
+    Call { when: When::Create, action: "ec2:CreateTags", resources: &["*"] },
     Call { when: When::Change, action: "ec2:AuthorizeSecurityGroupIngress", resources: &["*"] },
     Call { when: When::Change, action: "ec2:AuthorizeSecurityGroupEgress", resources: &["*"] },
     Call { when: When::Change, action: "ec2:RevokeSecurityGroupIngress", resources: &["*"] },
     Call { when: When::Change, action: "ec2:RevokeSecurityGroupEgress", resources: &["*"] },
+    Call { when: When::Change, action: "ec2:CreateTags", resources: &["*"] },
     Call { when: When::Delete, action: "ec2:RevokeSecurityGroupIngress", resources: &["*"] },
     Call { when: When::Delete, action: "ec2:RevokeSecurityGroupEgress", resources: &["*"] },
 ];
@@ -106,6 +108,10 @@ impl Operations for AllRules {
         CALLS
     }
 
+    fn uncompared(&self) -> &'static [(&'static str, &'static str)] {
+        &[("descriptions of rules", "they say why, and decide nothing")]
+    }
+
     fn fixed(&self) -> &'static [(&'static str, &'static str)] {
         &[("group", "rules belong to their group")]
     }
@@ -119,7 +125,9 @@ impl Operations for AllRules {
         Box::pin(async move {
             let mut all = Vec::new();
             for group in security_group::describe(cloud, scope).await? {
-                let Some(of) = id_of(&read_tags(group.tags)) else { continue };
+                let mut digest = read_tags(group.tags);
+                let Some(of) = id_of(&digest) else { continue };
+                digest.retain(|key, _| key == tags::RULES);
                 let (Some(name), Some(physical)) = (of.name(), group.group_id) else { continue };
                 let id = ResourceId::named(Kind::SecurityGroupRules, name);
                 let found = Rules {
@@ -130,6 +138,7 @@ impl Operations for AllRules {
                 let properties = properties(&id, &found)?;
                 let mut observed = Observed::new(Kind::SecurityGroupRules, id, &physical, properties);
                 observed.name = group.group_name.unwrap_or_default();
+                observed.tags = digest;
                 all.push(observed);
             }
             Ok(all)
@@ -158,6 +167,7 @@ impl Operations for AllRules {
         Box::pin(async move {
             let rules: Rules<String> = wanted.parse()?;
             reconcile(cx.cloud, &rules).await?;
+            put_tags(cx.cloud, std::slice::from_ref(&rules.group), &wanted.resource.tags).await?;
             Ok(only_id(&rules.group))
         })
     }

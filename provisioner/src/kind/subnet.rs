@@ -1,4 +1,4 @@
-//! Subnets: a public one, where the bastion is, and a private one for the hosts.
+//! Subnets: in each zone a public one, where the bastion can be, and a private one for hosts.
 //!
 //! Neither gives addresses to whatever starts in it: that the bastion has a public one is said where it is started.
 
@@ -10,7 +10,8 @@ use serde::{Deserialize, Serialize};
 
 use super::ec2::{NOT_YET, PAGE, USED, filter, id_of, of_estate, read_tags, retag, tagged, with_tags};
 use super::{
-    Call, Context, IN_USE, KindError, Left, Observed, Operations, Practice, SOON, Wanted, When, only_id, properties,
+    Call, Context, Difference, IN_USE, KindError, Left, Observed, Operations, Practice, Replaced, SOON, Wanted, When,
+    only_id, properties,
 };
 use crate::cloud::{Cloud, CloudError, Service, found};
 use crate::estate::{Kind, Ref, Scope};
@@ -22,9 +23,8 @@ pub struct Subnet<L = Ref> {
     pub vpc: L,
     /// Its IPv4 range, which no other subnet of the VPC may overlap: so a second creation fails.
     pub cidr: String,
-    /// Its availability zone; AWS chooses where the spec names none.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub zone: Option<String>,
+    /// Its availability zone.
+    pub zone: String,
     /// Whether instances get a public address without asking.
     pub public_addresses: bool,
 }
@@ -55,12 +55,26 @@ impl Operations for Subnets {
         CALLS
     }
 
+    fn uncompared(&self) -> &'static [(&'static str, &'static str)] {
+        &[
+            ("network ACL", "left as the VPC has it: security groups are the walls"),
+            ("names of hosts in DNS", "they decide nothing"),
+        ]
+    }
+
     fn fixed(&self) -> &'static [(&'static str, &'static str)] {
         &[
             ("vpc", "a subnet stays in its VPC"),
             ("cidr", "a subnet's range can't be changed"),
             ("zone", "a subnet stays in its zone"),
         ]
+    }
+
+    fn replaced(&self, differences: &[Difference]) -> Replaced {
+        match differences.iter().any(|one| one.property == "vpc") {
+            true => Replaced::NewFirst,
+            false => Replaced::OldFirst("two subnets of one VPC can't overlap"),
+        }
     }
 
     fn deleted_after(&self) -> &'static [Kind] {
@@ -79,7 +93,7 @@ impl Operations for Subnets {
                 let found = Subnet {
                     vpc: subnet.vpc_id.unwrap_or_default(),
                     cidr: subnet.cidr_block.unwrap_or_default(),
-                    zone: subnet.availability_zone,
+                    zone: subnet.availability_zone.unwrap_or_default(),
                     public_addresses: subnet.map_public_ip_on_launch.unwrap_or(false),
                 };
                 let properties = properties(&id, &found)?;
@@ -102,7 +116,7 @@ impl Operations for Subnets {
                 .create_subnet()
                 .vpc_id(&subnet.vpc)
                 .cidr_block(&subnet.cidr)
-                .set_availability_zone(subnet.zone.clone())
+                .availability_zone(&subnet.zone)
                 .tag_specifications(tagged(ResourceType::Subnet, &wanted.resource.tags));
             let call = || cx.cloud.call(Service::Ec2, "CreateSubnet", request.clone().send());
             let id = match cx.cloud.patiently(SOON, NOT_YET, call).await {

@@ -53,6 +53,14 @@ impl Operations for Vpcs {
         CALLS
     }
 
+    fn uncompared(&self) -> &'static [(&'static str, &'static str)] {
+        &[
+            ("network ACLs and DHCP options", "left as the account has them: security groups are the walls"),
+            ("further ranges", "nothing of the estate is in them"),
+            ("what others make in it", "only what carries the estate's tag is read"),
+        ]
+    }
+
     fn fixed(&self) -> &'static [(&'static str, &'static str)] {
         &[("cidr", "a VPC's first range can't be changed")]
     }

@@ -55,6 +55,10 @@ impl Operations for VpcEndpoints {
         CALLS
     }
 
+    fn uncompared(&self) -> &'static [(&'static str, &'static str)] {
+        &[("DNS options", "they decide nothing for the services that are used")]
+    }
+
     fn fixed(&self) -> &'static [(&'static str, &'static str)] {
         &[("vpc", "an endpoint stays in its VPC"), ("service", "an endpoint stays with its service")]
     }

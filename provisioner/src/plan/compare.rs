@@ -1,5 +1,7 @@
 //! Property by property: what is, against what shall be.
 
+use std::collections::BTreeMap;
+
 use serde_json::Value;
 
 use crate::estate::{Properties, Resource, tags};
@@ -24,18 +26,24 @@ pub fn compare(
             comparison.replace.get_or_insert_with(|| (*why).to_owned());
         }
     }
-    let mut changed: Vec<_> =
-        wanted.tags.iter().filter(|(key, value)| observed.tags.get(*key) != Some(*value)).collect();
-    // The digest follows the properties, so it is worth a line only if nothing else differs.
-    if !comparison.differences.is_empty() || changed.len() > 1 {
-        changed.retain(|(key, _)| *key != tags::SPEC);
-    }
-    comparison.differences.extend(changed.into_iter().map(|(key, value)| Difference {
-        property: format!("tags.{key}"),
-        old: observed.tags.get(key).map_or(Value::Null, |old| Value::String(old.clone())),
-        new: Value::String(value.clone()),
-    }));
+    comparison.add_tags(&wanted.tags, &observed.tags);
     comparison
+}
+
+impl Comparison {
+    /// Adds the tags that aren't as they shall be. A digest follows what it is of, so it is worth a line only if
+    /// nothing else differs.
+    pub(crate) fn add_tags(&mut self, wanted: &BTreeMap<String, String>, found: &BTreeMap<String, String>) {
+        let mut changed: Vec<_> = wanted.iter().filter(|(key, value)| found.get(*key) != Some(*value)).collect();
+        if !self.differences.is_empty() || changed.len() > 1 {
+            changed.retain(|(key, _)| ![tags::SPEC, tags::RULES].contains(&key.as_str()));
+        }
+        self.differences.extend(changed.into_iter().map(|(key, value)| Difference {
+            property: format!("tags.{key}"),
+            old: found.get(key).map_or(Value::Null, |old| Value::String(old.clone())),
+            new: Value::String(value.clone()),
+        }));
+    }
 }
 
 /// Properties with every list in sorted order: each is a set, and AWS gives them back in an order of its own.

@@ -7,9 +7,12 @@
 //! - the plan carries the estate that it was made for and a digest of the world that it was made against; it is
 //!   carried out only while the world's digest is still that ([`World::digest`]);
 //! - what isn't the estate's (another VPC's, however it is tagged) is in no change;
-//! - of several resources with one id one stays ([`settle`]), the rest is deleted if nothing uses it.
+//! - of several resources with one id one stays ([`settle`]), the rest is deleted once nothing uses it any more. So a
+//!   replacement that makes the new one first can be cut off anywhere: the next plan keeps the new one.
 
+mod cause;
 mod compare;
+mod drift;
 mod settle;
 mod status;
 mod steps;
@@ -17,9 +20,11 @@ mod steps;
 mod tests;
 mod world;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+use cause::LastApply;
 pub use compare::{compare, normal};
+pub use drift::{Drift, Drifted, Uncompared, What};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use settle::Settled;
@@ -29,10 +34,11 @@ pub(crate) use steps::{Step, steps};
 pub use world::World;
 
 use crate::estate::{Estate, Kind, Known, Resource, ResourceId, Scope, resolve};
-use crate::kind::{Difference, KINDS, Left, Observed, operations};
+use crate::kind::{Difference, KINDS, Left, Observed, Replaced, operations};
+use crate::price::Cost;
 
 /// The version of a plan's JSON.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 
 /// What a plan is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -70,6 +76,29 @@ pub enum Operation {
     Delete,
 }
 
+/// Why something is to be changed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Cause {
+    /// The spec changed, or what the resource refers to does.
+    #[default]
+    Spec,
+    /// It, or some of it, changed since the last apply, and not by an apply.
+    Drift,
+}
+
+/// In which order a resource is replaced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Order {
+    /// The new one is made, what used the old one moves, the old one is deleted.
+    NewFirst,
+    /// The old one is deleted, which interrupts what uses it, and the new one is made.
+    OldFirst,
+    /// The resource stays; its members are replaced a batch at a time, new ones first.
+    ByMembers,
+}
+
 /// A change of one resource.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Change {
@@ -86,9 +115,15 @@ pub struct Change {
     pub physical: Option<String>,
     /// Why.
     pub why: String,
-    /// For a replacement: whether the new is made before the old ends.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub rolling: bool,
+    /// Whose doing it is that something is to be changed.
+    #[serde(default)]
+    pub cause: Cause,
+    /// Which of the differences aren't the spec's.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub drift: Vec<String>,
+    /// For a replacement: in which order.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub order: Option<Order>,
     /// From what to what.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub differences: Vec<Difference>,
@@ -116,6 +151,8 @@ pub struct Plan {
     pub purpose: Purpose,
     /// Which estate it is and where.
     pub scope: Scope,
+    /// What the estate is used for: its tag `Environment`, or all values of it that were found.
+    pub environment: String,
     /// The digest of the world that it was made against.
     pub world: String,
     /// What happens, in an order in which it can.
@@ -128,6 +165,11 @@ pub struct Plan {
     /// What looks like the estate's and isn't, so is left alone.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
+    /// What it does to the estate's monthly cost.
+    pub cost: Cost,
+    /// Why the estate may cost more than its budget, if it does and somebody said so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub over_budget: Option<String>,
     /// The estate as it is wanted; none for a destroy.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub estate: Option<Estate>,
@@ -136,28 +178,39 @@ pub struct Plan {
 impl Plan {
     /// What leads from `world` to `estate`.
     pub fn make(estate: &Estate, world: &World) -> Self {
-        let settled = Settled::of(world);
-        let mut known = Known::default();
-        let wanted = estate.resources.iter();
-        let mut changes: Vec<_> =
-            wanted.filter_map(|resource| change_of(resource, settled.kept.get(&resource.id), &mut known)).collect();
-        let unnamed = settled.kept.values().filter(|observed| estate.get(&observed.id).is_none());
-        let deletions = unnamed
-            .map(|observed| (observed, "the spec doesn't name it any more"))
-            .chain(settled.surplus.iter().map(|observed| (observed, "another one is in its place")));
-        changes.extend(delete(deletions));
-        Self::new(world, settled, changes, Some(estate.clone()))
+        let settled = Settled::of(world, Some(estate));
+        let last = LastApply::of(estate, &settled);
+        let mut so_far = SoFar::default();
+        let mut changes: Vec<_> = estate
+            .resources
+            .iter()
+            .filter_map(|resource| change_of(resource, settled.kept.get(&resource.id), &last, &mut so_far))
+            .collect();
+        let named: BTreeSet<_> = estate.resources.iter().map(|resource| &resource.id).collect();
+        let unnamed = settled.kept.values().filter(|observed| !named.contains(&observed.id));
+        let why = match last.same_resources {
+            true => ("the spec doesn't name it, and didn't at the last apply", Cause::Drift),
+            false => ("the spec doesn't name it any more", Cause::Spec),
+        };
+        let surplus = settled.surplus.iter().map(|observed| (observed, ("another one is in its place", Cause::Drift)));
+        changes.extend(delete(unnamed.map(|observed| (observed, why)).chain(surplus)));
+        let environment = estate.environment.to_string();
+        Self::new(world, settled, changes, environment, Some(estate.clone()))
     }
 
     /// What ends all of the estate that there is.
     pub fn destroy(world: &World) -> Self {
-        let settled = Settled::of(world);
-        let all = settled.kept.values().chain(&settled.surplus).map(|observed| (observed, "the estate is destroyed"));
-        let changes = delete(all);
-        Self::new(world, settled, changes, None)
+        let settled = Settled::of(world, None);
+        let why = ("the estate is destroyed", Cause::Spec);
+        let all = || settled.kept.values().chain(&settled.surplus);
+        let changes = delete(all().map(|observed| (observed, why)));
+        let environments: BTreeSet<_> =
+            all().filter_map(|observed| observed.tags.get("Environment")).map(String::as_str).collect();
+        let environment = environments.into_iter().collect::<Vec<_>>().join(", ");
+        Self::new(world, settled, changes, environment, None)
     }
 
-    fn new(world: &World, settled: Settled, changes: Vec<Change>, estate: Option<Estate>) -> Self {
+    fn new(world: &World, settled: Settled, changes: Vec<Change>, environment: String, estate: Option<Estate>) -> Self {
         let purpose = if estate.is_some() { Purpose::Apply } else { Purpose::Destroy };
         let concerned = changes.iter().filter(|change| change.action != Action::Delete).count();
         let unchanged = estate.as_ref().map_or(0, |estate| estate.resources.len() - concerned);
@@ -173,11 +226,14 @@ impl Plan {
             format: FORMAT,
             purpose,
             scope: world.scope.clone(),
+            environment,
             world: world.digest(),
             changes,
             unchanged,
             left,
             notes: settled.notes,
+            cost: Cost::between(world, estate.as_ref()),
+            over_budget: None,
             estate,
         }
     }
@@ -203,8 +259,16 @@ impl Plan {
 
     /// A plan from its JSON.
     pub fn from_json(text: &str) -> Result<Self, PlanError> {
-        let plan: Self = serde_json::from_str(text).map_err(PlanError::Json)?;
-        if plan.format == FORMAT { Ok(plan) } else { Err(PlanError::Format(plan.format)) }
+        /// Another version's plan may have other fields, so the version is looked at first.
+        #[derive(Deserialize)]
+        struct Version {
+            format: u32,
+        }
+        let Version { format } = serde_json::from_str(text).map_err(PlanError::Json)?;
+        if format != FORMAT {
+            return Err(PlanError::Format(format));
+        }
+        serde_json::from_str(text).map_err(PlanError::Json)
     }
 
     /// The plan as JSON, for a file.
@@ -225,16 +289,34 @@ pub enum PlanError {
 }
 
 /// The attributes of what is there, by id.
-pub(crate) fn settled_attributes(world: &World) -> BTreeMap<ResourceId, BTreeMap<String, String>> {
-    Settled::of(world).kept.into_iter().map(|(id, observed)| (id, observed.attributes)).collect()
+pub(crate) fn settled_attributes(
+    world: &World,
+    estate: Option<&Estate>,
+) -> BTreeMap<ResourceId, BTreeMap<String, String>> {
+    Settled::of(world, estate).kept.into_iter().map(|(id, observed)| (id, observed.attributes)).collect()
 }
 
 fn estate_lacks(estate: Option<&Estate>, observed: &Observed) -> bool {
     estate.is_none_or(|estate| estate.get(&observed.id).is_none())
 }
 
-/// The change that a resource needs, if any; notes in `known` what of it later resources can refer to already.
-fn change_of(resource: &Resource, observed: Option<&Observed>, known: &mut Known) -> Option<Change> {
+/// What is known of the resources before one.
+#[derive(Default)]
+struct SoFar {
+    /// What later ones can refer to already.
+    known: Known,
+    /// Which of them must end before they are made anew.
+    old_first: BTreeSet<ResourceId>,
+}
+
+/// The change that a resource needs, if any.
+fn change_of(
+    resource: &Resource,
+    observed: Option<&Observed>,
+    last: &LastApply<'_>,
+    so_far: &mut SoFar,
+) -> Option<Change> {
+    let known = &mut so_far.known;
     let kind = operations(resource.kind);
     let (resolved, _) = resolve(&resource.properties, known);
     let resolved = normal(&resolved);
@@ -245,7 +327,9 @@ fn change_of(resource: &Resource, observed: Option<&Observed>, known: &mut Known
         action,
         physical: observed.map(|observed| observed.physical.clone()),
         why: why.to_owned(),
-        rolling: false,
+        cause: Cause::Spec,
+        drift: Vec::new(),
+        order: None,
         differences,
     };
     let Some(observed) = observed else {
@@ -254,34 +338,65 @@ fn change_of(resource: &Resource, observed: Option<&Observed>, known: &mut Known
         }
         let all = resolved.0.into_iter();
         let differences = all.map(|(property, new)| Difference { property, old: Value::Null, new }).collect();
-        return Some(change(Action::Create, "the spec names it and it isn't there", differences));
+        let (why, cause) = match last.same_resources {
+            true => ("the last apply wanted it too, and it isn't there", Cause::Drift),
+            false => ("the spec names it and it isn't there", Cause::Spec),
+        };
+        return Some(Change { cause, ..change(Action::Create, why, differences) });
     };
     let comparison = kind.compare(resource, &resolved, observed);
+    let drift = last.drifted(resource, observed, &comparison);
+    let cause = if drift.is_empty() { Cause::Spec } else { Cause::Drift };
+    let change =
+        |action, why: &str, differences| Change { cause, drift: drift.clone(), ..change(action, why, differences) };
     if let Some(why) = comparison.replace {
-        return Some(change(Action::Replace, &why, comparison.differences));
+        let (order, why) = match kind.replaced(&comparison.differences) {
+            Replaced::NewFirst => (Order::NewFirst, why),
+            Replaced::OldFirst(reason) => (Order::OldFirst, format!("{why}, and {reason}")),
+            // Members can't move to what is only there once they are gone.
+            Replaced::ByMembers if resource.prerequisites().iter().any(|id| so_far.old_first.contains(id)) => {
+                (Order::OldFirst, why)
+            }
+            Replaced::ByMembers => (Order::ByMembers, why),
+        };
+        if order == Order::OldFirst {
+            so_far.old_first.insert(resource.id.clone());
+        }
+        if order == Order::ByMembers {
+            known.learn(&resource.id, observed.attributes.clone());
+        }
+        return Some(Change { order: Some(order), ..change(Action::Replace, &why, comparison.differences) });
     }
     let mut attributes = observed.attributes.clone();
     attributes.retain(|name, _| !kind.renews(&comparison.differences).contains(&name.as_str()));
     known.learn(&resource.id, attributes);
     match comparison.renew {
-        Some(why) => Some(Change { rolling: true, ..change(Action::Replace, &why, comparison.differences) }),
+        Some(why) => {
+            let order = Some(Order::ByMembers);
+            Some(Change { order, ..change(Action::Replace, &why, comparison.differences) })
+        }
         None if comparison.differences.is_empty() => None,
+        None if cause == Cause::Drift => {
+            Some(change(Action::Update, "it changed since the last apply, and not by it", comparison.differences))
+        }
         None => Some(change(Action::Update, "it isn't as the spec says", comparison.differences)),
     }
 }
 
 /// Deletions, what was built last first.
-fn delete<'a>(all: impl Iterator<Item = (&'a Observed, &'a str)>) -> Vec<Change> {
+fn delete<'a>(all: impl Iterator<Item = (&'a Observed, (&'a str, Cause))>) -> Vec<Change> {
     let mut changes: Vec<_> = all
         .filter(|(observed, _)| operations(observed.kind).deletable(observed))
-        .map(|(observed, why)| Change {
+        .map(|(observed, (why, cause))| Change {
             id: observed.id.clone(),
             kind: observed.kind,
             name: observed.name.clone(),
             action: Action::Delete,
             physical: Some(observed.physical.clone()),
             why: why.to_owned(),
-            rolling: false,
+            cause,
+            drift: Vec::new(),
+            order: None,
             differences: Vec::new(),
         })
         .collect();

@@ -1,10 +1,11 @@
 //! What of the world is the estate's, and which of two with one id is.
 //!
-//! A call that was cut off may have made something that the next run didn't see yet, so two resources can have one id.
-//! The one that others refer to stays, or else the oldest; the others go, unless something is in them.
+//! Two resources have one id where a replacement that makes the new one first was cut off, or where a call was, whose
+//! resource the next run didn't see yet. The one stays that is what the spec wants, or else the one that others refer to,
+//! or else the oldest; the others go, once what uses them has moved.
 //!
-//! Stops: that a tag alone makes something ours to delete. What is in another VPC than the estate's isn't the
-//! estate's, whatever its tags say.
+//! Stops: that a tag alone makes something ours to delete. What lacks the tags that Holdfast alone writes, or is in
+//! another VPC than those that it made and the one that its spec names, isn't the estate's, whatever else its tags say.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
@@ -12,15 +13,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 use super::World;
-use crate::estate::{Kind, ResourceId, tags};
-use crate::kind::Observed;
+use super::compare::normal;
+use crate::estate::{Estate, Kind, Known, Resource, ResourceId, resolve, tags};
+use crate::kind::{Observed, operations};
 
 /// A world, sorted out.
 #[derive(Debug, Default)]
 pub(crate) struct Settled {
     /// One resource for each id.
     pub(crate) kept: BTreeMap<ResourceId, Observed>,
-    /// Others of the same ids, which nothing uses.
+    /// Others of the same ids, to be deleted.
     pub(crate) surplus: Vec<Observed>,
     /// Others of the same ids that are going already.
     pub(crate) idle: Vec<Observed>,
@@ -29,62 +31,110 @@ pub(crate) struct Settled {
 }
 
 impl Settled {
-    pub(crate) fn of(world: &World) -> Self {
+    /// Sorts a world out, for an estate that is wanted or for none.
+    pub(crate) fn of(world: &World, estate: Option<&Estate>) -> Self {
         let mut settled = Self::default();
-        let mut by_id: BTreeMap<ResourceId, Vec<Observed>> = BTreeMap::new();
-        for vpc in world.resources.iter().filter(|observed| observed.kind == Kind::Vpc) {
-            by_id.entry(vpc.id.clone()).or_default().push(vpc.clone());
-        }
-        settled.choose(by_id, world);
-        let vpcs: BTreeSet<_> = settled.kept.values().map(|vpc| vpc.physical.clone()).collect();
+        let (vpcs, others): (Vec<_>, Vec<_>) = world.resources.iter().partition(|observed| observed.kind == Kind::Vpc);
+        let mut known = Known::default();
+        settled.choose(vpcs.into_iter().cloned(), world, estate, &mut known);
+        let mut vpcs: BTreeSet<_> = settled.all(Kind::Vpc).map(|vpc| vpc.physical.clone()).collect();
+        vpcs.extend(world.scope.vpc.iter().map(ToString::to_string));
 
-        let mut by_id: BTreeMap<ResourceId, Vec<Observed>> = BTreeMap::new();
-        let others = |observed: &&Observed| !matches!(observed.kind, Kind::Vpc | Kind::SecurityGroupRules);
-        for observed in world.resources.iter().filter(others) {
+        let mut own_ones = Vec::new();
+        for observed in others.into_iter().filter(|observed| observed.kind != Kind::SecurityGroupRules) {
             match own(observed, &vpcs) {
-                Some(own) => by_id.entry(own.id.clone()).or_default().push(own),
+                Some(own) => own_ones.push(own),
                 None => settled.notes.push(format!(
                     "{} {} has the tags of {} and is in another VPC: left alone",
                     observed.kind, observed.physical, observed.id
                 )),
             }
         }
-        settled.choose(by_id, world);
-        settled.keep_rules(world);
+        settled.choose(own_ones.into_iter(), world, estate, &mut known);
+        settled.add_rules(world);
         settled
     }
 
-    /// Rules have the id that their group gives them, and are the estate's if the group is the one that is kept.
-    fn keep_rules(&mut self, world: &World) {
+    /// Those of a kind that are the estate's.
+    fn all(&self, kind: Kind) -> impl Iterator<Item = &Observed> {
+        self.kept.values().chain(&self.surplus).filter(move |observed| observed.kind == kind)
+    }
+
+    /// Rules have the id that their group gives them, and are the estate's if the group is.
+    fn add_rules(&mut self, world: &World) {
+        let kept: BTreeSet<_> = self.kept.values().map(|observed| observed.physical.clone()).collect();
+        let groups: BTreeSet<_> = self.all(Kind::SecurityGroup).map(|group| group.physical.clone()).collect();
         for rules in world.resources.iter().filter(|observed| observed.kind == Kind::SecurityGroupRules) {
-            let group = rules.id.name().map(|name| ResourceId::named(Kind::SecurityGroup, name));
-            let group = group.and_then(|group| self.kept.get(&group));
-            if group.is_some_and(|group| group.physical == rules.physical) {
+            if kept.contains(&rules.physical) {
                 self.kept.insert(rules.id.clone(), rules.clone());
+            } else if groups.contains(&rules.physical) {
+                self.surplus.push(rules.clone());
             }
         }
     }
 
-    fn choose(&mut self, by_id: BTreeMap<ResourceId, Vec<Observed>>, world: &World) {
-        for (id, mut candidates) in by_id {
-            candidates.sort_by_key(|one| {
-                (one.state.is_some(), Reverse(uses(one, world)), one.created.unwrap_or(i64::MAX), one.physical.clone())
-            });
-            let mut candidates = candidates.into_iter();
-            let Some(first) = candidates.next() else { continue };
-            for other in candidates {
-                if other.state.is_some() {
-                    self.idle.push(other);
-                } else if uses(&other, world) > 0 || !is_twin(&other, &first) {
-                    let (kind, physical, id) = (other.kind, &other.physical, &other.id);
-                    self.notes.push(format!("{kind} {physical} has the id of {id} beside another one: left alone"));
-                } else {
-                    self.surplus.push(other);
-                }
+    /// Chooses one of each id, in the order in which an estate is built: which subnet is right depends on which VPC is.
+    fn choose(
+        &mut self,
+        all: impl Iterator<Item = Observed>,
+        world: &World,
+        estate: Option<&Estate>,
+        known: &mut Known,
+    ) {
+        let mut by_id: BTreeMap<ResourceId, Vec<Observed>> = BTreeMap::new();
+        for observed in all {
+            by_id.entry(observed.id.clone()).or_default().push(observed);
+        }
+        let is_clear = by_id.values().all(|candidates| candidates.len() == 1);
+        for resource in estate.iter().flat_map(|estate| &estate.resources) {
+            let Some(mut candidates) = by_id.remove(&resource.id) else { continue };
+            // Where no id is there twice, there is nothing to choose, and nothing to compare.
+            let fits = if is_clear { Vec::new() } else { fitting(resource, &candidates, known) };
+            candidates.sort_by_cached_key(|one| (!fits.contains(&one.physical), rank(one, world)));
+            if let Some(first) = candidates.first().filter(|one| is_clear || fits.contains(&one.physical)) {
+                known.learn(&resource.id, first.attributes.clone());
             }
-            self.kept.insert(id, first);
+            self.keep_first(candidates, world);
+        }
+        for mut candidates in by_id.into_values() {
+            if candidates.len() > 1 {
+                candidates.sort_by_cached_key(|one| rank(one, world));
+            }
+            self.keep_first(candidates, world);
         }
     }
+
+    fn keep_first(&mut self, candidates: Vec<Observed>, world: &World) {
+        let mut candidates = candidates.into_iter();
+        let Some(first) = candidates.next() else { return };
+        for other in candidates {
+            // A key that encrypts what stays isn't moved away from: its users would be lost with it.
+            let is_needed = other.kind == Kind::Key && uses(&other, world) > 0;
+            if other.state.is_some() {
+                self.idle.push(other);
+            } else if is_needed || !is_twin(&other, &first) {
+                let (kind, physical, id) = (other.kind, &other.physical, &other.id);
+                self.notes.push(format!("{kind} {physical} has the id of {id} beside another one: left alone"));
+            } else {
+                self.surplus.push(other);
+            }
+        }
+        self.kept.insert(first.id.clone(), first);
+    }
+}
+
+/// Which of several could become what is wanted without being replaced.
+fn fitting(resource: &Resource, candidates: &[Observed], known: &Known) -> Vec<String> {
+    let (resolved, _) = resolve(&resource.properties, known);
+    let resolved = normal(&resolved);
+    let compare = |one: &Observed| operations(resource.kind).compare(resource, &resolved, one);
+    let fits = candidates.iter().filter(|one| compare(one).replace.is_none());
+    fits.map(|one| one.physical.clone()).collect()
+}
+
+/// The lower, the rather it stays.
+fn rank(one: &Observed, world: &World) -> (bool, Reverse<usize>, i64, String) {
+    (one.state.is_some(), Reverse(uses(one, world)), one.created.unwrap_or(i64::MAX), one.physical.clone())
 }
 
 /// What of an observed resource is in one of the estate's VPCs; all of it where no VPC matters.
@@ -104,7 +154,7 @@ fn own(observed: &Observed, vpcs: &BTreeSet<String>) -> Option<Observed> {
 /// Whether one was made by the same code for the same purpose as another, and not only given the two tags that find it.
 fn is_twin(one: &Observed, other: &Observed) -> bool {
     let same = |key: &str| one.tags.get(key).is_some_and(|value| other.tags.get(key) == Some(value));
-    one.tags.contains_key(tags::SPEC) && ["Name", "Description"].into_iter().all(same)
+    one.tags.contains_key(tags::SPEC) && [tags::BUDGET, "Name"].into_iter().all(same)
 }
 
 /// How many ids of the estate refer to this one.

@@ -64,7 +64,7 @@ pub struct Spend {
 impl Status {
     /// What there is of an estate.
     pub fn of(world: &World) -> Self {
-        let settled = Settled::of(world);
+        let settled = Settled::of(world, None);
         let mut kept: Vec<_> = settled.kept.into_values().collect();
         kept.sort_by(|a, b| (a.kind, &a.id).cmp(&(b.kind, &b.id)));
         let spend = kept.iter().find(|one| one.kind == Kind::Budget).and_then(|budget| {

@@ -1,13 +1,15 @@
 //! Changes → steps: which act must wait for which.
 //!
 //! - A resource is made or changed after what it refers to and needs was.
-//! - A replacement deletes first: two resources of one id can't be told apart after a crash.
-//! - A resource is deleted after whatever referred to it was deleted, or, unless it is made anew itself, changed.
+//! - A resource is deleted after whatever referred to it was deleted or changed. So where a replacement makes the new one
+//!   first, whatever uses the old one has moved before that ends.
+//! - A replacement that must delete first only waits for deletions: what refers to it can be changed once the new one is
+//!   there, not before.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::settle::{Settled, refers};
-use super::{Action, Operation, Plan, World};
+use super::{Action, Operation, Order, Plan, World};
 use crate::estate::ResourceId;
 use crate::kind::{Observed, operations};
 
@@ -37,7 +39,7 @@ pub enum StepError {
 
 /// The steps of a plan in the world that it was made against.
 pub(crate) fn steps(plan: &Plan, world: &World) -> Result<Vec<Step>, StepError> {
-    let settled = Settled::of(world);
+    let settled = Settled::of(world, plan.estate.as_ref());
     let mut steps = Vec::new();
     for (index, change) in plan.changes.iter().enumerate() {
         let found = settled.kept.values().chain(&settled.surplus);
@@ -50,7 +52,7 @@ pub(crate) fn steps(plan: &Plan, world: &World) -> Result<Vec<Step>, StepError> 
         match change.action {
             Action::Create => step(Operation::Create, None),
             Action::Update => step(Operation::Change, Some(existing()?)),
-            Action::Replace if change.rolling => step(Operation::Change, Some(existing()?)),
+            Action::Replace if change.order == Some(Order::ByMembers) => step(Operation::Change, Some(existing()?)),
             Action::Replace => {
                 step(Operation::Delete, Some(existing()?));
                 step(Operation::Create, None);
@@ -77,12 +79,11 @@ fn order(plan: &Plan, steps: &mut [Step]) {
             let Some(current) = &step.current else { continue };
             for (other_place, other) in steps.iter().enumerate().filter(|(other, _)| *other != place) {
                 let Some(other_current) = &other.current else { continue };
+                let uses = refers(other_current, current)
+                    || operations(current.kind).deleted_after().contains(&other_current.kind);
                 let first = match other.operation {
-                    Operation::Delete => {
-                        refers(other_current, current)
-                            || operations(current.kind).deleted_after().contains(&other_current.kind)
-                    }
-                    Operation::Change => change.action == Action::Delete && refers(other_current, current),
+                    Operation::Delete => uses,
+                    Operation::Change => uses && change.order != Some(Order::OldFirst),
                     Operation::Create => false,
                 };
                 if first {
@@ -94,7 +95,7 @@ fn order(plan: &Plan, steps: &mut [Step]) {
         let wanted = plan.estate.as_ref().and_then(|estate| estate.get(&change.id));
         let needs = wanted.map(crate::estate::Resource::prerequisites).unwrap_or_default();
         edges[place].extend(needs.iter().filter_map(|id| makers.get(id)));
-        if step.operation == Operation::Create && change.action == Action::Replace {
+        if step.operation == Operation::Create && change.order == Some(Order::OldFirst) {
             // Its own deletion stands right before it.
             edges[place].insert(place - 1);
         }

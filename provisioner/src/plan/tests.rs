@@ -1,10 +1,11 @@
 //! Plans against worlds that were made by hand: the estate's own, then with one thing changed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::*;
-use crate::estate::{BootImage, Device, Facts, tags};
-use crate::kind::instances::Host;
+use crate::estate::{BootImage, Device, Facts, Properties, Ref, tags};
+use crate::kind::instances::{Host, HostVolume, Instances, VolumeLike};
+use crate::kind::launch_template::Metadata;
 use crate::spec::Image;
 use crate::spec::{self, Spec};
 
@@ -39,14 +40,19 @@ fn parse(text: &str) -> Spec {
 
 fn estate(text: &str) -> Estate {
     let spec = parse(text);
+    Estate::build(&spec, &facts(&spec)).unwrap()
+}
+
+fn facts(spec: &Spec) -> Facts {
     let Image::Id(image) = &spec.image else { panic!("the spec names an image by its id") };
-    let facts = Facts {
+    Facts {
         image: BootImage { id: image.to_string(), devices: vec![Device { name: "/dev/xvda".into(), gib: 8 }] },
         zones: vec!["eu-central-1a".into(), "eu-central-1b".into(), "eu-central-1c".into()],
+        used_zones: BTreeMap::new(),
+        network: None,
         s3_prefix_list: "pl-1".into(),
         organization: Some("o-abcde12345".into()),
-    };
-    Estate::build(&spec, &facts).unwrap()
+    }
 }
 
 fn changed(from: &str, to: &str) -> Estate {
@@ -78,7 +84,12 @@ fn made(estate: &Estate) -> World {
         observed.tags = resource.tags.clone();
         if resource.kind == Kind::Instances {
             let count = properties.0["count"].as_u64().unwrap();
-            observed.hosts = (0..count).map(|index| host(resource, u32::try_from(index).unwrap())).collect();
+            observed.hosts =
+                (0..count).map(|index| host(resource, &properties, u32::try_from(index).unwrap())).collect();
+        }
+        if resource.kind == Kind::LaunchTemplate {
+            let group = estate.get(&ResourceId::named(Kind::Instances, resource.id.name().unwrap())).unwrap();
+            observed.tags.insert(tags::COUNT.into(), group.properties.0["count"].to_string());
         }
         known.learn(&resource.id, observed.attributes.clone());
         if resource.kind != Kind::Instances || !observed.hosts.is_empty() {
@@ -88,22 +99,39 @@ fn made(estate: &Estate) -> World {
     World::new(estate.scope.clone(), resources)
 }
 
-fn host(resource: &Resource, index: u32) -> Host {
+fn host(resource: &Resource, properties: &Properties, index: u32) -> Host {
+    let group: Instances<String> = properties.parse().unwrap();
+    let volumes = group.volumes.into_iter().map(|volume| HostVolume {
+        id: format!("vol-{}-{index}", resource.id.name().unwrap()),
+        device: volume.device,
+        delete_on_termination: volume.delete_on_termination,
+        like: Some(VolumeLike {
+            gib: volume.gib,
+            volume_type: volume.volume_type,
+            iops: volume.iops,
+            throughput: volume.throughput,
+            key: Some(volume.key),
+            tags: resource.tags.clone(),
+        }),
+    });
     Host {
         instance: format!("i-{}-{index}", resource.id.name().unwrap()),
-        index,
-        generation: "1".into(),
+        index: Some(index),
+        generation: group.generation,
         state: "running".into(),
-        image: "ami-0123456789abcdef0".into(),
-        instance_type: "t3.small".into(),
+        image: group.image,
+        instance_type: group.instance_types[&0].clone(),
+        profile: group.profile,
+        zone: "eu-central-1a".into(),
         vpc: "vpc-0".into(),
-        subnet: "subnet/private-0".into(),
-        groups: vec![],
+        subnet: group.subnets[&0].clone(),
+        groups: group.groups,
         private_address: Some(format!("10.0.64.{index}")),
         public_address: None,
-        tokens_required: true,
-        hop_limit: 1,
-        parts: vec![],
+        metadata: Metadata::HARDENED,
+        protected: group.protected,
+        volumes: volumes.collect(),
+        interfaces: vec![],
         launched: 0,
         tags: resource.tags.clone(),
     }
@@ -116,7 +144,7 @@ fn with(world: &World, id: &str, change: impl Fn(&mut Observed)) -> World {
     world
 }
 
-/// Ids, actions and properties, such as `update subnet/private: tags.Project`.
+/// Ids, actions and properties, such as `update subnet/private-a: tags.Project`.
 fn brief(plan: &Plan) -> Vec<String> {
     let line = |change: &Change| {
         let action = serde_json::to_value(change.action).unwrap();
@@ -184,13 +212,22 @@ fn a_changed_spec_plans_just_that() {
             "count = 2\ninstance_type = \"t3.large\"",
             &[
                 "update launch-template/worker: instance_type",
-                "replace instances/worker: generation host 0 host 1 host 1 host 0",
+                "replace instances/worker: host 0 host 1 host 0 host 0 type host 1 host 1 type",
+            ],
+        ),
+        (
+            "count = 2",
+            "count = 2\nroot_gib = 20",
+            &[
+                "update launch-template/worker: volumes",
+                "update instances/worker: host 0 /dev/xvda size host 1 /dev/xvda size",
             ],
         ),
         (
             "name = \"worker\"",
             "name = \"runner\"",
             &[
+                "update budget: tags.holdfast:resources",
                 "create launch-template/runner",
                 "create instances/runner",
                 "delete instances/worker",
@@ -212,48 +249,134 @@ fn another_image_replaces_hosts_before_the_old_ones_end() {
     assert_eq!(
         brief(&plan),
         [
-            "update launch-template/bastion: image",
-            "replace instances/bastion: generation host 0 host 0",
-            "update launch-template/worker: image",
-            "replace instances/worker: generation host 0 host 1 host 1 host 0",
+            "update launch-template/bastion: image user_data",
+            "replace instances/bastion: host 0 host 0 host 0 generation",
+            "update launch-template/worker: image user_data",
+            "replace instances/worker: host 0 host 1 host 0 host 0 generation host 1 host 1 generation",
         ]
     );
     let hosts = plan.changes.iter().find(|change| change.id.as_str() == "instances/worker").unwrap();
-    assert!(hosts.rolling);
-    assert_eq!(hosts.why, "hosts run what an older version of their launch template says");
+    assert_eq!(hosts.order, Some(Order::ByMembers));
+    assert_eq!(
+        hosts.why,
+        "its image or its user data is another by now; new hosts run before old ones end, 1 at a time"
+    );
     let steps = steps(&plan, &world).unwrap();
     assert!(steps.iter().all(|step| step.operation == Operation::Change));
 }
 
-#[test]
-fn another_range_replaces_the_network_and_what_is_in_it() {
-    let estate = changed("[bastion]", "[network]\ncidr = \"10.1.0.0/16\"\n[bastion]");
-    let world = made(&self::estate(SPEC));
-    let plan = Plan::make(&estate, &world);
-    insta::assert_snapshot!(brief(&plan).join("\n"));
-    // The order of the acts: whatever is in the old network is gone before it is, and it before the new one is made.
-    let steps = steps(&plan, &world).unwrap();
-    let place = |id: &str, operation| {
-        let of = |step: &Step| plan.changes[step.change].id.as_str() == id && step.operation == operation;
-        steps.iter().position(of).unwrap_or_else(|| panic!("no {operation:?} of {id}"))
+/// What a step does to a cloud that does what it is told. Physical ids tell by `suffix` which run made them.
+fn carry_out(step: &Step, plan: &Plan, world: &World, suffix: &str) -> World {
+    let change = &plan.changes[step.change];
+    let mut resources = world.resources.clone();
+    let is_current = |one: &Observed| {
+        step.current.as_ref().is_some_and(|current| one.id == current.id && one.physical == current.physical)
     };
-    let depends = |step: usize, on: usize| {
-        let mut seen = vec![step];
-        while let Some(next) = seen.pop() {
-            if next == on {
-                return true;
-            }
-            seen.extend(&steps[next].after);
+    let known = {
+        let mut known = Known::default();
+        let settled = settled_attributes(world, plan.estate.as_ref());
+        settled.into_iter().for_each(|(id, attributes)| known.learn(&id, attributes));
+        known
+    };
+    match step.operation {
+        Operation::Delete => {
+            let gone = step.current.as_ref().unwrap();
+            resources.retain(|one| !is_current(one));
+            // A VPC takes along what it came with, and a group its rules, which have its id.
+            let is_of = |one: &Observed| one.properties.0.get("vpc").is_some_and(|vpc| *vpc == gone.physical.as_str());
+            resources.retain(|one| !is_of(one) || operations(one.kind).deletable(one));
+            let groups: BTreeSet<_> = resources
+                .iter()
+                .filter(|one| one.kind == Kind::SecurityGroup)
+                .map(|one| one.physical.clone())
+                .collect();
+            resources.retain(|one| one.kind != Kind::SecurityGroupRules || groups.contains(&one.physical));
+            // AWS refuses to delete what is used.
+            let user = resources.iter().find(|user| user.id != gone.id && settle::refers(user, gone));
+            assert!(user.is_none(), "{} is deleted before {}", gone.physical, user.unwrap().physical);
         }
-        false
-    };
-    let (old, new) = (place("vpc", Operation::Delete), place("vpc", Operation::Create));
-    assert!(depends(new, old));
-    for inside in ["subnet/private", "internet-gateway", "instances/worker", "security-group/hosts", "vpc-endpoint/s3"]
-    {
-        assert!(depends(old, place(inside, Operation::Delete)), "{inside}");
-        assert!(depends(place(inside, Operation::Create), new), "{inside}");
+        Operation::Create | Operation::Change => {
+            let resource = plan.estate.as_ref().unwrap().get(&change.id).unwrap();
+            let (properties, missing) = resolve(&resource.properties, &known);
+            missing.unwrap();
+            let mut one = resources.iter().find(|one| is_current(one)).cloned().unwrap_or_else(|| {
+                let physical = match resource.kind {
+                    Kind::SecurityGroupRules => properties.0["group"].as_str().unwrap().to_owned(),
+                    _ => format!("{}-{suffix}", resource.id),
+                };
+                Observed::new(resource.kind, resource.id.clone(), &physical, Properties::default())
+                    .attribute("arn", format!("arn:{physical}"))
+                    .attribute("version", "1")
+            });
+            if resource.kind == Kind::LaunchTemplate && step.operation == Operation::Change {
+                let version = one.attributes["version"].parse::<u32>().unwrap() + 1;
+                one.attributes.insert("version".into(), version.to_string());
+            }
+            one.properties = normal(&properties);
+            for rule in one.properties.0.values_mut().filter_map(Value::as_array_mut).flatten() {
+                rule.as_object_mut().into_iter().for_each(|rule| drop(rule.remove("description")));
+            }
+            one.tags.extend(resource.tags.clone());
+            for host in &mut one.hosts {
+                host.generation = properties.0["generation"].as_str().unwrap().into();
+                host.subnet = properties.0["subnet"].as_str().unwrap().into();
+                host.vpc = known.get(&Ref::id(&ResourceId::only(Kind::Vpc))).unwrap().into();
+            }
+            resources.retain(|one| !is_current(one));
+            resources.push(one);
+        }
     }
+    World::new(world.scope.clone(), resources)
+}
+
+/// Carries out at most so many steps, and says whether that was all.
+fn run(plan: &Plan, world: &World, at_most: usize, suffix: &str) -> (World, bool) {
+    let steps = steps(plan, world).unwrap();
+    let (mut world, mut done) = (world.clone(), BTreeSet::new());
+    while done.len() < steps.len().min(at_most) {
+        let next = (0..steps.len()).find(|step| !done.contains(step) && steps[*step].after.is_subset(&done)).unwrap();
+        world = carry_out(&steps[next], plan, &world, suffix);
+        done.insert(next);
+        // Hosts are there all the time, in a network that is.
+        for hosts in world.resources.iter().filter(|one| one.kind == Kind::Instances) {
+            assert_eq!(hosts.hosts.len(), if hosts.id.as_str() == "instances/worker" { 2 } else { 1 });
+            let is_there = |id: &str| world.resources.iter().any(|one| one.physical == id);
+            assert!(hosts.hosts.iter().all(|host| is_there(&host.vpc) && is_there(&host.subnet)));
+        }
+    }
+    (world, done.len() == steps.len())
+}
+
+#[test]
+fn another_range_makes_the_new_network_first_wherever_it_is_cut_off() {
+    let estate = changed("[bastion]", "[network]\ncidr = \"10.1.0.0/16\"\n[bastion]");
+    let before = made(&self::estate(SPEC));
+    let plan = Plan::make(&estate, &before);
+    insta::assert_snapshot!(brief(&plan).join("\n"));
+    let vpc = plan.changes.iter().find(|change| change.kind == Kind::Vpc).unwrap();
+    assert_eq!((vpc.order, vpc.why.as_str()), (Some(Order::NewFirst), "a VPC's first range can't be changed"));
+    let mut cut = 0;
+    loop {
+        let (mut world, whole) = run(&plan, &before, cut, "1");
+        let again = Plan::make(&estate, &world);
+        assert!(!again.changes.iter().any(|change| whole && change.action != Action::Delete), "{:?}", brief(&again));
+        world = run(&again, &world, usize::MAX, "2").0;
+        assert_eq!(brief(&Plan::make(&estate, &world)), Vec::<String>::new(), "cut off after {cut} steps");
+        // Nothing doubled, nothing left.
+        let ids: BTreeSet<_> = world.resources.iter().map(|one| &one.id).collect();
+        assert_eq!((ids.len(), world.resources.len()), (before.resources.len(), before.resources.len()));
+        // A destroy in the middle ends both.
+        let (middle, _) = run(&plan, &before, cut, "1");
+        let destroy = Plan::destroy(&middle);
+        let stays = destroy.notes.iter().chain(destroy.left.iter().map(|left| &left.what)).collect::<Vec<_>>();
+        assert_eq!(stays, Vec::<&String>::new(), "cut off after {cut} steps");
+        assert!(steps(&destroy, &middle).is_ok());
+        if whole {
+            break;
+        }
+        cut += 1;
+    }
+    assert!(cut > 30, "{cut}");
 }
 
 #[test]
@@ -269,13 +392,13 @@ fn what_changed_behind_our_back_is_named_property_by_property() {
         let resources = world.resources.iter().filter(|observed| observed.id.as_str() != id).cloned().collect();
         World::new(world.scope.clone(), resources)
     };
-    let tagless = with(&world, "subnet/private", |observed| {
+    let tagless = with(&world, "subnet/private-a", |observed| {
         observed.tags.remove("Department");
     });
     let dead = with(&world, "instances/worker", |observed| {
         observed.hosts.remove(0);
     });
-    let weakened = with(&world, "instances/worker", |observed| observed.hosts[1].tokens_required = false);
+    let weakened = with(&world, "instances/worker", |observed| observed.hosts[1].metadata.tokens_required = false);
     let table: Vec<(World, Vec<&str>)> = vec![
         (set("key", "rotation", false.into()), vec!["update key: rotation"]),
         (set("key", "enabled", false.into()), vec!["update key: enabled"]),
@@ -288,17 +411,15 @@ fn what_changed_behind_our_back_is_named_property_by_property() {
             vec!["update security-group-rules/default: egress"],
         ),
         (
-            set("route-table/private", "routes", serde_json::json!({"0.0.0.0/0": "igw-1"})),
-            vec!["update route-table/private: routes"],
+            set("route-table/private-a", "routes", serde_json::json!({"0.0.0.0/0": "igw-1"})),
+            vec!["update route-table/private-a: routes"],
         ),
         (
             set("launch-template/worker", "metadata", Value::Null),
-            vec![
-                "update launch-template/worker: metadata",
-                "replace instances/worker: generation host 0 host 1 host 1 host 0",
-            ],
+            // Its hosts were started before, and are looked at themselves.
+            vec!["update launch-template/worker: metadata"],
         ),
-        (tagless, vec!["update subnet/private: tags.Department"]),
+        (tagless, vec!["update subnet/private-a: tags.Department"]),
         (dead, vec!["update instances/worker: count host 0"]),
         (weakened, vec!["update instances/worker: host 1 metadata"]),
         (gone("vpc-endpoint/s3"), vec!["create vpc-endpoint/s3"]),
@@ -307,6 +428,87 @@ fn what_changed_behind_our_back_is_named_property_by_property() {
     for (world, expected) in table {
         assert_eq!(brief(&Plan::make(&estate, &world)), expected);
     }
+}
+
+#[test]
+fn a_spec_that_changed_is_no_drift_and_what_others_changed_is() {
+    let world = made(&estate(SPEC));
+    let drift = |estate: &Estate, world: &World| {
+        let drift = Drift::of(&Plan::make(estate, world));
+        let named = drift.resources.iter().map(|one| {
+            let properties: Vec<_> = one.differences.iter().map(|one| one.property.as_str()).collect();
+            format!("{:?} {}: {}", one.what, one.id, properties.join(" "))
+        });
+        (named.collect::<Vec<_>>(), drift.undecided.iter().map(ToString::to_string).collect::<Vec<_>>())
+    };
+    let nothing = (vec![], vec![]);
+    assert_eq!(drift(&estate(SPEC), &world), nothing);
+    for (from, to) in [
+        ("\"contest\"", "\"exam\""),
+        ("count = 2", "count = 3"),
+        ("count = 2", "count = 0"),
+        ("monthly_usd = 200", "monthly_usd = 300"),
+        ("203.0.113.0/24", "198.51.100.0/24"),
+        ("name = \"worker\"", "name = \"runner\""),
+        ("ami-0123456789abcdef0", "ami-0fedcba9876543210"),
+        ("[bastion]", "[network]\ncidr = \"10.1.0.0/16\"\n[bastion]"),
+    ] {
+        let (named, undecided) = drift(&changed(from, to), &world);
+        assert_eq!(named, Vec::<String>::new(), "{from} → {to}");
+        assert!(!undecided.is_empty(), "{from} → {to}");
+    }
+    let without = |id: &str| {
+        let resources = world.resources.iter().filter(|observed| observed.id.as_str() != id).cloned().collect();
+        World::new(world.scope.clone(), resources)
+    };
+    let opened = with(&world, "security-group-rules/bastion", |rules| {
+        rules.properties.0.insert("ingress".into(), serde_json::json!([{"world": true}]));
+    });
+    let stranger = with(&world, "subnet/private-a", |subnet| {
+        subnet.tags.insert(tags::ID.into(), "subnet/extra".into());
+        subnet.physical.push_str("-extra");
+        subnet.id = ResourceId::named(Kind::Subnet, "extra");
+    });
+    let stranger = World::new(
+        world.scope.clone(),
+        [
+            world.resources.clone(),
+            vec![stranger.resources.iter().find(|one| one.id.as_str() == "subnet/extra").unwrap().clone()],
+        ]
+        .concat(),
+    );
+    let dead = with(&world, "instances/worker", |group| drop(group.hosts.remove(1)));
+    let tagless = with(&world, "subnet/private-a", |subnet| drop(subnet.tags.remove(tags::SPEC)));
+    for (world, expected) in [
+        (without("vpc-endpoint/s3"), "Gone vpc-endpoint/s3: "),
+        (without("budget"), "Gone budget: "),
+        (without("instances/worker"), "Gone instances/worker: "),
+        (opened, "Changed security-group-rules/bastion: ingress"),
+        (stranger, "Added subnet/extra: "),
+        (dead, "Changed instances/worker: count host 1"),
+        (tagless, "Changed subnet/private-a: tags.holdfast:spec"),
+    ] {
+        assert_eq!(drift(&estate(SPEC), &world), (vec![expected.to_owned()], vec![]));
+    }
+    // Both at once: what the spec didn't touch is told apart still.
+    let (named, undecided) = drift(&changed("monthly_usd = 200", "monthly_usd = 300"), &without("alias"));
+    assert_eq!((named, undecided), (vec!["Gone alias: ".to_owned()], vec!["budget".to_owned()]));
+}
+
+#[test]
+fn accepted_risks_are_in_the_plan_and_on_everything() {
+    let mut spec = parse(SPEC);
+    spec.accepted.push(spec::AcceptedRisk {
+        setting: "network.flow_logs".into(),
+        risk: "nobody sees who talked to whom".into(),
+        reason: "a lab without data".parse().unwrap(),
+    });
+    let estate = Estate::build(&spec, &facts(&spec)).unwrap();
+    for resource in estate.resources.iter().filter(|resource| resource.tags.contains_key(tags::ID)) {
+        assert_eq!(resource.tags["holdfast:accepted-risk:network.flow_logs"], "a lab without data");
+    }
+    let plan = Plan::make(&estate, &World::new(estate.scope.clone(), vec![]));
+    assert_eq!(plan.estate.unwrap().accepted, spec.accepted);
 }
 
 #[test]
@@ -366,7 +568,7 @@ fn what_is_in_another_vpc_is_left_alone_whatever_its_tags_say() {
         .resources
         .iter()
         .filter(|observed| {
-            ["subnet/private", "security-group/hosts", "security-group-rules/hosts", "instances/worker"]
+            ["subnet/private-a", "security-group/hosts", "security-group-rules/hosts", "instances/worker"]
                 .contains(&observed.id.as_str())
         })
         .cloned()
@@ -410,7 +612,7 @@ fn a_plan_survives_its_file_and_another_format_is_refused() {
     let plan = Plan::make(&estate, &World::new(estate.scope.clone(), vec![]));
     let text = plan.to_json().unwrap();
     assert_eq!(Plan::from_json(&text).unwrap(), plan);
-    let newer = text.replacen("\"format\": 1", "\"format\": 9", 1);
+    let newer = text.replacen("\"format\": 2", "\"format\": 9", 1);
     assert!(matches!(Plan::from_json(&newer), Err(PlanError::Format(9))));
     assert!(matches!(Plan::from_json("{}"), Err(PlanError::Json(_))));
 }
@@ -436,7 +638,17 @@ fn every_resource_that_can_be_tagged_has_all_tags() {
         if matches!(resource.kind, Kind::Alias | Kind::SecurityGroupRules) {
             continue;
         }
-        for key in ["Project", "Department", "Environment", "Name", "Description", tags::ESTATE, tags::ID, tags::SPEC] {
+        for key in [
+            "Project",
+            "Department",
+            "Environment",
+            "Name",
+            "Description",
+            tags::ESTATE,
+            tags::ID,
+            tags::SPEC,
+            tags::BUDGET,
+        ] {
             let value = &resource.tags[key];
             // IAM's characters, the narrowest.
             let fits = |c: char| c.is_alphanumeric() || " _.:/=+-@".contains(c);

@@ -1,12 +1,16 @@
 //! The world: all that was found of an estate.
 
+use std::collections::BTreeMap;
+
 use futures::future::try_join_all;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use super::settle::Settled;
 use crate::cloud::Cloud;
-use crate::estate::Scope;
+use crate::estate::{Kind, Scope};
 use crate::kind::{KINDS, KindError, Observed, operations};
+use crate::spec::NetworkRange;
 
 /// All that was found of an estate.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -30,6 +34,18 @@ impl World {
         Self { scope, resources }
     }
 
+    /// The zones that the estate's own network has private subnets in, each with the place of its part of the range.
+    pub fn zones(&self) -> BTreeMap<String, u32> {
+        let kept = Settled::of(self).kept.into_values();
+        let private = kept.filter(|one| one.kind == Kind::Subnet && one.id.as_str().starts_with("subnet/private-"));
+        let text = |one: &Observed, property| Some(one.properties.0.get(property)?.as_str()?.to_owned());
+        let placed = private.filter_map(|one| {
+            let place = NetworkRange::place_of(text(&one, "cidr")?.parse().ok()?)?;
+            Some((text(&one, "zone")?, place))
+        });
+        placed.collect()
+    }
+
     /// A digest of all that a plan depends on: not of what changes by itself, such as spend and a host's state.
     pub fn digest(&self) -> String {
         let mut hash = Sha256::new();
@@ -48,7 +64,7 @@ impl World {
                 add(&format!("{key}={value}"));
             }
             for host in &resource.hosts {
-                add(&format!("{} {} {} {:?}", host.instance, host.index, host.generation, host.tags));
+                add(&format!("{} {} {} {:?}", host.instance, host.label(), host.generation, host.tags));
             }
         }
         hex::encode(hash.finalize())

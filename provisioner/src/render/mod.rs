@@ -3,7 +3,10 @@
 //! Colour only underlines what the words say already. It is written always and taken out by `anstream` where the
 //! stream is no terminal or `NO_COLOR` is set. Lines fit [`WIDTH`] columns, names of the user's own aside.
 
+pub(crate) mod cost;
+pub(crate) mod drift;
 pub(crate) mod error;
+pub(crate) mod lock;
 pub(crate) mod plan;
 pub(crate) mod problem;
 pub(crate) mod progress;

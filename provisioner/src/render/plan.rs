@@ -10,7 +10,8 @@ use super::value;
 use crate::apply::Summary;
 use crate::estate::{Kind, Scope};
 use crate::kind::{Difference, Left};
-use crate::plan::{Action, Change, Counts, Plan, Purpose};
+use crate::plan::{Action, Change, Counts, Order, Plan, Purpose};
+use crate::spec::AcceptedRisk;
 
 /// How an action is shown: sign, word, colour.
 fn look(action: Action) -> (char, &'static str, AnsiColors) {
@@ -41,6 +42,7 @@ fn telling(kind: Kind) -> &'static [&'static str] {
         Kind::SecurityGroupRules => &[],
         Kind::LaunchTemplate => &["instance_type", "image"],
         Kind::Instances => &["count"],
+        Kind::AutoScalingGroup => &["count", "min", "max"],
     }
 }
 
@@ -64,11 +66,13 @@ pub(crate) fn text(plan: &Plan, detail: Detail) -> String {
         shown.push('\n');
     }
     write_notes(&mut shown, &plan.notes);
+    shown.push_str(&accepted(plan));
     // Writing to a string can't fail.
     let _ = writeln!(shown, "{}", conclusion(plan));
     if !plan.left.is_empty() {
         shown.push_str(&left(&plan.left));
     }
+    shown.push_str(&super::cost::change(&plan.cost, plan.over_budget.as_deref()));
     shown
 }
 
@@ -109,15 +113,18 @@ fn write_change(shown: &mut String, change: &Change, width: usize, detail: Detai
         return;
     }
     if change.action != Action::Create {
-        let how = match (change.action, change.rolling) {
-            (Action::Replace, true) => " (the new one first)",
-            (Action::Replace, false) => " (the old one first)",
-            _ => "",
+        let how = match change.order {
+            Some(Order::NewFirst) => " (the new one first)",
+            Some(Order::OldFirst) => " (the old one first: what uses it is interrupted)",
+            Some(Order::ByMembers) => " (new hosts first)",
+            None => "",
         };
         let _ = writeln!(shown, "{}", labelled("      why:", 11, &format!("{}{how}", change.why)));
     }
     for difference in &change.differences {
-        let _ = writeln!(shown, "{}", property(difference, change.action));
+        let is_mixed = change.drift.len() < change.differences.len();
+        let mark = if is_mixed && change.drift.contains(&difference.property) { " (not by an apply)" } else { "" };
+        let _ = writeln!(shown, "{}", property(difference, change.action, mark));
     }
 }
 
@@ -151,8 +158,8 @@ fn rules(change: &Change) -> impl Iterator<Item = String> {
     })
 }
 
-fn property(difference: &Difference, action: Action) -> String {
-    let label = format!("      {}:", difference.property);
+fn property(difference: &Difference, action: Action, mark: &str) -> String {
+    let label = format!("      {}{mark}:", difference.property);
     match (action, &difference.old, &difference.new) {
         (Action::Create, _, new) => labelled(&label, 10, &value::short(new)),
         (_, Value::Array(old), Value::Array(new)) => {
@@ -164,6 +171,16 @@ fn property(difference: &Difference, action: Action) -> String {
         }
         (_, old, new) => labelled(&label, 10, &value::change(old, new)),
     }
+}
+
+/// Defaults that were weakened on purpose.
+fn accepted(plan: &Plan) -> String {
+    let risks = plan.estate.as_ref().map_or(&[][..], |estate| &estate.accepted);
+    let line = |risk: &AcceptedRisk| {
+        labelled("  !", 4, &format!("{}: {} (accepted: {})", risk.setting, risk.risk, risk.reason))
+    };
+    let lines: Vec<_> = risks.iter().map(line).collect();
+    if lines.is_empty() { String::new() } else { format!("Accepted risks:\n{}\n\n", lines.join("\n")) }
 }
 
 fn write_notes(shown: &mut String, notes: &[String]) {
@@ -211,12 +228,18 @@ mod tests {
 
     fn plan(purpose: &str, changes: Value) -> Plan {
         let text = json!({
-            "format": 1,
+            "format": 2,
             "purpose": purpose,
             "scope": {"estate": "judge", "account": "111111111111", "region": "eu-central-1"},
+            "environment": "Test",
             "world": "00",
             "changes": changes,
             "unchanged": 3,
+            "cost": {
+                "prices_as_of": "2025-03-02", "source": "AWS's list", "budget_usd": "200.00",
+                "before": {"total_usd": "0.00", "groups": {}, "lines": []},
+                "after": {"total_usd": "0.00", "groups": {}, "lines": []},
+            },
             "notes": ["subnet subnet-0f has the tags of subnet/private and is in another VPC: left alone"],
             "left": [{"what": "key 1234abcd", "why": "pending deletion until 2026-12-24"}],
         });
@@ -238,10 +261,10 @@ mod tests {
                  "differences": [{"property": "monthly_usd", "old": "200", "new": "300"},
                     {"property": "tags.Project", "old": "contest", "new": "finals"}]},
                 {"id": "instances/worker", "kind": "instances", "name": "holdfast-judge-worker", "action": "replace",
-                 "physical": "holdfast-judge-worker", "rolling": true, "why": "their launch template has a new version",
+                 "physical": "holdfast-judge-worker", "order": "by-members", "why": "their launch template has a new version",
                  "differences": [{"property": "count", "old": 2, "new": 3}]},
                 {"id": "subnet/private", "kind": "subnet", "name": "holdfast-judge-private", "action": "replace",
-                 "physical": "subnet-0a", "why": "EC2 can't change a subnet's range",
+                 "order": "old-first", "physical": "subnet-0a", "why": "EC2 can't change a subnet's range",
                  "differences": [{"property": "cidr", "old": "10.0.64.0/18", "new": "10.1.64.0/18"}]},
                 {"id": "security-group-rules/bastion", "kind": "security-group-rules", "name": "holdfast-judge-bastion",
                  "action": "update", "physical": "sg-0a", "why": "it isn't as the spec says",

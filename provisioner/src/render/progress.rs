@@ -10,7 +10,7 @@ use owo_colors::OwoColorize;
 
 use super::note;
 use crate::apply::{Event, Progress};
-use crate::plan::{Action, Change, Operation, Plan};
+use crate::plan::{Change, Operation, Order, Plan};
 
 /// How often a moving line moves.
 const TICK: Duration = Duration::from_millis(120);
@@ -51,9 +51,9 @@ impl Reporter {
     }
 }
 
-/// How many acts a plan takes: a replacement that deletes first is two.
+/// How many acts a plan takes: a replacement of the whole is two.
 fn acts(plan: &Plan) -> u64 {
-    plan.changes.iter().map(|change| if change.action == Action::Replace && !change.rolling { 2 } else { 1 }).sum()
+    plan.changes.iter().map(|change| if matches!(change.order, None | Some(Order::ByMembers)) { 1 } else { 2 }).sum()
 }
 
 impl Terminal {

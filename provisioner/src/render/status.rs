@@ -12,7 +12,17 @@ use crate::kind::instances::Host;
 use crate::plan::{Spend, Status, StatusRow};
 
 /// Tags that a resource has a value of its own for.
-const OWN: &[&str] = &["Name", "Description", tags::ID, tags::SPEC, tags::GENERATION, tags::FIRST];
+const OWN: &[&str] = &[
+    "Name",
+    "Description",
+    tags::ID,
+    tags::SPEC,
+    tags::RULES,
+    tags::COUNT,
+    tags::RESOURCES,
+    tags::GENERATION,
+    tags::FIRST,
+];
 
 /// Whether a tag could be shared by all resources: neither one of each resource's own, nor one that AWS sets itself.
 fn is_shared_sort(key: &str) -> bool {
@@ -49,7 +59,7 @@ fn hosts(status: &Status) -> String {
 
 fn host_row(group: Option<&str>, host: &Host) -> [String; 6] {
     [
-        format!("{} {}", group.unwrap_or_default(), host.index),
+        format!("{} {}", group.unwrap_or_default(), host.label()),
         host.instance.clone(),
         host.state.clone(),
         host.instance_type.clone(),
@@ -157,6 +167,7 @@ mod tests {
             estate: "judge".parse().unwrap(),
             account: "111111111111".parse().unwrap(),
             region: "eu-central-1".parse().unwrap(),
+            vpc: None,
         }
     }
 
@@ -176,7 +187,8 @@ mod tests {
             "instance": format!("i-0123456789abcdef{index}"), "index": index, "generation": "1", "state": "running",
             "image": "ami-0123456789abcdef0", "instance_type": "t3.small", "vpc": "vpc-1", "subnet": "subnet-1",
             "groups": [], "private_address": format!("10.0.64.{}", 10 + index), "public_address": public,
-            "tokens_required": true, "hop_limit": 1, "parts": [], "launched": 0, "tags": {},
+            "profile": "", "zone": "", "protected": false, "volumes": [], "interfaces": [],
+            "metadata": {"enabled": true, "tokens_required": true, "hop_limit": 1, "tags": false}, "launched": 0, "tags": {},
         }))
         .unwrap()
     }

@@ -57,6 +57,19 @@ pub(crate) fn table<const N: usize>(rows: &[[String; N]]) -> String {
     rows.iter().map(line).collect()
 }
 
+/// Aligned columns, indented by two: text first, then figures, which end below each other.
+pub(crate) fn figures<const N: usize>(rows: &[[String; N]]) -> String {
+    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or_default();
+    let widths: Vec<_> = (0..N).map(width).collect();
+    let cell = |(column, text): (usize, &String)| match column {
+        0 => format!("{text:width$}", width = widths[column]),
+        _ => format!("{text:>width$}", width = widths[column]),
+    };
+    rows.iter()
+        .map(|row| format!("  {}\n", row.iter().enumerate().map(cell).collect::<Vec<_>>().join("  ").trim_end()))
+        .collect()
+}
+
 /// `1 host`, `2 hosts`.
 pub(crate) fn count(number: impl Into<u64>, noun: &str) -> String {
     match number.into() {

@@ -18,15 +18,16 @@ mod table;
 mod template;
 pub mod value;
 
-pub use parse::{Checked, parse};
 use std::collections::BTreeMap;
 
+pub use parse::{Checked, parse, parse_for};
 pub use problem::{Problem, ProblemInSource, Problems};
 use serde::{Deserialize, Serialize};
 pub use template::{Answers, first_spec};
 pub use value::{
-    AccountId, BastionRange, Description, Email, Environment, EstateName, GroupName, ImageId, InstanceType, KeyArn,
-    NetworkRange, Region, SshPublicKey, SubnetId, TagValue, TopicArn, VpcId, Zone,
+    AccountId, Action, AgentArguments, AgentLimits, BastionRange, ByteSize, Description, Device, Egress, Email,
+    Environment, EstateName, GroupName, ImageId, InstanceType, KeyArn, NetworkRange, Region, ResourceArn, Schedule,
+    SshPublicKey, SubnetId, TagKey, TagValue, TimeSpan, TopicArn, VolumeName, VpcId, Zone,
 };
 
 /// What an estate shall be.
@@ -125,19 +126,6 @@ pub enum Zones {
     Named(Vec<Zone>),
 }
 
-/// How hosts reach what is outside of the network.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Egress {
-    /// Not at all, but for S3 through its gateway endpoint.
-    #[default]
-    None,
-    /// AWS's services alone, through interface endpoints in the network.
-    Endpoints,
-    /// Everything, through a NAT gateway in each zone.
-    Nat,
-}
-
 /// The bastion, through which people reach the hosts.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Bastion {
@@ -186,11 +174,11 @@ pub struct HostGroup {
     /// Volumes beside those of the image.
     pub volumes: Vec<DataVolume>,
     /// Tags on its hosts, volumes and interfaces beyond the estate's.
-    pub tags: BTreeMap<String, TagValue>,
+    pub tags: BTreeMap<TagKey, TagValue>,
     /// What its role may do beyond what every host may.
     pub permissions: Vec<Permission>,
     /// Settings of its agent, for `/etc/holdfast/agent.toml`.
-    pub agent: serde_json::Map<String, serde_json::Value>,
+    pub agent: Agent,
     /// Whether EC2 refuses to end its hosts until that is taken back; on in Prod.
     pub termination_protection: bool,
 }
@@ -214,9 +202,9 @@ pub enum Mode {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DataVolume {
     /// Its name in its group.
-    pub name: GroupName,
-    /// The device that it is attached as, such as `/dev/sdf`.
-    pub device: String,
+    pub name: VolumeName,
+    /// The device that it is attached as.
+    pub device: Device,
     /// Its size in GiB.
     pub gib: u32,
     /// I/O operations per second; gp3's 3,000 unless said otherwise.
@@ -230,10 +218,84 @@ pub struct DataVolume {
 /// A statement of a role's policy.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Permission {
-    /// IAM actions, such as `s3:GetObject`.
-    pub actions: Vec<String>,
-    /// ARNs that they are allowed on.
-    pub resources: Vec<String>,
+    /// What is allowed; at least one.
+    pub actions: Vec<Action>,
+    /// What it is allowed on; at least one.
+    pub resources: Vec<ResourceArn>,
+}
+
+/// Settings of a host's agent that the spec gives. Serialized as TOML, it is a part of `/etc/holdfast/agent.toml`;
+/// what is `None` is left out of it, and the agent's own default holds.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Agent {
+    /// Bounds on jobs.
+    #[serde(skip_serializing_if = "AgentJobs::is_default")]
+    pub jobs: AgentJobs,
+    /// What is recorded.
+    #[serde(skip_serializing_if = "AgentAudit::is_default")]
+    pub audit: AgentAudit,
+}
+
+impl Agent {
+    /// Whether every setting is left to the agent.
+    pub fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// Bounds on a host's jobs.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct AgentJobs {
+    /// Jobs at once.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max: Option<u32>,
+    /// Ended jobs that are remembered.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub keep: Option<u32>,
+    /// Output kept for each job.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub log_bytes: Option<ByteSize>,
+    /// The largest request.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub request_bytes: Option<ByteSize>,
+    /// What a job gets that says nothing about its limits.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub limits: Option<AgentLimits>,
+    /// The wall-clock time of a job that asks for none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub wall: Option<TimeSpan>,
+    /// The most wall-clock time that a job may ask for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_wall: Option<TimeSpan>,
+    /// How long a stopping agent waits for its jobs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stop: Option<TimeSpan>,
+}
+
+impl AgentJobs {
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// What a host's agent records.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct AgentAudit {
+    /// The most that records may take that the trail has not confirmed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_bytes: Option<ByteSize>,
+    /// Whether a program's arguments are recorded.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub arguments: Option<AgentArguments>,
+}
+
+impl AgentAudit {
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// What encrypts volumes and logs.
@@ -283,8 +345,8 @@ impl Audit {
 /// When volumes are backed up, and how long backups are kept.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Backup {
-    /// When, as AWS Backup's `cron(…)` in UTC.
-    pub schedule: String,
+    /// When, in UTC.
+    pub schedule: Schedule,
     /// After how many days a backup is deleted.
     pub retention_days: u32,
     /// Whether the vault and its backups stay when the estate goes.
@@ -294,7 +356,7 @@ pub struct Backup {
 /// A default that was weakened on purpose.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AcceptedRisk {
-    /// The setting that weakens it, such as `network.flow_logs`.
+    /// The setting that weakens it, such as `network.flow_logs_days`.
     pub setting: String,
     /// What it weakens.
     pub risk: String,

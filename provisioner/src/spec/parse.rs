@@ -4,11 +4,11 @@ use std::ops::Range;
 
 use toml::de::{DeTable, DeValue};
 
-use super::Spec;
 use super::problem::{Problem, Problems};
 use super::read::read_spec;
 use super::secret::{self, Secret};
 use super::table::{Notes, Placed};
+use super::{Environment, Spec};
 
 /// A spec is a page; what is larger was named by mistake.
 const LARGEST: usize = 1 << 20;
@@ -22,13 +22,22 @@ pub struct Checked {
     pub warnings: Problems,
 }
 
-/// Reads a spec from the bytes of `file`, whose name is for messages only.
+/// Reads a spec that is for one environment only.
+///
+/// # Errors
+///
+/// Those of [`parse_for`].
+pub fn parse(bytes: &[u8], file: &str) -> Result<Checked, Problems> {
+    parse_for(bytes, file, None)
+}
+
+/// Reads a spec from the bytes of `file`, whose name is for messages only, for the environment that was chosen.
 ///
 /// # Errors
 ///
 /// Every problem of the text, in its order. Where the text isn't TOML, those are its syntax errors and secrets:
 /// a setting after a missing bracket or quote may read as something else.
-pub fn parse(bytes: &[u8], file: &str) -> Result<Checked, Problems> {
+pub fn parse_for(bytes: &[u8], file: &str, chosen: Option<Environment>) -> Result<Checked, Problems> {
     if bytes.len() > LARGEST {
         let message = format!("the file has {} bytes, more than any spec", bytes.len());
         let problem = Problem::new("", 0..0, message, format!("at most {LARGEST} bytes"));
@@ -46,6 +55,12 @@ pub fn parse(bytes: &[u8], file: &str) -> Result<Checked, Problems> {
     let notes = Notes::default();
     let spec = read_spec(Placed { value: document.get_ref(), span: first_setting(text) }, &notes);
     let mut problems = notes.into_inner();
+    if let (Some(spec), Some(chosen)) = (&spec, chosen)
+        && spec.tags.environment != chosen
+    {
+        let message = format!("the spec is for {}, and {chosen} was chosen", spec.tags.environment);
+        problems.push(Problem::new("tags.Environment", first_setting(text), message, format!("{chosen}")));
+    }
     if !errors.is_empty() {
         problems = errors.iter().map(|error| syntax(error, text)).collect();
     }

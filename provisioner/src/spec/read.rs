@@ -209,7 +209,7 @@ impl GroupAsRead {
             volumes: Vec::new(),
             tags: std::collections::BTreeMap::new(),
             permissions: Vec::new(),
-            agent: serde_json::Map::new(),
+            agent: super::Agent::default(),
             termination_protection: false,
         })
     }

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
+use crate::cli::SpecFile;
 use crate::spec::{AccountId, Region};
 
 /// Make, read and verify the audit trail in its central account
@@ -73,9 +74,9 @@ pub struct SourceArguments {
     #[arg(long, value_name = "URL")]
     pub from: Option<String>,
 
-    /// The spec that names the trail
-    #[arg(short, long, value_name = "FILE", default_value = "estate.toml")]
-    pub file: PathBuf,
+    /// The spec that names the trail.
+    #[command(flatten)]
+    pub spec: SpecFile,
 }
 
 /// Arguments of `audit list`.

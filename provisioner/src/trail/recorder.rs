@@ -146,6 +146,10 @@ impl Recorder {
             "world": plan.world,
             "counts": counts,
             "changes": changes,
+            "acceptedRisks": plan.estate.as_ref().map(|estate| &estate.accepted),
+            "monthlyEstimateUsd": plan.cost.after.total_usd,
+            "monthlyBudgetUsd": plan.cost.budget_usd,
+            "overBudget": plan.over_budget,
         });
         let name = plan_event(plan.purpose);
         let intent = self.event(name).request(request).request_id(self.run.to_string());
@@ -196,9 +200,12 @@ impl Recorder {
         let name = match note {
             Note::LockBucket { .. } => "PrepareLockBucket",
             Note::LockTakenOver { .. } => "TakeOverLock",
+            Note::LockBroken { .. } => "BreakLock",
         };
         let request = serde_json::to_value(note)?;
-        self.append(self.event(name).request(request).request_id(self.run.to_string())).await.map(drop)
+        let receipt = self.append(self.event(name).request(request).request_id(self.run.to_string())).await?;
+        // It is all that its run does, so it is intent too.
+        if matches!(note, Note::LockBroken { .. }) { self.confirm(receipt.sequence).await } else { Ok(()) }
     }
 
     async fn record_close(&self, close: &Close) -> Result<(), TrailError> {
@@ -315,6 +322,7 @@ fn resource_type(kind: Kind) -> &'static str {
         Kind::InstanceProfile => "AWS::IAM::InstanceProfile",
         Kind::LaunchTemplate => "AWS::EC2::LaunchTemplate",
         Kind::Instances => "AWS::EC2::Instance",
+        Kind::AutoScalingGroup => "AWS::AutoScaling::AutoScalingGroup",
     }
 }
 

@@ -1,7 +1,7 @@
 //! Where a trail is read from: its bucket with all versions, or a copy of it in a directory.
 
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use aws_sdk_s3::primitives::DateTime;
 use holdfast_audit::object::Key;
@@ -9,6 +9,7 @@ use holdfast_audit::verify::{StoredObject, list_directory, read_directory};
 use url::Url;
 
 use super::{SourceArguments, TrailError};
+use crate::cli::SpecFile;
 use crate::cloud::{Cloud, Service};
 use crate::spec::{self, Region};
 
@@ -29,7 +30,7 @@ impl Source {
         match &arguments.from {
             Some(address) => Source::at(address).await,
             None => {
-                let (bucket, region) = named_by_spec(&arguments.file)?;
+                let (bucket, region) = named_by_spec(&arguments.spec)?;
                 Source::bucket(bucket, &region).await
             }
         }
@@ -133,7 +134,7 @@ fn timestamp(time: DateTime) -> Option<jiff::Timestamp> {
 }
 
 /// The trail that a spec names.
-fn named_by_spec(path: &Path) -> Result<(String, Region), TrailError> {
+fn named_by_spec(SpecFile { file: path, environment }: &SpecFile) -> Result<(String, Region), TrailError> {
     let bytes = match std::fs::read(path) {
         Ok(bytes) => bytes,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
@@ -141,7 +142,7 @@ fn named_by_spec(path: &Path) -> Result<(String, Region), TrailError> {
         }
         Err(error) => return Err(TrailError::io("read", path)(error)),
     };
-    let spec = spec::parse(&bytes, &path.display().to_string())?.spec;
+    let spec = spec::parse_for(&bytes, &path.display().to_string(), *environment)?.spec;
     let audit = spec.audit.ok_or_else(|| TrailError::NoSource { spec: path.into() })?;
     Ok((audit.bucket(), audit.region))
 }

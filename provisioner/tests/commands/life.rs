@@ -69,6 +69,21 @@ fn nothing_changes_without_a_yes() {
 }
 
 #[test]
+fn an_estate_in_prod_is_not_destroyed_by_a_yes_alone() {
+    let person = Person::with_own_lab("prized");
+    person.edit("Environment = \"Test\"", "Environment = \"Prod\"");
+    person.run(&["apply", "--yes", "--parallelism", "2"]).ended_with(0);
+    person.run(&["destroy", "--yes"]).ended_with(1).tells("is in Prod").tells("--yes --name prized");
+    person.run(&["destroy", "--yes", "--name", "priced"]).ended_with(1).tells("isn't the name of estate prized");
+    // What was applied decides, not what the file says now.
+    person.edit("Environment = \"Prod\"", "Environment = \"Test\"");
+    person.run(&["destroy", "--yes"]).ended_with(1).tells("is in Prod");
+    person.run(&["destroy", "--name", "prized"]).ended_with(1).tells("--yes");
+    person.run(&["plan"]).ended_with(0).says("tags.Environment");
+    person.run(&["destroy", "--yes", "--name", "prized"]).ended_with(0).says("Destroyed ");
+}
+
+#[test]
 fn an_interrupted_apply_stops_cleanly_and_the_next_goes_on() {
     let person = Person::with_own_lab("halted");
     let mut child = person.provision(&["apply", "--yes"]).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();

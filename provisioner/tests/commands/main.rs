@@ -4,6 +4,7 @@
 
 mod bad_circumstances;
 mod life;
+mod money;
 mod terminal;
 
 use std::fs;

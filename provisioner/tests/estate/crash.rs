@@ -1,108 +1,132 @@
 //! SIGKILL around calls, then the same command again: the estate of an uninterrupted run, nothing doubled or left over.
 //!
-//! A killed run leaves its lock, which holds until S3's clock says that it expired. The test makes the lock one that
-//! expires at once; that a live one is respected is another test's.
+//! An uninterrupted run is watched first: its calls are those to die at. Each death is one of its own, in a copy of the
+//! lab as it was before the run: the real binary is killed by SIGKILL before the call is taken, or after; then it runs
+//! again to its end, and what is in the account then is read by boto3. A run that was killed leaves its lock, which the
+//! lab makes older than it holds; that a live one is respected is another test's.
+//!
+//! A run dies at every call that changes something, and at the last of each kind of read. `HOLDFAST_DEATHS=all` dies at
+//! every call, `HOLDFAST_DEATHS=RunInstances` at the calls of that operation alone.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::process::ExitStatusExt;
+use std::sync::Mutex;
+use std::thread;
+use std::time::{Duration, Instant};
 
+use holdfast_lab::{Action, Call, Fault, Moment};
 use serde_json::Value;
 
 use crate::fixture::{Fixture, assert_same, succeed, text};
-use crate::proxy::{Cut, Moment};
 
-/// Calls that only the first apply in an account makes, since a bucket for locks stays and a key is called back.
-const FIRST_APPLY: &[(&str, Moment)] = &[("PUT /holdfast-", Moment::After), ("CreateKey", Moment::After)];
+/// Deaths at once: more than there are cores, since each waits for a lab most of the time.
+const AT_ONCE: usize = 3;
+/// Longer than any lock holds.
+const AN_HOUR: Duration = Duration::from_secs(3600);
 
-/// Calls of each way of being idempotent: none at all, a token, a name.
-const APPLY: &[(&str, Moment)] = &[
-    ("CreateVpc", Moment::After),
-    ("CreateInternetGateway", Moment::After),
-    ("CreateSubnet", Moment::After),
-    ("CreateRouteTable", Moment::After),
-    ("AssociateRouteTable", Moment::Before),
-    ("CreateSecurityGroup", Moment::After),
-    ("AuthorizeSecurityGroupEgress", Moment::Before),
-    ("CreateRole", Moment::After),
-    ("AddRoleToInstanceProfile", Moment::Before),
-    ("CreateLaunchTemplate", Moment::After),
-    ("CreateVpcEndpoint", Moment::After),
-    ("CreateBudget", Moment::After),
-    ("RunInstances", Moment::Before),
-    ("RunInstances", Moment::After),
-];
+/// Where to die: at the `nth` call of an operation.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Cut {
+    service: String,
+    operation: String,
+    nth: u64,
+    is_change: bool,
+    after: bool,
+}
 
-const DESTROY: &[(&str, Moment)] = &[
-    ("TerminateInstances", Moment::After),
-    ("DeleteAlias", Moment::After),
-    ("ScheduleKeyDeletion", Moment::After),
-    ("RemoveRoleFromInstanceProfile", Moment::After),
-    ("RevokeSecurityGroupIngress", Moment::After),
-    ("DetachInternetGateway", Moment::After),
-    ("DeleteVpc", Moment::After),
-];
+impl Cut {
+    fn fault(&self) -> Fault {
+        let moment = if self.after { Moment::After } else { Moment::Before };
+        Fault::on(&self.operation, Action::Kill(moment)).of(&self.service).from_call(self.nth)
+    }
+}
 
-/// Kills `arguments` around a call, and runs them again to their end. Where the killed run's last call was all that was left
-/// to do, the second has nothing to do and takes no lock: then the first one's lock stays, expired, for the next run to
-/// take over, and is taken away here.
-fn cut_and_repeat(fixture: &Fixture, arguments: &[&str], (operation, moment): (&'static str, Moment)) {
-    fixture.proxy().arm(Some(Cut { operation, moment }));
-    let child = fixture.start_provision(arguments);
-    fixture.proxy().aim(child.id());
-    let output = child.wait_with_output().unwrap();
-    let seen = fixture.proxy().changes();
-    assert!(fixture.proxy().has_killed(), "no {operation} in {seen:?}\n{}", text(&output.stderr));
-    assert_eq!(output.status.signal(), Some(9));
-    fixture.proxy().arm(None);
-    fixture.boto(
-        "for found in (s3.list_objects_v2(Bucket=locks).get('Contents', []) if locks in\n\
-         \x20       [b['Name'] for b in s3.list_buckets()['Buckets']] else []):\n\
-         \x20   holder = json.load(s3.get_object(Bucket=locks, Key=found['Key'])['Body'])\n\
-         \x20   s3.put_object(Bucket=locks, Key=found['Key'], Body=json.dumps({**holder, 'seconds': 0}))",
-    );
-    let repeated = fixture.once_unlocked(arguments);
-    succeed(&repeated);
+/// Where a run that makes these calls is to die.
+fn cuts(calls: &[Call], wanted: Option<&str>) -> Vec<Cut> {
+    let mut seen: BTreeMap<(&str, &str), u64> = BTreeMap::new();
+    let mut cuts = BTreeSet::new();
+    for call in calls {
+        let nth = seen.entry((&call.service, &call.operation)).or_default();
+        *nth += 1;
+        for after in [false, true] {
+            let (service, operation) = (call.service.clone(), call.operation.clone());
+            cuts.insert(Cut { service, operation, nth: *nth, is_change: call.is_change(), after });
+        }
+    }
+    let is_last = |cut: &Cut| seen[&(cut.service.as_str(), cut.operation.as_str())] == cut.nth;
+    cuts.retain(|cut| match wanted {
+        Some("all") => true,
+        Some(operation) => cut.operation == operation,
+        None => cut.is_change || (cut.after && is_last(cut)),
+    });
+    cuts.into_iter().collect()
+}
+
+/// What is in the account after `arguments` ran to their end, and the calls that they took.
+fn uninterrupted(base: &Fixture, arguments: &[&str]) -> (Value, Vec<Call>) {
+    let fixture = base.copy();
+    succeed(&fixture.provision(arguments));
+    let calls = fixture.faults().calls();
+    (fixture.inventory(), calls)
+}
+
+/// Dies once, runs again, and looks at what there is.
+fn die_and_repeat(base: &Fixture, arguments: &[&str], cut: &Cut, whole: &Value) {
+    let fixture = base.copy();
+    fixture.faults().script(vec![cut.fault()]);
+    let died = fixture.provision(arguments);
+    // How often something is read that becomes ready by itself is another number in each run.
+    if died.status.signal() != Some(9) {
+        assert!(!cut.is_change, "{cut:?} wasn't reached: {:?}\n{}", fixture.changes(), text(&died.stderr));
+        succeed(&died);
+    }
+    fixture.faults().script(vec![]);
+    fixture.lab().age_objects(AN_HOUR).unwrap();
+    let repeated = fixture.provision(arguments);
+    assert!(repeated.status.success(), "{cut:?}, then {}\n{}", repeated.status, text(&repeated.stderr));
+    let mut found = fixture.inventory();
+    // A run that finds nothing to do takes no lock, so the dead one's stays, expired, for the next to take over.
     if text(&repeated.stdout).starts_with("Unchanged:") {
-        fixture.boto("s3.delete_object(Bucket=locks, Key='locks/judge')");
+        for bucket in found["bucket"].as_array_mut().into_iter().flatten() {
+            bucket["objects"] = Value::Array(vec![]);
+        }
     }
+    assert_same(&found, whole, &format!("{cut:?}"));
 }
 
-/// What an uninterrupted apply makes in a lab that it has for itself.
-fn whole_estate() -> Value {
-    let fixture = Fixture::start();
-    fixture.apply();
-    fixture.inventory()
+/// Dies everywhere that a run of `arguments` can, from the state that `base` is in.
+fn die_everywhere(base: &Fixture, arguments: &[&str]) {
+    let began = Instant::now();
+    let (whole, calls) = uninterrupted(base, arguments);
+    let all = cuts(&calls, std::env::var("HOLDFAST_DEATHS").ok().as_deref());
+    let (count, left, failures) = (all.len(), Mutex::new(all), Mutex::new(Vec::new()));
+    thread::scope(|scope| {
+        for _ in 0..AT_ONCE {
+            scope.spawn(|| {
+                while let Some(cut) = { left.lock().unwrap().pop() } {
+                    let tried = std::panic::catch_unwind(|| die_and_repeat(base, arguments, &cut, &whole));
+                    if let Err(panic) = tried {
+                        let said = panic.downcast_ref::<String>().cloned().unwrap_or_else(|| format!("{cut:?}"));
+                        failures.lock().unwrap().push(said);
+                    }
+                }
+            });
+        }
+    });
+    let failures = failures.into_inner().unwrap();
+    assert_ne!(count, 0, "HOLDFAST_DEATHS names no call of {arguments:?}");
+    println!("{arguments:?}: {count} deaths in {} s; {} calls uninterrupted", began.elapsed().as_secs(), calls.len());
+    assert!(failures.is_empty(), "{} of {count} deaths:\n{}", failures.len(), failures.join("\n\n"));
 }
 
 #[test]
-fn an_apply_killed_around_a_call_converges_when_it_is_repeated() {
-    let whole = whole_estate();
-    let fixture = Fixture::start();
-    for cut in APPLY {
-        cut_and_repeat(&fixture, &["apply", "--yes"], *cut);
-        assert_same(&fixture.inventory(), &whole, &format!("{cut:?}"));
-        succeed(&fixture.provision(&["destroy", "--yes"]));
-    }
+fn an_apply_that_died_at_any_call_converges_when_it_is_repeated() {
+    die_everywhere(&Fixture::start(), &["apply", "--yes"]);
 }
 
 #[test]
-fn a_first_apply_killed_around_a_call_converges_when_it_is_repeated() {
-    let whole = whole_estate();
-    for cut in FIRST_APPLY {
-        let fixture = Fixture::start();
-        cut_and_repeat(&fixture, &["apply", "--yes"], *cut);
-        assert_same(&fixture.inventory(), &whole, &format!("{cut:?}"));
-    }
-}
-
-#[test]
-fn a_destroy_killed_around_a_call_ends_when_it_is_repeated() {
-    let fixture = Fixture::start();
-    fixture.apply();
-    succeed(&fixture.provision(&["destroy", "--yes"]));
-    let left = fixture.inventory();
-    for cut in DESTROY {
-        fixture.apply();
-        cut_and_repeat(&fixture, &["destroy", "--yes"], *cut);
-        assert_same(&fixture.inventory(), &left, &format!("{cut:?}"));
-    }
+fn a_destroy_that_died_at_any_call_ends_when_it_is_repeated() {
+    let base = Fixture::start();
+    base.apply();
+    die_everywhere(&base, &["destroy", "--yes"]);
 }

@@ -5,11 +5,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
-use holdfast_lab::{Account, Lab, Layout};
+use holdfast_lab::{Account, Call, Faults, Lab, Layout};
 use serde_json::Value;
 use tempfile::TempDir;
-
-use crate::proxy::Proxy;
 
 /// How long anything may take that isn't broken, on a busy machine.
 const DEADLINE: Duration = Duration::from_secs(120);
@@ -17,7 +15,7 @@ const DEADLINE: Duration = Duration::from_secs(120);
 /// A lab of a test's own.
 pub(crate) struct Fixture {
     lab: Lab,
-    proxy: Proxy,
+    faults: Faults,
     directory: TempDir,
 }
 
@@ -26,15 +24,34 @@ impl Fixture {
     pub(crate) fn start() -> Self {
         let directory = tempfile::tempdir().unwrap();
         let lab = Lab::start(&directory.path().join("lab")).unwrap();
-        let proxy = Proxy::start(lab.plain_endpoint());
-        let fixture = Self { lab, proxy, directory };
+        let faults = Faults::start(lab.plain_endpoint()).unwrap();
+        let fixture = Self { lab, faults, directory };
         fixture.write_spec(&fixture.spec());
         fixture
     }
 
-    /// The proxy between `provision` and the lab.
-    pub(crate) fn proxy(&self) -> &Proxy {
-        &self.proxy
+    /// Another lab with all that is in this one, and the same spec.
+    pub(crate) fn copy(&self) -> Self {
+        let lab = self.lab.copy().unwrap();
+        let faults = Faults::start(lab.plain_endpoint()).unwrap();
+        let copy = Self { lab, faults, directory: tempfile::tempdir().unwrap() };
+        copy.write_spec(&std::fs::read_to_string(self.path("estate.toml")).unwrap());
+        copy
+    }
+
+    /// The lab.
+    pub(crate) fn lab(&self) -> &Lab {
+        &self.lab
+    }
+
+    /// What is between `provision` and the lab.
+    pub(crate) fn faults(&self) -> &Faults {
+        &self.faults
+    }
+
+    /// The calls that changed something since the script of faults began.
+    pub(crate) fn changes(&self) -> Vec<String> {
+        self.faults.calls().into_iter().filter(Call::is_change).map(|call| call.operation).collect()
     }
 
     /// The spec that a test begins with.
@@ -77,14 +94,14 @@ alert = ["ops@example.org"]
         self.directory.path().join(name)
     }
 
-    /// `provision` with these arguments, through the proxy.
+    /// `provision` with these arguments, through the faults.
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_provision"));
         self.lab.point(&mut command, Account::Workloads).unwrap();
         command
             .args(arguments)
             .current_dir(self.directory.path())
-            .env("AWS_ENDPOINT_URL", self.proxy.address())
+            .env("AWS_ENDPOINT_URL", self.faults.endpoint())
             .env("XDG_STATE_HOME", self.path("state"))
             .stdin(Stdio::null());
         command
@@ -93,6 +110,11 @@ alert = ["ops@example.org"]
     /// Runs `provision` to its end.
     pub(crate) fn provision(&self, arguments: &[&str]) -> Output {
         self.command(arguments).output().unwrap()
+    }
+
+    /// Runs `provision` to its end, with two attempts for each call.
+    pub(crate) fn impatiently(&self, arguments: &[&str]) -> Output {
+        self.command(arguments).env("AWS_MAX_ATTEMPTS", "2").output().unwrap()
     }
 
     /// Starts `provision`.

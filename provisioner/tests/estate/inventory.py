@@ -23,7 +23,9 @@ seen = Counter()
 
 
 def tags(found, key="Key", value="Value"):
-    return {tag[key]: tag[value] for tag in found or []}
+    own = {tag[key]: tag[value] for tag in found or []}
+    # The digest of rules is over ids of AWS's prefix lists too, which moto makes anew for each lab.
+    return own if raw or "holdfast:rules" not in own else {**own, "holdfast:rules": "a digest"}
 
 
 def name(physical, own, fallback=None):
@@ -106,7 +108,8 @@ for reservation in pages(ec2, "describe_instances", "Reservations"):
         if instance["State"]["Name"] in ("terminated", "shutting-down"):
             continue
         own = tags(instance.get("Tags"))
-        own["index"] = str(int(own.get("holdfast:first", 0)) + instance["AmiLaunchIndex"])
+        own["index"] = str(int(own.get("holdfast:first", 0))
+                           + int(own.pop("holdfast:stride", 1)) * instance["AmiLaunchIndex"])
         fallback = f"{own.get('holdfast:id')} {own['index']} generation {own.get('holdfast:generation')}"
         name(instance["InstanceId"], {}, fallback)
         # Whether one call started two hosts or two calls one each is no difference between estates.
@@ -121,6 +124,7 @@ for reservation in pages(ec2, "describe_instances", "Reservations"):
 for volume in pages(ec2, "describe_volumes", "Volumes"):
     own = tags(volume.get("Tags"))
     own.pop("holdfast:first", None)
+    own.pop("holdfast:stride", None)
     hosts = sorted(attachment["InstanceId"] for attachment in volume["Attachments"])
     name(volume["VolumeId"], {}, f"volume of {hosts}")
     add("volume", volume["VolumeId"], own, encrypted=volume["Encrypted"], key=volume.get("KmsKeyId"),
@@ -129,6 +133,7 @@ for interface in pages(ec2, "describe_network_interfaces", "NetworkInterfaces"):
     if interface.get("VpcId") not in default:
         own = tags(interface.get("TagSet"))
         own.pop("holdfast:first", None)
+        own.pop("holdfast:stride", None)
         add("interface", name(interface["NetworkInterfaceId"], {}, None), own, subnet=interface["SubnetId"])
 
 for role in pages(iam, "list_roles", "Roles"):

@@ -30,6 +30,52 @@ fn a_locked_estate_names_who_holds_it_and_changes_nothing() {
 }
 
 #[test]
+fn a_lock_is_taken_away_by_hand_once_it_expired_or_by_force() {
+    let fixture = Fixture::start();
+    let unlock = |arguments: &[&str]| fixture.provision(&[&["unlock"], arguments].concat());
+    let output = unlock(&["--yes"]);
+    succeed(&output);
+    assert!(text(&output.stdout).starts_with("Not locked: estate judge"), "{}", text(&output.stdout));
+    fixture.apply();
+    let put = |seconds: u32| {
+        fixture.boto(&format!(
+            "s3.put_object(Bucket=locks, Key='locks/judge', Body=json.dumps({{'holder': 'alice on her laptop',\n\
+             \x20   'reason': 'apply judge', 'nonce': 'n', 'since': '2026-01-02T03:04:05Z', 'seconds': {seconds}}}))"
+        ));
+    };
+    let objects = || fixture.inventory()["bucket"][0]["objects"].clone();
+
+    put(3600);
+    let output = unlock(&["--yes"]);
+    let stderr = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{stderr}");
+    for part in ["alice on her laptop", "since 2026-01-02T03:04:05Z", "that run is at work", "--force"] {
+        assert!(stderr.contains(part), "{stderr}");
+    }
+    assert_ne!(objects(), serde_json::json!([]));
+    let output = unlock(&["--yes", "--force", "--json"]);
+    succeed(&output);
+    let said: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((&said["removed"], &said["lock"]["holder"]["holder"]), (&true.into(), &"alice on her laptop".into()));
+    assert_eq!(objects(), serde_json::json!([]));
+
+    // Two who do it at once: one gets it, and neither takes away what came after.
+    fixture.boto(
+        "s3.put_object(Bucket=locks, Key='locks/judge', Body=json.dumps({'holder': 'alice on her laptop',\n\
+         \x20   'reason': 'apply judge', 'nonce': 'n', 'since': '2026-01-02T03:04:05Z', 'seconds': 0}))\n\
+         stored = s3.head_object(Bucket=locks, Key='locks/judge')['LastModified'].timestamp()\n\
+         while time.time() < stored + 2: time.sleep(0.1)",
+    );
+    let children = [(); 2].map(|()| fixture.start_provision(&["unlock", "--yes", "--json"]));
+    let outputs = children.map(|child| child.wait_with_output().unwrap());
+    let removed = |output: &std::process::Output| {
+        let said: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
+        said["removed"] == true
+    };
+    assert_eq!(outputs.iter().filter(|output| removed(output)).count(), 1, "{outputs:?}");
+}
+
+#[test]
 fn of_two_applies_at_once_one_makes_the_estate_and_the_other_says_why_not() {
     let whole = {
         let fixture = Fixture::start();

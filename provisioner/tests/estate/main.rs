@@ -4,9 +4,10 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a fixture that fails is a test that fails")]
 
+mod circumstances;
 mod converge;
 mod crash;
 mod destroy;
 mod fixture;
 mod lock;
-mod proxy;
+mod machines;

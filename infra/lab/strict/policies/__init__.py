@@ -23,7 +23,7 @@ from werkzeug.wrappers import Response
 from ..plane import ControlPlane, Guard
 from . import documents, kms, others, s3, signature, sts
 from .caller import Unknown, caller_of
-from .evaluator import Evaluator, Unanswered
+from .evaluator import Evaluator, Unanswered, evaluator_of
 from .refusal import Refusal
 from .request import service_of
 
@@ -33,7 +33,7 @@ JUDGES = {"s3": s3.judge, "kms": kms.judge, "sts": sts.judge}
 
 
 def apply(plane: ControlPlane) -> None:
-    evaluator = Evaluator(plane.node, plane.evaluator)
+    evaluator = evaluator_of(plane)
     documents.apply(evaluator)
     s3.apply()
     plane.guard(guard(evaluator))

@@ -27,7 +27,7 @@ def apply(evaluator: Evaluator) -> None:
     def create_role(
         moto: Any, self: IAMBackend, role_name: str, assume_role_policy_document: str, *rest: Any, **named: Any
     ) -> Any:
-        problem = _problem(evaluator, assume_role_policy_document, "trust")
+        problem = problem_of(evaluator, assume_role_policy_document, "trust")
         if problem is not None:
             raise MalformedPolicyDocument(problem)
         return moto(self, role_name, assume_role_policy_document, *rest, **named)
@@ -35,7 +35,7 @@ def apply(evaluator: Evaluator) -> None:
 
 def check_bucket_policy(evaluator: Evaluator, bucket: str, policy: bytes, block_public: bool) -> None:
     """Raises what S3 refuses a bucket's policy with."""
-    problem = _problem(evaluator, policy, "resource")
+    problem = problem_of(evaluator, policy, "resource")
     if len(policy) > BUCKET_LIMIT:
         problem = f"Policies must be at most {BUCKET_LIMIT} bytes"
     if problem is not None:
@@ -51,14 +51,14 @@ def check_bucket_policy(evaluator: Evaluator, bucket: str, policy: bytes, block_
 
 def check_key_policy(evaluator: Evaluator, policy: str) -> None:
     """Raises what KMS refuses a key's policy with."""
-    problem = _problem(evaluator, policy, "resource")
+    problem = problem_of(evaluator, policy, "resource")
     if len(policy.encode()) > KEY_LIMIT:
         problem = f"Policies must be at most {KEY_LIMIT} bytes"
     if problem is not None:
         raise Refusal(400, "MalformedPolicyDocumentException", problem)
 
 
-def _problem(evaluator: Evaluator, text: str | bytes, kind: str) -> str | None:
+def problem_of(evaluator: Evaluator, text: str | bytes, kind: str) -> str | None:
     """What AWS would refuse a document for."""
     try:
         document = json.loads(text)

@@ -1,12 +1,16 @@
 """The evaluator's process: a question a line, an answer a line. ``infra/lab/evaluator`` is its other end."""
 
+import functools
 import json
+import os
 import subprocess
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from ..plane import ControlPlane
 
 Document = Mapping[str, Any]
 
@@ -58,12 +62,17 @@ class Question:
 
 
 class Evaluator:
-    """Started once; it ends when this process does, since that closes its standard input."""
+    """Started once for each process; it ends when that does, since that closes its standard input."""
 
     def __init__(self, node: Path, directory: Path) -> None:
+        self._command, self._directory = [node, "evaluator.mjs"], directory
         self._lock = threading.Lock()
+        self._start()
+
+    def _start(self) -> None:
+        self._asker = os.getpid()
         self._process = subprocess.Popen(
-            [node, "evaluator.mjs"], cwd=directory, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1
+            self._command, cwd=self._directory, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1
         )
 
     def judge(self, question: Question) -> str:
@@ -78,8 +87,10 @@ class Evaluator:
         return list(self._ask({"validate": document, "as": kind})["problems"])
 
     def _ask(self, question: dict[str, Any]) -> dict[str, Any]:
-        assert self._process.stdin is not None and self._process.stdout is not None
         with self._lock:
+            if self._asker != os.getpid():
+                self._start()  # a copy of the control plane has its own: on one pipe two would take each other's answers
+            assert self._process.stdin is not None and self._process.stdout is not None
             try:
                 self._process.stdin.write(json.dumps(question) + "\n")
                 line = self._process.stdout.readline()
@@ -91,3 +102,9 @@ class Evaluator:
         if "error" in answer:
             raise Unanswered(answer["error"])
         return answer
+
+
+@functools.cache
+def evaluator_of(plane: ControlPlane) -> Evaluator:
+    """The control plane's one evaluator."""
+    return Evaluator(plane.node, plane.evaluator)

@@ -9,13 +9,11 @@ https://docs.aws.amazon.com/service-authorization/latest/reference/reference_pol
 from collections.abc import Mapping
 
 from moto.core.request import Request
-from moto.core.routing import get_service_router
-from werkzeug.exceptions import NotFound
 
 from .caller import Caller
 from .evaluator import Document, Evaluator
 from .refusal import Refusal
-from .request import form_of
+from .request import operation_of
 from .verdict import Wanted, permit
 
 
@@ -24,7 +22,10 @@ def judge(evaluator: Evaluator, service: str, request: Request, body: bytes, cal
         raise Refusal(403, "MissingAuthenticationToken", "Request is missing Authentication Token")
     if _administrator(caller):
         return  # what most calls are; the evaluator would say the same
-    action = f"{service}:{_operation(service, request, body)}"
+    operation = operation_of(service, request, body)
+    if operation is None:
+        raise Refusal(403, "AccessDenied", "the lab can't tell what is wanted, so it lets nobody do it")
+    action = f"{service}:{operation}"
     permit(evaluator, request, caller, Wanted(action, "*", caller.account))
 
 
@@ -47,15 +48,3 @@ def _plain(statement: Mapping[str, object]) -> bool:
 def _statements(policy: Document) -> list[Mapping[str, object]]:
     statements = policy.get("Statement", [])
     return statements if isinstance(statements, list) else [statements]
-
-
-def _operation(service: str, request: Request, body: bytes) -> str:
-    if target := request.headers.get("X-Amz-Target"):
-        return target.rpartition(".")[2]
-    if operation := form_of(body).get("Action") or request.args.get("Action"):
-        return operation
-    try:
-        found, _ = get_service_router(service).match(request)
-    except (NotFound, NotImplementedError):
-        raise Refusal(403, "AccessDenied", "the lab can't tell what is wanted, so it lets nobody do it") from None
-    return str(found.name)

@@ -4,6 +4,8 @@ import re
 from urllib.parse import parse_qs
 
 from moto.core.request import Request
+from moto.core.routing import get_service_router
+from werkzeug.exceptions import NotFound
 
 _SCOPE = re.compile(r"Credential=(?P<key>[^/,]+)/(?P<date>\d{8})/(?P<region>[^/]+)/(?P<service>[^/]+)/aws4_request")
 
@@ -38,3 +40,16 @@ def region_of(request: Request) -> str:
 def form_of(body: bytes) -> dict[str, str]:
     """A query-protocol request's parameters."""
     return {name: values[0] for name, values in parse_qs(body.decode("utf-8", "replace")).items()}
+
+
+def operation_of(service: str, request: Request, body: bytes) -> str | None:
+    """What is asked for, as the API reference names it; none where that can't be told."""
+    if target := request.headers.get("X-Amz-Target"):
+        return target.rpartition(".")[2]
+    if operation := form_of(body).get("Action") or request.args.get("Action"):
+        return operation
+    try:
+        found, _ = get_service_router(service).match(request)
+    except (NotFound, NotImplementedError):
+        return None
+    return str(found.name)

@@ -2,6 +2,9 @@
 
 import datetime
 import ipaddress
+import json
+import urllib.parse
+import urllib.request
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,7 +19,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from strict import instance_credentials, seed
+from strict import consistency, instance_credentials, seed
 from strict.plane import ControlPlane
 from strict.serve import LOOPBACK, Listeners
 from strict.truths import apply_all
@@ -36,6 +39,14 @@ class Lab:
         self.plain_endpoint = f"http://{LOOPBACK}:{listeners.http_port}"
         self.stock_image = seed.image()
         self._trust = trust
+
+    def own_call(self, name: str, **parameters: Any) -> Any:
+        """One of the lab's own calls, which must succeed."""
+        query = urllib.parse.urlencode(parameters)
+        url = f"{self.plain_endpoint}/_holdfast/{name}?{query}"
+        request = urllib.request.Request(url, headers={"x-holdfast-lab": self.plane.secret})
+        with urllib.request.urlopen(request) as response:
+            return json.load(response)
 
     def client(
         self,
@@ -71,6 +82,7 @@ def lab(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
     plane = ControlPlane(request.config.getoption("--node"), request.config.getoption("--evaluator"))
     apply_all(plane)
     instance_credentials.apply(plane)
+    consistency.apply(plane, 0)
     seed.organization()
     certificate, key = _certificate(tmp_path_factory.mktemp("certificates"))
     listeners = Listeners(plane, certificate, key)

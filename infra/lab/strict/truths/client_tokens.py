@@ -12,6 +12,7 @@ from typing import Any
 from moto.ec2 import utils
 from moto.ec2.exceptions import EC2ClientError
 from moto.ec2.responses.elastic_block_store import ElasticBlockStore
+from moto.ec2.responses.flow_logs import FlowLogs
 from moto.ec2.responses.instances import InstanceResponse
 from moto.ec2.responses.launch_templates import LaunchTemplates
 from moto.ec2.responses.nat_gateways import NatGateways
@@ -21,6 +22,7 @@ from moto.ec2.responses.vpcs import VPCs
 from strict.override import override
 
 TOKENED = (
+    (FlowLogs, "create_flow_logs"),
     (InstanceResponse, "run_instances"),
     (LaunchTemplates, "create_launch_template"),
     (LaunchTemplates, "create_launch_template_version"),

@@ -5,13 +5,15 @@ https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_CreateLaunchTemplateV
 
 moto takes some of them (type, key pair, groups) and forgets others: metadata options, profile, network interfaces,
 termination protection, tags of volumes. It also mixes the template's own tags into its data, drops the user data's
-encoding in later versions, ignores SourceVersion, and never shows a template's later tags.
+encoding in later versions, ignores SourceVersion, and never shows a template's later tags. It fails over a template
+that isn't there.
 """
 
 from copy import deepcopy
 from typing import Any
 
 from moto.core.types import Base64EncodedString
+from moto.ec2.models.instances import InstanceBackend
 from moto.ec2.models.launch_templates import LaunchTemplate
 from moto.ec2.responses.instances import InstanceResponse
 from moto.ec2.responses.launch_templates import LaunchTemplates
@@ -27,6 +29,7 @@ def apply(_plane: Any) -> None:
     _keep_own_tags_out_of_the_data()
     _make_versions_from_versions()
     _show_later_tags()
+    _say_what_is_missing()
 
 
 def _apply_to_instances() -> None:
@@ -99,3 +102,13 @@ def _make_versions_from_versions() -> None:
 def _show_later_tags() -> None:
     # moto keeps the tags of the creation; a property can't be set, so what moto sets is dropped.
     LaunchTemplate.tags = property(lambda self: self.get_tags(), lambda self, _value: None)
+
+
+def _say_what_is_missing() -> None:
+    @override(InstanceBackend, "_get_template_from_args")
+    def template_version(original: Any, self: Any, template: dict[str, Any]) -> Any:
+        if "LaunchTemplateId" in template:
+            self.get_launch_template(template["LaunchTemplateId"])
+        else:
+            self.get_launch_template_by_name(template["LaunchTemplateName"])
+        return original(self, template)

@@ -5,8 +5,8 @@ https://docs.aws.amazon.com/vpc/latest/userguide/delete-vpc.html
 https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DetachInternetGateway.html
 
 moto deletes a subnet with interfaces in it (and leaves its route table's association behind), the main route table,
-a VPC with groups, gateways and endpoints, an attached interface, an address in use; it detaches a gateway that public
-addresses depend on.
+a VPC with groups, gateways and endpoints, an attached interface or one of a service's; it detaches a gateway that
+public addresses depend on.
 """
 
 from typing import Any
@@ -16,7 +16,6 @@ from moto.ec2.models.elastic_network_interfaces import NetworkInterface
 from moto.ec2.models.internet_gateways import InternetGatewayBackend
 from moto.ec2.models.subnets import SubnetBackend
 from moto.ec2.models.vpcs import VPCBackend
-from moto.ec2.responses.elastic_ip_addresses import ElasticIPAddresses
 from moto.ec2.responses.elastic_network_interfaces import ElasticNetworkInterfaces
 from moto.ec2.responses.route_tables import RouteTables
 
@@ -28,7 +27,7 @@ def apply(_plane: Any) -> None:
     _route_tables()
     _gateways()
     _vpcs()
-    _interfaces_and_addresses()
+    _interfaces()
 
 
 def _violation(kind: str, resource_id: str) -> DependencyViolationError:
@@ -71,11 +70,6 @@ def _gateways() -> None:
 
 
 def _vpcs() -> None:
-    @override(VPCBackend, "create_vpc_endpoint")
-    def create_vpc_endpoint(original: Any, self: Any, **request: Any) -> Any:
-        request["endpoint_type"] = request["endpoint_type"] or "Gateway"  # moto can't delete one of no type
-        return original(self, **request)
-
     @override(VPCBackend, "delete_vpc")
     def delete_vpc(original: Any, self: Any, vpc_id: str) -> Any:
         stands = (
@@ -90,18 +84,10 @@ def _vpcs() -> None:
         return original(self, vpc_id)
 
 
-def _interfaces_and_addresses() -> None:
+def _interfaces() -> None:
     @override(ElasticNetworkInterfaces, "delete_network_interface")
     def delete_network_interface(original: Any, self: Any) -> Any:
         interface: NetworkInterface | None = self.ec2_backend.enis.get(self._get_param("NetworkInterfaceId"))
-        if interface is not None and interface.attachment_id:
+        if interface is not None and (interface.attachment_id or interface.requester_managed):
             raise EC2ClientError("InvalidParameterValue", f"Network interface '{interface.id}' is currently in use.")
-        return original(self)
-
-    @override(ElasticIPAddresses, "release_address")
-    def release_address(original: Any, self: Any) -> Any:
-        allocation = self._get_param("AllocationId")
-        for address in self.ec2_backend.addresses:
-            if address.allocation_id == allocation and address.association_id:
-                raise EC2ClientError("InvalidIPAddress.InUse", f"Address {address.public_ip} is in use.")
         return original(self)

@@ -19,10 +19,12 @@ from strict.override import override
 
 # Action → the list in its answer, and how many a page has at most.
 PAGED = {
+    "describe_flow_logs": ("FlowLogs", 1000),
     "describe_images": ("Images", 1000),
     "describe_internet_gateways": ("InternetGateways", 1000),
     "describe_launch_templates": ("LaunchTemplates", 200),
     "describe_launch_template_versions": ("LaunchTemplateVersions", 200),
+    "describe_nat_gateways": ("NatGateways", 1000),
     "describe_network_interfaces": ("NetworkInterfaces", 1000),
     "describe_route_tables": ("RouteTables", 100),
     "describe_security_groups": ("SecurityGroups", 1000),

@@ -6,7 +6,7 @@ https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DeleteSecurityGroup.h
 https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_AuthorizeSecurityGroupIngress.html
 
 moto's default group lacks the rule that lets its members in, and is deleted like any; so is a group that an interface
-has or another group's rule names. Names and descriptions may hold anything. Of several permissions in one
+has or another group's rule names. Names and descriptions may hold anything, and the VPC needn't be there. Of several permissions in one
 call some are added although another is refused.
 """
 
@@ -71,6 +71,8 @@ def _is_named(backend: Any, group: Any) -> bool:
 def _check_texts() -> None:
     @override(SecurityGroups, "create_security_group")
     def create_security_group(original: Any, self: Any) -> Any:
+        if self._get_param("VpcId"):
+            self.ec2_backend.get_vpc(self._get_param("VpcId"))
         _check("GroupDescription", self._get_param("Description"))
         _check("GroupName", self._get_param("GroupName"))
         if (self._get_param("GroupName") or "").startswith("sg-"):

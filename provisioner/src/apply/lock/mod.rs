@@ -71,9 +71,7 @@ pub(super) struct Lock {
 
 struct Object {
     cloud: Arc<Cloud>,
-    account: String,
-    bucket: String,
-    key: String,
+    place: Place,
     holder: Holder,
     held: Mutex<Held>,
     lost_to: StdMutex<Option<String>>,
@@ -84,12 +82,83 @@ struct Held {
     renewed: Instant,
 }
 
-/// The lock's object as it was found.
-struct Found {
-    holder: Option<Holder>,
+/// A lock as it was found.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct LockState {
+    /// Who holds it; `None` where its object says nothing that can be read.
+    pub holder: Option<Holder>,
+    /// Whether whoever comes next may take it over.
+    pub expired: bool,
+    /// How many seconds ago it was taken or renewed, by S3's clock.
+    pub renewed_seconds_ago: i64,
+    /// In how many seconds it expires unless it is renewed; negative once it has.
+    pub expires_in_seconds: i64,
+    /// Which writing of the object this is.
+    #[serde(skip)]
     etag: String,
-    expired: bool,
-    age: i64,
+}
+
+impl LockState {
+    /// Who holds it, for people.
+    pub fn who(&self) -> String {
+        self.holder.as_ref().map_or_else(|| "somebody who can't be read".to_owned(), |holder| holder.holder.clone())
+    }
+}
+
+/// Where an estate's lock is.
+#[derive(Debug)]
+struct Place {
+    account: String,
+    bucket: String,
+    key: String,
+}
+
+impl Place {
+    fn of(scope: &Scope) -> Self {
+        Self { account: scope.account.to_string(), bucket: bucket::name(scope), key: format!("locks/{}", scope.estate) }
+    }
+}
+
+/// The estate's lock as it is; `None` where nobody holds it, or nobody ever did.
+pub(super) async fn look(cloud: &Cloud, scope: &Scope) -> Result<Option<LockState>, CloudError> {
+    match look_at(cloud, &Place::of(scope)).await {
+        Err(error) if error.is(&["NoSuchBucket"]) => Ok(None),
+        found => found,
+    }
+}
+
+/// Takes a lock away unless it was written again since it was seen; whether it did.
+pub(super) async fn remove(cloud: &Cloud, scope: &Scope, seen: &LockState) -> Result<bool, CloudError> {
+    delete(cloud, &Place::of(scope), &seen.etag).await
+}
+
+/// Deletes this writing of a lock; whether it was still there.
+async fn delete(cloud: &Cloud, place: &Place, etag: &str) -> Result<bool, CloudError> {
+    let Place { account, bucket, key } = place;
+    let request = cloud.s3.delete_object().bucket(bucket).key(key).expected_bucket_owner(account).if_match(etag);
+    let answer = cloud.call(Service::S3, "DeleteObject", request.send()).await;
+    Ok(found(answer, &[CONDITION, CONFLICT, NO_KEY].concat())?.is_some())
+}
+
+async fn look_at(cloud: &Cloud, place: &Place) -> Result<Option<LockState>, CloudError> {
+    let Place { account, bucket, key } = place;
+    let seen = date::Date::default();
+    let request = cloud.s3.get_object().bucket(bucket).key(key).expected_bucket_owner(account);
+    let request = request.customize().interceptor(seen.clone()).send();
+    let Some(answer) = found(cloud.call(Service::S3, "GetObject", request).await, NO_KEY)? else {
+        return Ok(None);
+    };
+    let missing = |what| CloudError::incomplete(Service::S3, "GetObject", what);
+    let etag = answer.e_tag.ok_or_else(|| missing("ETag"))?;
+    let modified = answer.last_modified.ok_or_else(|| missing("Last-Modified"))?.secs();
+    let now = seen.seconds().ok_or_else(|| missing("Date"))?;
+    let body = answer.body.collect().await.map_err(|_| missing("body"))?.into_bytes();
+    // A body that isn't ours can't say how long it holds: it gets as long as ours.
+    let holder: Option<Holder> = serde_json::from_slice(&body).ok();
+    let seconds = holder.as_ref().map_or(SECONDS, |holder| holder.seconds);
+    let age = now - modified;
+    let left = i64::try_from(seconds).unwrap_or(i64::MAX).saturating_sub(age);
+    Ok(Some(LockState { holder, expired: left < 0, renewed_seconds_ago: age, expires_in_seconds: left, etag }))
 }
 
 impl Lock {
@@ -100,8 +169,7 @@ impl Lock {
         reason: &str,
         witness: &dyn Witness,
     ) -> Result<Self, ApplyError> {
-        let bucket = bucket::name(scope);
-        bucket::ensure(cloud, scope, &bucket, witness).await?;
+        bucket::ensure(cloud, scope, &bucket::name(scope), witness).await?;
         let holder = Holder {
             holder: format!("{} on {}", cloud.identity().arn, machine()),
             reason: reason.to_owned(),
@@ -111,9 +179,7 @@ impl Lock {
         };
         let mut object = Object {
             cloud: Arc::clone(cloud),
-            account: scope.account.to_string(),
-            bucket,
-            key: format!("locks/{}", scope.estate),
+            place: Place::of(scope),
             holder,
             held: Mutex::new(Held { etag: String::new(), renewed: Instant::now() }),
             lost_to: StdMutex::new(None),
@@ -144,17 +210,7 @@ impl Lock {
         self.renewer.abort();
         let object = &self.object;
         let etag = object.held.lock().await.etag.clone();
-        let request = object
-            .cloud
-            .s3
-            .delete_object()
-            .bucket(&object.bucket)
-            .key(&object.key)
-            .expected_bucket_owner(&object.account)
-            .if_match(etag)
-            .send();
-        let answer = object.cloud.call(Service::S3, "DeleteObject", request).await;
-        found(answer, &[CONDITION, NO_KEY].concat())?;
+        delete(&object.cloud, &object.place, &etag).await?;
         Ok(())
     }
 }
@@ -203,7 +259,7 @@ impl Object {
         }
         match self.look().await? {
             Some(found) => Err(self.taken(found)),
-            None => Err(ApplyError::LockRace { bucket: self.bucket.clone(), key: self.key.clone() }),
+            None => Err(ApplyError::LockRace { bucket: self.place.bucket.clone(), key: self.place.key.clone() }),
         }
     }
 
@@ -214,9 +270,9 @@ impl Object {
             .cloud
             .s3
             .put_object()
-            .bucket(&self.bucket)
-            .key(&self.key)
-            .expected_bucket_owner(&self.account)
+            .bucket(&self.place.bucket)
+            .key(&self.place.key)
+            .expected_bucket_owner(&self.place.account)
             .content_type("application/json")
             .body(ByteStream::from(body));
         let request = match over {
@@ -227,45 +283,21 @@ impl Object {
         answer.e_tag.ok_or_else(|| CloudError::incomplete(Service::S3, "PutObject", "ETag"))
     }
 
-    async fn look(&self) -> Result<Option<Found>, CloudError> {
-        let seen = date::Date::default();
-        let request = self
-            .cloud
-            .s3
-            .get_object()
-            .bucket(&self.bucket)
-            .key(&self.key)
-            .expected_bucket_owner(&self.account)
-            .customize()
-            .interceptor(seen.clone())
-            .send();
-        let Some(answer) = found(self.cloud.call(Service::S3, "GetObject", request).await, NO_KEY)? else {
-            return Ok(None);
-        };
-        let missing = |what| CloudError::incomplete(Service::S3, "GetObject", what);
-        let etag = answer.e_tag.ok_or_else(|| missing("ETag"))?;
-        let modified = answer.last_modified.ok_or_else(|| missing("Last-Modified"))?.secs();
-        let now = seen.seconds().ok_or_else(|| missing("Date"))?;
-        let body = answer.body.collect().await.map_err(|_| missing("body"))?.into_bytes();
-        // A body that isn't ours can't say how long it holds: it gets as long as ours.
-        let holder: Option<Holder> = serde_json::from_slice(&body).ok();
-        let seconds = holder.as_ref().map_or(SECONDS, |holder| holder.seconds);
-        let age = now - modified;
-        Ok(Some(Found { holder, etag, expired: age > i64::try_from(seconds).unwrap_or(i64::MAX), age }))
+    async fn look(&self) -> Result<Option<LockState>, CloudError> {
+        look_at(&self.cloud, &self.place).await
     }
 
-    fn is_ours(&self, found: &Found) -> bool {
+    fn is_ours(&self, found: &LockState) -> bool {
         found.holder.as_ref().is_some_and(|holder| holder.nonce == self.holder.nonce)
     }
 
-    fn taken(&self, found: Found) -> ApplyError {
-        let left = found.holder.as_ref().map_or(SECONDS, |holder| holder.seconds);
+    fn taken(&self, found: LockState) -> ApplyError {
         ApplyError::Locked {
             holder: Box::new(found.holder),
-            bucket: self.bucket.clone(),
-            key: self.key.clone(),
-            renewed: found.age,
-            left: i64::try_from(left).unwrap_or(i64::MAX).saturating_sub(found.age).max(0),
+            bucket: self.place.bucket.clone(),
+            key: self.place.key.clone(),
+            renewed: found.renewed_seconds_ago,
+            left: found.expires_in_seconds.max(0),
         }
     }
 

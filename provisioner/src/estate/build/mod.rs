@@ -4,7 +4,9 @@ mod machines;
 mod money;
 mod network;
 mod roles;
+mod user_data;
 mod walls;
+mod zones;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,20 +14,48 @@ use holdfast_policies::{self as policies, TrailBucketName, TrailWriter};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use zones::ZonePlace;
+
 use super::{Estate, Kind, Properties, Ref, Resource, ResourceId, Scope, tags};
-use crate::spec::Spec;
+use crate::spec::{Place, Spec};
 
 /// What of the region an estate is built on, looked up before it is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Facts {
     /// The image that machines boot from.
     pub image: BootImage,
-    /// The region's availability zones, by name; not asked for where the spec names its own.
+    /// The region's availability zones that the account can use, by name.
     pub zones: Vec<String>,
+    /// The zones that the estate has subnets in, with their places in its network's range: those in use stay.
+    pub used_zones: BTreeMap<String, u32>,
+    /// The network that the spec names, where it isn't made.
+    pub network: Option<ExistingNetwork>,
     /// AWS's list of S3's addresses in the region.
     pub s3_prefix_list: String,
     /// The organisation, for who may write to the trail; not asked for where the spec names none.
     pub organization: Option<String>,
+}
+
+/// A network that is there, as it was found.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ExistingNetwork {
+    /// The VPC's IPv4 ranges.
+    pub ranges: Vec<String>,
+    /// The subnets for the bastion, in the spec's order.
+    pub public: Vec<ExistingSubnet>,
+    /// The subnets for the hosts, in the spec's order.
+    pub private: Vec<ExistingSubnet>,
+}
+
+/// A subnet that is there.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ExistingSubnet {
+    /// Its id.
+    pub id: String,
+    /// Its availability zone.
+    pub zone: String,
+    /// Its IPv4 range.
+    pub cidr: String,
 }
 
 /// An image as it was found.
@@ -58,6 +88,66 @@ pub enum BuildError {
          which this account isn't in; join one, or leave [audit] out"
     )]
     NoOrganization(String),
+    /// More zones than there are.
+    #[error(
+        "the spec asks for {count} zones, and {region} has {available} for this account; ask for fewer as the spec's \
+         `network.zones`"
+    )]
+    Zones {
+        /// How many.
+        count: u32,
+        /// Where.
+        region: String,
+        /// Which there are.
+        available: String,
+    },
+    /// Every part of the network's range is another zone's.
+    #[error(
+        "{zone} can't have a part of the network's range while {used} have them all; leave the zone that shall go out of \
+         `network.zones`, apply that first, then add {zone}"
+    )]
+    NoRoom {
+        /// The zone that is new.
+        zone: String,
+        /// The zones that are there.
+        used: String,
+    },
+    /// The network wasn't looked up: a bug.
+    #[error("{0} wasn't looked up; please report this")]
+    NotLookedUp(String),
+    /// More than EC2 takes.
+    #[error(
+        "the user data of {machine} are {bytes} bytes, and EC2 takes {limit}: SSH keys take {keys}, the agent's settings \
+         {agent}; name fewer keys in `bastion.ssh_keys`, or settle the agent's in the image"
+    )]
+    UserData {
+        /// The bastion or a group.
+        machine: String,
+        /// How many there are.
+        bytes: usize,
+        /// How many EC2 takes.
+        limit: usize,
+        /// What SSH keys take of them.
+        keys: usize,
+        /// What the agent's settings take of them.
+        agent: usize,
+    },
+    /// Settings that aren't TOML: a bug in the spec's types.
+    #[error("the agent's settings of {group} aren't TOML: {source}; please report this")]
+    Agent {
+        /// Whose.
+        group: String,
+        /// What the serializer says.
+        source: toml::ser::Error,
+    },
+    /// Settings that can't be written: a bug in the spec's types.
+    #[error("the agent's settings of {machine} can't be written: {source}; please report this")]
+    AgentText {
+        /// Whose.
+        machine: String,
+        /// What the serializer says.
+        source: toml::ser::Error,
+    },
     /// Not JSON: a bug in a kind's properties.
     #[error("{id}: its properties aren't JSON: {source}; please report this")]
     Json {
@@ -79,14 +169,25 @@ const HTTPS: u16 = 443;
 impl Estate {
     /// The estate that a spec asks for.
     pub fn build(spec: &Spec, facts: &Facts) -> Result<Self, BuildError> {
-        let mut builder = Builder { spec, facts, scope: Scope::of(spec), resources: Vec::new() };
+        let zones = match &spec.network.place {
+            Place::Made { zones, .. } => zones::zones(zones, &spec.region, &facts.zones, &facts.used_zones)?,
+            Place::Existing { .. } => Vec::new(),
+        };
+        let mut builder = Builder { spec, facts, scope: Scope::of(spec), zones, resources: Vec::new() };
         builder.budget()?;
         builder.key()?;
         builder.network()?;
         builder.groups()?;
+        builder.endpoints()?;
         builder.roles()?;
         builder.machines()?;
-        Ok(Self { scope: builder.scope, resources: builder.resources })
+        builder.seal();
+        Ok(Self {
+            scope: builder.scope,
+            environment: spec.tags.environment,
+            accepted: spec.accepted.clone(),
+            resources: builder.resources,
+        })
     }
 }
 
@@ -94,6 +195,8 @@ struct Builder<'a> {
     spec: &'a Spec,
     facts: &'a Facts,
     scope: Scope,
+    /// The zones of a network that is made, by their place.
+    zones: Vec<ZonePlace>,
     resources: Vec<Resource>,
 }
 
@@ -121,15 +224,28 @@ impl Builder<'_> {
         // Aliases and rules can't be tagged; their key and group are.
         let tags = match kind {
             Kind::Alias | Kind::SecurityGroupRules => BTreeMap::new(),
-            _ => {
-                let mut all = tags::tags(&self.scope.estate, &self.spec.tags, &id, &name, description);
-                all.insert(tags::SPEC.to_owned(), tags::digest(kind, &properties));
-                all
-            }
+            _ => tags::tags(self.spec, &id, &name, description),
         };
         let needs = needs.iter().cloned().collect::<BTreeSet<_>>();
         self.resources.push(Resource { id, kind, name, properties, tags, needs });
         Ok(())
+    }
+
+    /// Adds the tags that say what an apply wanted, now that all of it is known.
+    fn seal(&mut self) {
+        let ids = tags::digest_of(self.resources.iter().map(|resource| resource.id.as_str()));
+        for resource in &mut self.resources {
+            let key = match resource.kind {
+                Kind::SecurityGroupRules => tags::RULES,
+                _ if resource.tags.is_empty() => continue,
+                _ => tags::SPEC,
+            };
+            if resource.kind == Kind::Budget {
+                resource.tags.insert(tags::RESOURCES.to_owned(), ids.clone());
+            }
+            let digest = tags::digest(resource.kind, &resource.properties, &resource.tags);
+            resource.tags.insert(key.to_owned(), digest);
+        }
     }
 
     fn account(&self) -> Result<policies::AccountId, BuildError> {

@@ -1,26 +1,22 @@
-//! The network: its parts, and the ways between them.
+//! The network: its parts, and the ways between them. Where one that is there is used, nothing of it is made or changed.
 
 use std::collections::BTreeMap;
 
 use holdfast_policies::{self as policies, S3Endpoint};
 
 use super::{BuildError, Builder, Draft, PRIVATE, PUBLIC, id, policy, vpc};
-use crate::estate::{Kind, Ref, ResourceId};
+use crate::estate::{Kind, Link, Ref, ResourceId};
 use crate::kind::internet_gateway::InternetGateway;
 use crate::kind::route_table::RouteTable;
 use crate::kind::subnet::Subnet;
 use crate::kind::vpc::Vpc;
 use crate::kind::vpc_endpoint::VpcEndpoint;
-use crate::spec::{Place, Zones};
+use crate::spec::{NetworkRange, Place};
 
 impl Builder<'_> {
     pub(super) fn network(&mut self) -> Result<(), BuildError> {
-        let Place::Made { cidr: range, zones } = &self.spec.network.place else { return Ok(()) };
+        let Place::Made { cidr: range, .. } = &self.spec.network.place else { return Ok(()) };
         let range = *range;
-        let zone = match zones {
-            Zones::Named(zones) => zones.first().map(ToString::to_string),
-            Zones::Count(_) => None,
-        };
         let vpc = Vpc { cidr: range.to_string(), dns_support: true, dns_hostnames: true };
         let (id, name) = (ResourceId::only(Kind::Vpc), self.scope.name("vpc"));
         let description = self.spec.description.as_str();
@@ -30,30 +26,54 @@ impl Builder<'_> {
         let (id, name) = (ResourceId::only(Kind::InternetGateway), self.scope.name("internet"));
         let description = "The way of the bastion to and from the internet";
         self.add(Draft { id, kind: Kind::InternetGateway, name, description, properties: gateway }, &[])?;
+        self.subnets(range)?;
+        self.route_tables()
+    }
 
-        for (part, cidr, description) in [
-            (PUBLIC, range.public_subnet(), "Where the bastion is"),
-            (PRIVATE, range.private_subnet(), "Where the hosts are. No way to or from the internet"),
-        ] {
-            let subnet =
-                Subnet { vpc: self::vpc(), cidr: cidr.to_string(), zone: zone.clone(), public_addresses: false };
-            let (id, name) = (self::id(Kind::Subnet, part), self.scope.name(part));
-            self.add(Draft { id, kind: Kind::Subnet, name, description, properties: subnet }, &[])?;
+    /// A public and a private subnet in each zone.
+    fn subnets(&mut self, range: NetworkRange) -> Result<(), BuildError> {
+        for zone in self.zones.clone() {
+            for (part, cidr, description) in [
+                (PUBLIC, range.public_subnet(zone.place), "Where the bastion is"),
+                (PRIVATE, range.private_subnet(zone.place), "Where hosts are. No way from the internet"),
+            ] {
+                let part = format!("{part}-{}", zone.name);
+                let subnet =
+                    Subnet { vpc: vpc(), cidr: cidr.to_string(), zone: zone.zone.clone(), public_addresses: false };
+                let (id, name) = (id(Kind::Subnet, &part), self.scope.name(&part));
+                self.add(Draft { id, kind: Kind::Subnet, name, description, properties: subnet }, &[])?;
+            }
         }
+        Ok(())
+    }
 
-        let internet = Ref::id(&ResourceId::only(Kind::InternetGateway));
-        let to_internet = BTreeMap::from([("0.0.0.0/0".to_owned(), internet)]);
-        for (part, routes, subnets, description) in [
-            ("main", BTreeMap::new(), vec![], "For subnets that nobody gave a table. Leads nowhere"),
-            (PUBLIC, to_internet, vec![PUBLIC], "Leads to the internet"),
-            (PRIVATE, BTreeMap::new(), vec![PRIVATE], "Leads nowhere but to S3"),
-        ] {
-            let subnets = subnets.into_iter().map(|name| Ref::id(&self::id(Kind::Subnet, name))).collect();
-            let table = RouteTable { vpc: self::vpc(), main: part == "main", routes, subnets };
-            let (id, name) = (self::id(Kind::RouteTable, part), self.scope.name(part));
+    /// One table for all public subnets, and one for each private subnet, whose way out is in its own zone.
+    fn route_tables(&mut self) -> Result<(), BuildError> {
+        let subnet = |part: &str, zone: &str| Ref::id(&id(Kind::Subnet, &format!("{part}-{zone}")));
+        let public = self.zones.iter().map(|zone| subnet(PUBLIC, &zone.name)).collect();
+        let to_internet = ("0.0.0.0/0".to_owned(), Ref::id(&ResourceId::only(Kind::InternetGateway)));
+        let mut tables = vec![
+            ("main".to_owned(), BTreeMap::new(), vec![], "For subnets that nobody gave a table. Leads nowhere"),
+            (PUBLIC.to_owned(), BTreeMap::from([to_internet]), public, "Leads to the internet"),
+        ];
+        for zone in &self.zones {
+            let part = format!("{PRIVATE}-{}", zone.name);
+            tables.push((part, BTreeMap::new(), vec![subnet(PRIVATE, &zone.name)], "Leads nowhere but to S3"));
+        }
+        for (part, routes, subnets, description) in tables {
+            let table = RouteTable { vpc: vpc(), main: part == "main", routes, subnets };
+            let (id, name) = (id(Kind::RouteTable, &part), self.scope.name(&part));
             self.add(Draft { id, kind: Kind::RouteTable, name, description, properties: table }, &[])?;
         }
-        self.s3_endpoint()
+        Ok(())
+    }
+
+    /// The ways to AWS's services that don't lead through the internet.
+    pub(super) fn endpoints(&mut self) -> Result<(), BuildError> {
+        match self.spec.network.place {
+            Place::Made { .. } => self.s3_endpoint(),
+            Place::Existing { .. } => Ok(()),
+        }
     }
 
     fn s3_endpoint(&mut self) -> Result<(), BuildError> {
@@ -61,14 +81,42 @@ impl Builder<'_> {
             Some(writer) => S3Endpoint::Trail(writer),
             None => S3Endpoint::Closed,
         };
+        let tables = self.resources.iter().filter(|one| one.kind == Kind::RouteTable && one.id.name() != Some("main"));
         let endpoint = VpcEndpoint {
             vpc: vpc(),
             service: format!("com.amazonaws.{}.s3", self.scope.region),
-            route_tables: [PUBLIC, PRIVATE].map(|name| Ref::id(&id(Kind::RouteTable, name))).to_vec(),
+            route_tables: tables.map(|table| Ref::id(&table.id)).collect(),
             policy: policy(&policies::s3_endpoint(&endpoint))?,
         };
         let (id, name) = (id(Kind::VpcEndpoint, "s3"), self.scope.name("s3"));
         let description = "The way of bastion and hosts to the audit trail";
         self.add(Draft { id, kind: Kind::VpcEndpoint, name, description, properties: endpoint }, &[])
+    }
+
+    /// The VPC that the estate is in.
+    pub(super) fn in_vpc(&self) -> Link {
+        match &self.spec.network.place {
+            Place::Made { .. } => vpc().into(),
+            Place::Existing { vpc, .. } => Link::Is(vpc.to_string()),
+        }
+    }
+
+    /// The ids of the subnets for the bastion ([`PUBLIC`]) or for hosts ([`PRIVATE`]): at least one. In a network that is
+    /// made, one for each zone in an order that a zone more doesn't change.
+    pub(super) fn subnets_of(&self, part: &str) -> Result<Vec<Link>, BuildError> {
+        let Place::Existing { vpc, .. } = &self.spec.network.place else {
+            let of = |zone: &super::ZonePlace| Ref::id(&id(Kind::Subnet, &format!("{part}-{}", zone.name))).into();
+            return Ok(self.zones.iter().map(of).collect());
+        };
+        let network = self.facts.network.as_ref().ok_or_else(|| BuildError::NotLookedUp(vpc.to_string()))?;
+        let subnets = if part == PUBLIC { &network.public } else { &network.private };
+        Ok(subnets.iter().map(|one| Link::Is(one.id.clone())).collect())
+    }
+
+    /// What is there before a machine starts: its ways and its walls, complete.
+    pub(super) fn ways(&self) -> Vec<ResourceId> {
+        let kinds = [Kind::RouteTable, Kind::VpcEndpoint, Kind::SecurityGroupRules];
+        let ways = self.resources.iter().filter(|resource| kinds.contains(&resource.kind));
+        ways.map(|resource| resource.id.clone()).collect()
     }
 }

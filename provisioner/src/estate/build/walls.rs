@@ -1,9 +1,10 @@
 //! Security groups: who may talk to whom.
 
-use super::{BASTION, BuildError, Builder, Draft, HOSTS, HTTPS, SSH, id, vpc};
+use super::{BASTION, BuildError, Builder, Draft, HOSTS, HTTPS, SSH, id};
 use crate::estate::{Kind, Ref};
 use crate::kind::security_group::{self, SecurityGroup};
 use crate::kind::security_group_rules::{Peer, Rule, Rules};
+use crate::spec::Place;
 
 impl Builder<'_> {
     pub(super) fn groups(&mut self) -> Result<(), BuildError> {
@@ -14,8 +15,7 @@ impl Builder<'_> {
             allowed.map(|range| Rule::tcp(SSH, Peer::Cidr(range.to_string()), "SSH from an allowed range")).collect();
         let onto_hosts = Rule::tcp(SSH, Peer::Group(group(HOSTS)), "SSH to the hosts");
         let from_bastion = Rule::tcp(SSH, Peer::Group(group(BASTION)), "SSH from the bastion");
-        let all = [
-            (security_group::DEFAULT, "What nobody gave a group. Reaches nothing", vec![], vec![]),
+        let mut all = vec![
             (
                 BASTION,
                 "The bastion. SSH from the allowed ranges and on to the hosts",
@@ -24,11 +24,15 @@ impl Builder<'_> {
             ),
             (HOSTS, "The hosts. SSH from the bastion only", vec![from_bastion], vec![to_s3()]),
         ];
+        // The default group of a network that isn't the estate's is somebody else's.
+        if matches!(self.spec.network.place, Place::Made { .. }) {
+            all.push((security_group::DEFAULT, "What nobody gave a group. Reaches nothing", vec![], vec![]));
+        }
         // All groups before any rules, which name groups.
         for (part, description, ..) in &all {
             let name = self.group_name(part);
-            let group =
-                SecurityGroup { vpc: vpc(), group_name: name.clone(), description: Some((*description).to_owned()) };
+            let (vpc, description) = (self.in_vpc(), *description);
+            let group = SecurityGroup { vpc, group_name: name.clone(), description: Some(description.to_owned()) };
             let id = id(Kind::SecurityGroup, part);
             self.add(Draft { id, kind: Kind::SecurityGroup, name, description, properties: group }, &[])?;
         }

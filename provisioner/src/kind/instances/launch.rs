@@ -1,175 +1,252 @@
 //! Starting hosts and waiting for them, a batch at a time.
+//!
+//! RunInstances is idempotent by a ClientToken over identity, place and parameters. A token stays taken after its
+//! instances are gone, so one that answers with dead ones is given up for the next. Which attempt's token is the living
+//! one needn't be remembered: a run that comes after a crash goes through the same dead ones and arrives at the same
+//! call.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use aws_sdk_ec2::types::{Instance, InstanceStateName, LaunchTemplateSpecification, ResourceType};
+use aws_sdk_ec2::config::Config;
+use aws_sdk_ec2::operation::run_instances::builders::RunInstancesFluentBuilder;
+use aws_sdk_ec2::types::{
+    Instance, InstanceNetworkInterfaceSpecification, InstanceStateName, InstanceType, LaunchTemplateSpecification,
+    ResourceType,
+};
+use futures::stream::{StreamExt, TryStreamExt};
 use tokio::time::{Instant, sleep};
 
 use super::super::ec2::{NOT_YET, tagged};
 use super::super::{Context, GHOSTS, KindError, SOON, UNSEEN, Wanted};
-use super::{Batch, DEADLINE, Instances, describe, state, verify};
+use super::capacity::{ELSEWHERE, NotHere, Place, places};
+use super::flaws::{Flaw, flaws};
+use super::host::{Host, describe, hosts, is_dead, state};
+use super::moves::{Batch, batches};
+use super::{DEADLINE, Instances};
 use crate::cloud::{CloudError, Service};
 use crate::estate::{ResourceId, tags};
 
 /// Between two looks at a batch.
 const POLL: std::time::Duration = std::time::Duration::from_millis(500);
 const POLL_LONG: std::time::Duration = std::time::Duration::from_secs(5);
+/// Calls under way at once.
+const AT_ONCE: usize = 4;
 /// The token's instance is dead; RunInstances says so for as long as it remembers.
 const GHOST: &str = "IdempotentInstanceTerminated";
 /// An instance profile that EC2 doesn't know yet has no code of its own.
 const PROFILE_NOT_YET: &str = "InvalidParameterValue.InstanceProfile";
 
-/// Starts all batches, and returns when their hosts run and are what they were asked to be.
-pub(super) async fn launch(
-    cx: &Context<'_>,
-    wanted: &Wanted<'_>,
-    group: &Instances<String>,
-    batches: &[Batch],
-) -> Result<(), KindError> {
-    if batches.is_empty() {
-        return Ok(());
-    }
-    // What died before this run can't be what this run starts.
-    let dead: BTreeSet<String> = describe(cx.cloud, cx.scope, Some(&wanted.resource.id))
-        .await?
-        .iter()
-        .filter(|found| is_dead(found))
-        .filter_map(|found| found.instance_id.clone())
-        .collect();
-    let mut started = Vec::new();
-    for batch in batches {
-        started.extend(run(cx, wanted, group, *batch, &dead).await?);
-    }
-    let hosts = wait_until_running(cx, &wanted.resource.id, &started).await?;
-    verify::verify(cx.cloud, &wanted.resource.id, group, &hosts).await
+/// A group whose hosts are started.
+pub(super) struct Launch<'a> {
+    pub(super) cx: &'a Context<'a>,
+    pub(super) wanted: &'a Wanted<'a>,
+    /// The group, to call with.
+    pub(super) group: Instances<String>,
+    /// The same, to compare with.
+    pub(super) promised: Instances,
 }
 
-fn is_dead(instance: &Instance) -> bool {
-    matches!(state(instance), Some(InstanceStateName::Terminated | InstanceStateName::ShuttingDown))
-}
-
-/// Starts one batch, and returns its instances' ids.
-///
-/// Which attempt's token is the living one needn't be remembered: a run that comes after a crash goes through the
-/// same dead ones and arrives at the same call.
-async fn run(
-    cx: &Context<'_>,
-    wanted: &Wanted<'_>,
-    group: &Instances<String>,
-    batch: Batch,
-    dead: &BTreeSet<String>,
-) -> Result<Vec<String>, KindError> {
-    for attempt in 0..GHOSTS {
-        let request = request(cx, wanted, group, batch, attempt);
-        let call = || async {
-            let answer = cx.cloud.call(Service::Ec2, "RunInstances", request.clone().send()).await;
-            answer.map_err(|error| {
-                match error.code() == "InvalidParameterValue" && error.message().contains("rofile") {
-                    true => error.with_code(PROFILE_NOT_YET),
-                    false => error,
-                }
-            })
-        };
-        let codes: Vec<_> = NOT_YET.iter().copied().chain([PROFILE_NOT_YET]).collect();
-        let answer = match cx.cloud.patiently(SOON, &codes, call).await {
-            Err(error) if error.is(&[GHOST]) => continue,
-            answer => answer?,
-        };
-        let ids: Vec<_> =
-            answer.instances.unwrap_or_default().into_iter().filter_map(|instance| instance.instance_id).collect();
-        if ids.len() != batch.count as usize {
-            return Err(CloudError::incomplete(Service::Ec2, "RunInstances", "instances, or not all").into());
-        }
-        if !ids.iter().any(|id| dead.contains(id)) && are_seen(cx, &wanted.resource.id, &ids).await? {
-            return Ok(ids);
-        }
-        tracing::debug!(attempt, ?ids, "this token's instances are gone");
-    }
-    let what = format!("{} from index {}", wanted.resource.id, batch.first);
-    let state = "answered for with the ids of dead instances".to_owned();
-    Err(KindError::Deadline { what, state, seconds: UNSEEN.as_secs() * u64::from(GHOSTS) })
-}
-
-fn request(
-    cx: &Context<'_>,
-    wanted: &Wanted<'_>,
-    group: &Instances<String>,
+/// What one call started.
+struct Started {
     batch: Batch,
     attempt: u32,
-) -> aws_sdk_ec2::operation::run_instances::builders::RunInstancesFluentBuilder {
-    let mut tags = wanted.resource.tags.clone();
-    tags.insert(tags::GENERATION.to_owned(), group.generation.clone());
-    tags.insert(tags::FIRST.to_owned(), batch.first.to_string());
-    let count = i32::try_from(batch.count).unwrap_or(i32::MAX);
-    let template =
-        LaunchTemplateSpecification::builder().launch_template_id(&group.template).version(&group.generation).build();
-    cx.cloud
-        .ec2
-        .run_instances()
-        .launch_template(template)
-        .min_count(count)
-        .max_count(count)
-        .client_token(wanted.token(cx.scope, &format!("{}+{}", batch.first, batch.count), attempt))
-        .tag_specifications(tagged(ResourceType::Instance, &tags))
-        .tag_specifications(tagged(ResourceType::Volume, &tags))
-        .tag_specifications(tagged(ResourceType::NetworkInterface, &tags))
+    instances: Vec<String>,
 }
 
-/// Whether the instances come to be seen: those of a token that was used long ago don't.
-async fn are_seen(cx: &Context<'_>, group: &ResourceId, ids: &[String]) -> Result<bool, KindError> {
-    let deadline = Instant::now() + UNSEEN;
-    loop {
-        let found = describe(cx.cloud, cx.scope, Some(group)).await?;
-        let found: BTreeSet<_> = found.iter().filter_map(|instance| instance.instance_id.as_deref()).collect();
-        if ids.iter().all(|id| found.contains(id.as_str())) {
-            return Ok(true);
-        }
-        if Instant::now() + POLL > deadline {
-            return Ok(false);
-        }
-        sleep(POLL).await;
+impl Launch<'_> {
+    fn id(&self) -> &ResourceId {
+        &self.wanted.resource.id
     }
-}
 
-/// Looks at all with one call at a time until each runs. One that ended instead had a reason.
-async fn wait_until_running(cx: &Context<'_>, group: &ResourceId, ids: &[String]) -> Result<Vec<Instance>, KindError> {
-    let deadline = Instant::now() + DEADLINE;
-    let mut pause = POLL;
-    loop {
-        let found = by_id(describe(cx.cloud, cx.scope, Some(group)).await?);
-        let (mut running, mut last) = (Vec::new(), String::new());
-        for id in ids {
-            match found.get(id) {
-                Some(instance) if state(instance) == Some(&InstanceStateName::Running) => {
-                    running.push(instance.clone())
+    /// Starts hosts of these indexes, and returns their instances' ids once EC2 shows them.
+    pub(super) async fn start(&self, indexes: &[u32]) -> Result<Vec<String>, KindError> {
+        if indexes.is_empty() {
+            return Ok(Vec::new());
+        }
+        // What died before this run can't be what this run starts.
+        let found = describe(self.cx.cloud, self.cx.scope, Some(self.id())).await?;
+        let dead: BTreeSet<String> =
+            found.into_iter().filter(is_dead).filter_map(|instance| instance.instance_id).collect();
+        let subnets = u32::try_from(self.group.subnets.len()).unwrap_or(u32::MAX);
+        let mut wanted: Vec<(Batch, u32)> = batches(indexes, subnets).into_iter().map(|batch| (batch, 0)).collect();
+        let mut started: Vec<Started> = Vec::new();
+        while !wanted.is_empty() {
+            let calls = wanted.drain(..).map(|(batch, attempt)| self.run(batch, attempt, &dead));
+            let new: Vec<Started> =
+                futures::stream::iter(calls.collect::<Vec<_>>()).buffer_unordered(AT_ONCE).try_collect().await?;
+            started.extend(new);
+            let seen = self.seen(&started).await?;
+            // The instances of a token that was used long ago aren't shown any more.
+            let is_ghost = |one: &Started| !one.instances.iter().all(|id| seen.contains(id));
+            let (ghosts, living) = started.into_iter().partition(is_ghost);
+            started = living;
+            wanted = ghosts.into_iter().map(|one| (one.batch, one.attempt + 1)).collect();
+        }
+        Ok(started.into_iter().flat_map(|one| one.instances).collect())
+    }
+
+    /// Starts one batch.
+    async fn run(&self, batch: Batch, from: u32, dead: &BTreeSet<String>) -> Result<Started, KindError> {
+        for attempt in from..GHOSTS {
+            let Some(answer) = self.somewhere(batch, attempt).await? else { continue };
+            let instances: Vec<_> = answer.into_iter().filter_map(|instance| instance.instance_id).collect();
+            if instances.len() != batch.count as usize {
+                return Err(CloudError::incomplete(Service::Ec2, "RunInstances", "instances, or not all").into());
+            }
+            if !instances.iter().any(|id| dead.contains(id)) {
+                return Ok(Started { batch, attempt, instances });
+            }
+            tracing::debug!(attempt, ?instances, "this token's instances are gone");
+        }
+        let what = format!("{} from index {}", self.id(), batch.first);
+        let state = "answered for with the ids of dead instances".to_owned();
+        Err(KindError::Deadline { what, state, seconds: UNSEEN.as_secs() * u64::from(GHOSTS) })
+    }
+
+    /// Starts one batch in the first place that has room for it; nothing comes of a token whose instances are dead.
+    async fn somewhere(&self, batch: Batch, attempt: u32) -> Result<Option<Vec<Instance>>, KindError> {
+        let (mut tried, mut last) = (Vec::new(), None);
+        for place in places(&self.group, batch) {
+            let request = self.request(batch, place, attempt);
+            let call = || async {
+                let request = request.clone().customize();
+                let request = request.config_override(Config::builder().retry_classifier(NotHere)).send();
+                let answer = self.cx.cloud.call(Service::Ec2, "RunInstances", request).await;
+                answer.map_err(|error| {
+                    match error.code() == "InvalidParameterValue" && error.message().contains("rofile") {
+                        true => error.with_code(PROFILE_NOT_YET),
+                        false => error,
+                    }
+                })
+            };
+            let codes: Vec<_> = NOT_YET.iter().copied().chain([PROFILE_NOT_YET]).collect();
+            match self.cx.cloud.patiently(SOON, &codes, call).await {
+                Err(error) if error.is(&[GHOST]) => return Ok(None),
+                Err(error) if error.is(ELSEWHERE) => {
+                    (self.cx.waiting)(format!("{}: {} for {place}; trying the next", self.id(), error.code()));
+                    tried.push(place.to_string());
+                    last = Some(error);
                 }
-                Some(instance) if is_dead(instance) => {
-                    let instance_id = id.clone();
-                    return Err(KindError::NotStarted {
-                        instance: instance_id,
-                        id: group.clone(),
-                        reason: reason(instance),
-                    });
-                }
-                Some(instance) => last = state(instance).map(ToString::to_string).unwrap_or_default(),
-                None => "not seen yet".clone_into(&mut last),
+                answer => return Ok(Some(answer?.instances.unwrap_or_default())),
             }
         }
-        if running.len() == ids.len() {
-            return Ok(running);
+        match last {
+            Some(source) => Err(KindError::NoCapacity { id: self.id().clone(), count: batch.count, tried, source }),
+            None => Ok(Some(Vec::new())),
         }
-        if Instant::now() + pause > deadline {
-            let what = format!("{} of {} hosts of {group}", ids.len() - running.len(), ids.len());
-            return Err(KindError::Deadline { what, state: last, seconds: DEADLINE.as_secs() });
+    }
+
+    fn request(&self, batch: Batch, place: Place<'_>, attempt: u32) -> RunInstancesFluentBuilder {
+        let group = &self.group;
+        let mut tags = self.wanted.resource.tags.clone();
+        tags.insert(tags::GENERATION.to_owned(), group.generation.clone());
+        tags.insert(tags::FIRST.to_owned(), batch.first.to_string());
+        tags.insert(tags::STRIDE.to_owned(), batch.stride.to_string());
+        tags.insert(tags::PROTECTED.to_owned(), group.protected.to_string());
+        let count = i32::try_from(batch.count).unwrap_or(i32::MAX);
+        let template =
+            LaunchTemplateSpecification::builder().launch_template_id(&group.template).version(&group.version).build();
+        // The template's interface with a subnet: given here whole, for what is given replaces what the template says.
+        let interface = InstanceNetworkInterfaceSpecification::builder()
+            .device_index(0)
+            .subnet_id(place.subnet)
+            .set_groups(Some(group.groups.clone()))
+            .associate_public_ip_address(group.public_address)
+            .delete_on_termination(true)
+            .build();
+        let identity = format!("{}+{}*{} {place}", batch.first, batch.stride, batch.count);
+        self.cx
+            .cloud
+            .ec2
+            .run_instances()
+            .launch_template(template)
+            .network_interfaces(interface)
+            .instance_type(InstanceType::from(place.instance_type))
+            .min_count(count)
+            .max_count(count)
+            .client_token(self.wanted.token(self.cx.scope, &identity, attempt))
+            .tag_specifications(tagged(ResourceType::Instance, &tags))
+            .tag_specifications(tagged(ResourceType::Volume, &tags))
+            .tag_specifications(tagged(ResourceType::NetworkInterface, &tags))
+    }
+
+    /// Which instances come to be seen.
+    async fn seen(&self, started: &[Started]) -> Result<BTreeSet<String>, KindError> {
+        let deadline = Instant::now() + UNSEEN;
+        loop {
+            let found = describe(self.cx.cloud, self.cx.scope, Some(self.id())).await?;
+            let found: BTreeSet<_> = found.into_iter().filter_map(|instance| instance.instance_id).collect();
+            let all = started.iter().flat_map(|one| &one.instances).all(|id| found.contains(id));
+            if all || Instant::now() + POLL > deadline {
+                return Ok(found);
+            }
+            sleep(POLL).await;
         }
-        (cx.waiting)(format!("{group}: {} of {} hosts run", running.len(), ids.len()));
-        sleep(pause).await;
-        pause = (pause * 2).min(POLL_LONG);
+    }
+
+    /// Looks at all with one call at a time until each runs. One that ended instead had a reason.
+    pub(super) async fn wait_until_running(&self, ids: &[String]) -> Result<(), KindError> {
+        let deadline = Instant::now() + DEADLINE;
+        let mut pause = POLL;
+        loop {
+            let found = by_id(describe(self.cx.cloud, self.cx.scope, Some(self.id())).await?);
+            let (mut running, mut last) = (0, String::new());
+            for id in ids {
+                match found.get(id) {
+                    Some(instance) if state(instance) == Some(&InstanceStateName::Running) => running += 1,
+                    Some(instance) if is_dead(instance) => {
+                        let (instance, reason) = (id.clone(), reason(instance));
+                        return Err(KindError::NotStarted { instance, id: self.id().clone(), reason });
+                    }
+                    Some(instance) => last = state(instance).map(ToString::to_string).unwrap_or_default(),
+                    None => "not seen yet".clone_into(&mut last),
+                }
+            }
+            if running == ids.len() {
+                return Ok(());
+            }
+            if Instant::now() + pause > deadline {
+                let what = format!("{} of {} hosts of {}", ids.len() - running, ids.len(), self.id());
+                return Err(KindError::Deadline { what, state: last, seconds: DEADLINE.as_secs() });
+            }
+            (self.cx.waiting)(format!("{}: {running} of {} hosts run", self.id(), ids.len()));
+            sleep(pause).await;
+            pause = (pause * 2).min(POLL_LONG);
+        }
+    }
+
+    /// Sees that hosts that run are what was promised, and returns them.
+    pub(super) async fn verify(&self, ids: &[String]) -> Result<Vec<Host>, KindError> {
+        let deadline = Instant::now() + UNSEEN;
+        loop {
+            let mut found = hosts(self.cx.cloud, self.cx.scope, Some(self.id())).await?;
+            let found: Vec<_> = found.remove(self.id()).unwrap_or_default();
+            let found: Vec<_> = found.into_iter().filter(|host| ids.contains(&host.instance)).collect();
+            let unseen = found.iter().flat_map(|host| &host.volumes).any(|volume| volume.like.is_none());
+            if (found.len() < ids.len() || unseen) && Instant::now() + POLL < deadline {
+                sleep(POLL).await;
+                continue;
+            }
+            for host in &found {
+                if let Some(flaw) = self.broken_promise(host) {
+                    let (instance, id) = (host.instance.clone(), self.id().clone());
+                    let what = format!("{} is {}, not {}", flaw.property, flaw.is, flaw.shall);
+                    return Err(KindError::Unsafe { instance, id, what });
+                }
+            }
+            return Ok(found);
+        }
+    }
+
+    /// What is wrong of a host that was just started. Its address is given to it later.
+    fn broken_promise(&self, host: &Host) -> Option<Flaw> {
+        let flaws = flaws(&self.promised, host);
+        flaws.into_iter().find(|flaw| flaw.remedy != super::flaws::Remedy::Address)
     }
 }
 
 /// Waits until instances are terminated or no longer shown.
-pub(super) async fn wait_until_gone(cx: &Context<'_>, group: &ResourceId, ids: &[String]) -> Result<(), KindError> {
+pub(crate) async fn wait_until_gone(cx: &Context<'_>, group: &ResourceId, ids: &[String]) -> Result<(), KindError> {
     let deadline = Instant::now() + DEADLINE;
     let mut pause = POLL;
     loop {

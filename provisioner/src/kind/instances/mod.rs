@@ -1,93 +1,102 @@
-//! Groups of hosts: all instances of one launch template.
+//! Groups of hosts: instances that were started from one launch template.
 //!
-//! A host's identity is (group, generation, index). The group and the generation, which is its launch template's
-//! version, are tags; the index is the tag `holdfast:first` plus EC2's AmiLaunchIndex, because one RunInstances tags
-//! all that it starts alike. From these, [`moves()`] says what to start and what to end, as a pure function: a missing
-//! index is started, an index beyond the count ends (so the highest go first), and of two with one identity the older
-//! stays. Hosts of an old generation end once the new ones run and have been verified.
+//! A host's identity is (group, generation, index). The group and the generation, a digest of what a host can't be
+//! changed in, are tags; the index is the tag `holdfast:first` plus EC2's AmiLaunchIndex times `holdfast:stride`, because
+//! one RunInstances tags all that it starts alike. Index i is started in the group's subnet i modulo their number, so
+//! that hosts are spread over the zones and another count moves none.
 //!
-//! RunInstances is idempotent by a ClientToken over identity and parameters. A token stays taken after its instances
-//! are gone, so one that answers with dead ones is given up for the next; see [`launch`].
+//! [`flaws()`] says what of a host isn't as promised and what puts it right, [`moves()`] what to start, to repair and to
+//! end; both are pure. A missing index is started, an index beyond the count ends (so the highest go first), of two with
+//! one identity the older stays. What AWS can't change in a host replaces it, a tenth of the group at a time, at least
+//! one: the old ones of a batch end once the new ones run and have been verified.
 
+mod capacity;
+mod flaws;
+mod host;
 mod launch;
 mod moves;
-mod verify;
+mod repair;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use aws_sdk_ec2::types::{Instance, InstanceStateName};
+use aws_sdk_ec2::types::Instance;
+pub use flaws::{Flaw, Remedy, flaws};
 use futures::future::BoxFuture;
-pub use moves::{Batch, Moves, moves};
+use futures::stream::{StreamExt, TryStreamExt};
+pub(crate) use host::hosts;
+pub use host::{Host, HostVolume, VolumeLike};
+use launch::Launch;
+pub(crate) use launch::wait_until_gone;
+pub use moves::{Batch, Ended, Moves, Round, Why, batch_size, batches, moves};
+pub(crate) use repair::{harden, set_groups};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::ec2::{PAGE, filter, of_estate, put_tags, read_tags};
+use super::ec2::{put_tags, read_tags};
+use super::launch_template::Volume;
 use super::{
-    Call, Comparison, Context, Difference, KindError, Left, Observed, Operations, Practice, Wanted, When, properties,
+    Call, Comparison, Context, Difference, KindError, Left, Observed, Operations, Practice, Priced, Replaced, Sku, Usage,
+    Wanted, When, properties,
 };
 use crate::cloud::{Cloud, Service, found};
-use crate::estate::{Kind, Properties, Ref, Resource, ResourceId, Scope, tags};
+use crate::estate::{Kind, Link, Properties, Resource, ResourceId, Scope, tags};
 
 /// How long hosts may take until they run, or until they are gone.
 pub(super) const DEADLINE: Duration = Duration::from_secs(600);
 
 /// A group's properties.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Instances<L = Ref> {
+pub struct Instances<L = Link> {
     /// The launch template.
     pub template: L,
-    /// Its version.
-    pub generation: L,
+    /// Its version that hosts are started from.
+    pub version: L,
+    /// A digest of image and user data: a host of another one is replaced.
+    pub generation: String,
     /// How many hosts there are.
     pub count: u32,
-    /// The subnet that they are in.
-    pub subnet: L,
+    /// The subnets that they are spread over, by place.
+    pub subnets: BTreeMap<u8, L>,
+    /// The types that they may have, in the order of preference.
+    pub instance_types: BTreeMap<u8, String>,
+    /// The image that they run.
+    pub image: String,
+    /// The ARN of their instance profile.
+    pub profile: L,
     /// Their security groups.
     pub groups: Vec<L>,
-    /// The ARN of the key that encrypts their volumes.
-    pub key: L,
-    /// Whether they have a public address.
+    /// Their volumes, the root first.
+    pub volumes: Vec<Volume<L>>,
+    /// Whether EC2 gives them a public address.
     pub public_address: bool,
+    /// The elastic address that the only host has.
+    #[serde(default = "none", skip_serializing_if = "Option::is_none")]
+    pub address: Option<Elastic<L>>,
+    /// Whether EC2 refuses to end them until that is taken back.
+    pub protected: bool,
 }
 
-/// A host as it was found.
+/// An elastic address.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Host {
-    /// The instance's id.
-    pub instance: String,
-    /// Its index in the group.
-    pub index: u32,
-    /// The version of the launch template that it was started from.
-    pub generation: String,
-    /// `pending`, `running`, `stopping` or `stopped`.
-    pub state: String,
-    /// The image that it runs.
-    pub image: String,
-    /// Its type.
-    pub instance_type: String,
-    /// The VPC that it is in.
-    pub vpc: String,
-    /// The subnet that it is in.
-    pub subnet: String,
-    /// Its security groups.
-    pub groups: Vec<String>,
-    /// Its address in the VPC.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub private_address: Option<String>,
-    /// Its public address.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub public_address: Option<String>,
-    /// Whether its metadata service answers only with a session's token.
-    pub tokens_required: bool,
-    /// How many hops the answer may go.
-    pub hop_limit: i32,
-    /// Its volumes and network interfaces, which have the same tags.
-    pub parts: Vec<String>,
-    /// When it was started, in seconds since 1970.
-    pub launched: i64,
-    /// Its tags.
-    pub tags: BTreeMap<String, String>,
+pub struct Elastic<L = Link> {
+    /// Its allocation.
+    pub allocation: L,
+    /// The address itself.
+    pub ip: L,
+}
+
+/// `Option`'s own default would ask the link for one.
+fn none<T>() -> Option<T> {
+    None
+}
+
+/// What a link leads to, if that is known yet.
+fn known(link: &Link) -> Option<&str> {
+    match link {
+        Link::Is(text) => Some(text),
+        Link::To(_) => None,
+    }
 }
 
 pub(super) struct Groups;
@@ -95,16 +104,22 @@ pub(super) struct Groups;
 /// What it takes.
 const CALLS: &[Call] = &[
     Call { when: When::Discover, action: "ec2:DescribeInstances", resources: &["*"] },
+    Call { when: When::Discover, action: "ec2:DescribeVolumes", resources: &["*"] },
     Call { when: When::Create, action: "ec2:RunInstances", resources: &["*"] },
     Call { when: When::Create, action: "ec2:CreateTags", resources: &["*"] },
     Call { when: When::Create, action: "iam:PassRole", resources: &["*"] },
-    Call { when: When::Create, action: "ec2:DescribeVolumes", resources: &["*"] },
+    Call { when: When::Create, action: "ec2:AssociateAddress", resources: &["*"] },
     Call { when: When::Change, action: "ec2:RunInstances", resources: &["*"] },
     Call { when: When::Change, action: "ec2:CreateTags", resources: &["*"] },
     Call { when: When::Change, action: "iam:PassRole", resources: &["*"] },
-    Call { when: When::Change, action: "ec2:DescribeVolumes", resources: &["*"] },
+    Call { when: When::Change, action: "ec2:AssociateAddress", resources: &["*"] },
     Call { when: When::Change, action: "ec2:ModifyInstanceMetadataOptions", resources: &["*"] },
+    Call { when: When::Change, action: "ec2:ModifyInstanceAttribute", resources: &["*"] },
+    Call { when: When::Change, action: "ec2:ModifyVolume", resources: &["*"] },
+    Call { when: When::Change, action: "ec2:StartInstances", resources: &["*"] },
     Call { when: When::Change, action: "ec2:TerminateInstances", resources: &["*"] },
+    Call { when: When::Delete, action: "ec2:ModifyInstanceAttribute", resources: &["*"] },
+    Call { when: When::Delete, action: "ec2:CreateTags", resources: &["*"] },
     Call { when: When::Delete, action: "ec2:TerminateInstances", resources: &["*"] },
 ];
 
@@ -117,20 +132,48 @@ impl Operations for Groups {
         }
     }
 
+    fn usage(&self, priced: &Priced<'_>) -> Vec<Usage> {
+        let count = priced.properties.0.get("count").and_then(Value::as_u64).unwrap_or_default();
+        let mut usage = machines::usage(priced, count);
+        let public = match priced.hosts {
+            [] if priced.properties.0.get("public_address") == Some(&Value::Bool(true)) => count,
+            hosts => hosts.iter().filter(|host| host.public_address.is_some()).count() as u64,
+        };
+        if public > 0 {
+            usage.push(Usage::of(Sku::PublicAddress, public));
+        }
+        usage
+    }
+
     fn calls(&self) -> &'static [Call] {
         CALLS
     }
 
+    fn uncompared(&self) -> &'static [(&'static str, &'static str)] {
+        &[
+            ("user data", "it is read once, as a host first starts; the launch template's is compared"),
+            (
+                "protection against a host's end",
+                "EC2 tells it in a call for each host; the launch template's is compared",
+            ),
+            ("tags of network interfaces", "DescribeInstances doesn't tell them; they are set with their host's"),
+            ("what happens inside of a host", "its own audit trail tells"),
+        ]
+    }
+
+    fn usage(&self, priced: &Priced<'_>) -> Vec<Usage> {
+        usage(priced)
+    }
+
     fn discover<'a>(&'a self, cloud: &'a Cloud, scope: &'a Scope) -> BoxFuture<'a, Result<Vec<Observed>, KindError>> {
         Box::pin(async move {
-            let mut groups: BTreeMap<ResourceId, Vec<Host>> = BTreeMap::new();
-            for instance in describe(cloud, scope, None).await? {
-                if let (Some(id), Some(host)) = (id(&instance), read(instance)) {
-                    groups.entry(id).or_default().push(host);
-                }
-            }
-            groups.into_iter().map(|(id, hosts)| observe(id, hosts)).collect()
+            let groups = hosts(cloud, scope, None).await?.into_iter();
+            groups.filter(|(id, _)| is_group(id)).map(|(id, hosts)| observe(id, hosts)).collect()
         })
+    }
+
+    fn replaced(&self, _differences: &[Difference]) -> Replaced {
+        Replaced::ByMembers
     }
 
     fn is_nothing(&self, properties: &Properties) -> bool {
@@ -164,68 +207,29 @@ impl Operations for Groups {
         current: &'a Observed,
     ) -> BoxFuture<'a, Result<Option<Left>, KindError>> {
         Box::pin(async move {
-            let instances: Vec<_> = current.hosts.iter().map(|host| host.instance.clone()).collect();
-            terminate(cx, &current.id, &instances).await?;
-            Ok(None)
+            let ended: Vec<_> = current.hosts.iter().collect();
+            terminate(cx, &current.id, &ended).await?;
+            Ok(kept(&ended))
         })
     }
 }
 
-/// The estate's instances, dead ones that EC2 still shows included; of one group, if it is named.
-async fn describe(cloud: &Cloud, scope: &Scope, group: Option<&ResourceId>) -> Result<Vec<Instance>, KindError> {
-    let mut request = cloud.ec2.describe_instances().filters(of_estate(scope)).max_results(PAGE);
-    if let Some(group) = group {
-        request = request.filters(filter(&format!("tag:{}", tags::ID), group.as_str()));
-    }
-    let pages = request.into_paginator().items().send();
-    let reservations: Vec<_> = cloud.call(Service::Ec2, "DescribeInstances", pages.try_collect()).await?;
-    Ok(reservations.into_iter().flat_map(|reservation| reservation.instances.unwrap_or_default()).collect())
-}
-
+/// Which group an instance says that it is of.
 fn id(instance: &Instance) -> Option<ResourceId> {
     super::ec2::id_of(&read_tags(instance.tags.clone()))
 }
 
-fn state(instance: &Instance) -> Option<&InstanceStateName> {
-    instance.state.as_ref().and_then(|state| state.name.as_ref())
+/// Whether hosts of this id are a group's of this kind, and not a fleet's.
+fn is_group(id: &ResourceId) -> bool {
+    id.name().is_some_and(|name| *id == ResourceId::named(Kind::Instances, name))
 }
 
-/// A host, unless it is dead or dying.
-fn read(instance: Instance) -> Option<Host> {
-    let state = state(&instance)?.clone();
-    if matches!(state, InstanceStateName::Terminated | InstanceStateName::ShuttingDown) {
-        return None;
-    }
-    let tags = read_tags(instance.tags);
-    let first: u32 = tags.get(tags::FIRST)?.parse().ok()?;
-    let launch_index = u32::try_from(instance.ami_launch_index.unwrap_or_default()).ok()?;
-    let options = instance.metadata_options;
-    let volumes = instance.block_device_mappings.unwrap_or_default();
-    let volumes = volumes.into_iter().filter_map(|mapping| mapping.ebs?.volume_id);
-    let interfaces = instance.network_interfaces.unwrap_or_default();
-    let interfaces = interfaces.into_iter().filter_map(|interface| interface.network_interface_id);
-    let mut groups: Vec<_> =
-        instance.security_groups.unwrap_or_default().into_iter().filter_map(|group| group.group_id).collect();
-    groups.sort_unstable();
-    Some(Host {
-        instance: instance.instance_id?,
-        index: first + launch_index,
-        generation: tags.get(tags::GENERATION)?.clone(),
-        state: state.to_string(),
-        image: instance.image_id.unwrap_or_default(),
-        instance_type: instance.instance_type.map(|kind| kind.to_string()).unwrap_or_default(),
-        vpc: instance.vpc_id.unwrap_or_default(),
-        subnet: instance.subnet_id.unwrap_or_default(),
-        groups,
-        private_address: instance.private_ip_address,
-        public_address: instance.public_ip_address.filter(|address| !address.is_empty()),
-        tokens_required: options.as_ref().and_then(|options| options.http_tokens.clone())
-            == Some(aws_sdk_ec2::types::HttpTokensState::Required),
-        hop_limit: options.and_then(|options| options.http_put_response_hop_limit).unwrap_or_default(),
-        parts: volumes.chain(interfaces).collect(),
-        launched: instance.launch_time.map(|time| time.secs()).unwrap_or_default(),
-        tags,
-    })
+/// What stays of hosts that ended: volumes that the spec keeps.
+pub(crate) fn kept(ended: &[&Host]) -> Option<Left> {
+    let volumes = ended.iter().flat_map(|host| &host.volumes).filter(|volume| !volume.delete_on_termination);
+    let volumes: Vec<_> = volumes.map(|volume| volume.id.as_str()).collect();
+    let why = "the spec keeps it when its host goes; delete it by hand when nobody needs its data".to_owned();
+    (!volumes.is_empty()).then(|| Left { what: format!("volume {}", volumes.join(", ")), why })
 }
 
 /// A group from its hosts. Its properties are only what others' deletion depends on: hosts are compared one by one.
@@ -244,55 +248,62 @@ fn observe(id: ResourceId, mut hosts: Vec<Host>) -> Result<Observed, KindError> 
 }
 
 fn compare(wanted: &Resource, resolved: &Properties, observed: &Observed) -> Comparison {
-    let get = |name: &str| resolved.0.get(name).cloned().unwrap_or_default();
-    let difference = |property: String, old: Value, new: Value| Difference { property, old, new };
-    let count = get("count").as_u64().and_then(|count| u32::try_from(count).ok()).unwrap_or_default();
+    let group: Instances = match resolved.parse() {
+        Ok(group) => group,
+        // A plan of another version: making the change says so.
+        Err(error) => {
+            let difference = difference("properties", Value::Null, Value::from(error.to_string()));
+            return Comparison { differences: vec![difference], ..Comparison::default() };
+        }
+    };
     let mut comparison = Comparison::default();
-
     // A subnet or group that is itself replaced must be free of hosts first.
-    let (subnet, groups) = (get("subnet"), get("groups"));
-    let unknown = |value: &Value| value.is_object();
-    if unknown(&subnet) || groups.as_array().is_some_and(|groups| groups.iter().any(unknown)) {
+    let here = |link: &Link| known(link).is_some_and(|id| observed.hosts.iter().any(|host| host.subnet == id));
+    let subnets_go = !group.subnets.values().any(here) && group.subnets.values().any(|link| known(link).is_none());
+    if subnets_go || group.groups.iter().any(|link| known(link).is_none()) {
         comparison.replace = Some("the network that the hosts are in is replaced".to_owned());
+        let old: std::collections::BTreeSet<_> = observed.hosts.iter().map(|host| &host.subnet).collect();
+        comparison.differences.push(difference("subnets", json!(old), json!(group.subnets)));
     }
-
-    let generation = get("generation").as_str().map(str::to_owned);
-    let moves = moves(count, generation.as_deref(), &wanted.tags, &observed.hosts);
-    let live = observed.hosts.len();
-    if live != count as usize {
-        comparison.differences.push(difference("count".into(), json!(live), json!(count)));
+    let moves = moves(&group, &wanted.tags, &observed.hosts);
+    if observed.hosts.len() != group.count as usize {
+        comparison.differences.push(difference("count", json!(observed.hosts.len()), json!(group.count)));
     }
-    let old: std::collections::BTreeSet<_> = observed.hosts.iter().map(|host| host.generation.clone()).collect();
-    if observed.hosts.iter().any(|host| Some(&host.generation) != generation.as_ref()) {
-        let old = Value::from(old.into_iter().collect::<Vec<_>>().join(", "));
-        comparison.differences.push(difference("generation".into(), old, get("generation")));
-        comparison.renew = Some("hosts run what an older version of their launch template says".to_owned());
+    if let Some(Why::Replaced(why)) = moves.rounds.first().and_then(|round| round.end.first()).map(|ended| ended.why) {
+        let batch = batch_size(group.count);
+        comparison.renew = Some(format!("{why}; new hosts run before old ones end, {batch} at a time"));
     }
-    for index in moves.launch.iter().flat_map(|batch| batch.first..batch.first + batch.count) {
-        comparison.differences.push(difference(format!("host {index}"), Value::Null, json!("started")));
+    for index in moves.started() {
+        comparison.differences.push(difference(&format!("host {index}"), Value::Null, json!("started")));
     }
-    for ended in &moves.terminate {
-        let property = format!("host {}", ended.host.index);
-        comparison.differences.push(difference(property, json!(ended.host.instance), json!(ended.why.to_string())));
+    for ended in moves.ended() {
+        let (property, why) = (format!("host {}", ended.host.label()), ended.why.to_string());
+        comparison.differences.push(difference(&property, json!(ended.host.instance), json!(why)));
+        if let Why::Replaced(_) = ended.why {
+            comparison.differences.extend(flaw_differences(ended.host, flaws(&group, ended.host)));
+        }
     }
-    for host in &moves.harden {
-        let is = format!(
-            "tokens {}, hop limit {}",
-            if host.tokens_required { "required" } else { "optional" },
-            host.hop_limit
-        );
-        let property = format!("host {} metadata", host.index);
-        comparison.differences.push(difference(property, json!(is), json!("tokens required, hop limit 1")));
+    for (host, flaws) in &moves.repair {
+        comparison.differences.extend(flaw_differences(host, flaws.clone()));
     }
     if let Some(host) = moves.retag.first() {
-        for (key, value) in &wanted.tags {
-            let old = host.tags.get(key);
-            if old != Some(value) {
-                comparison.differences.push(difference(format!("tags.{key}"), json!(old), json!(value)));
-            }
+        let parts = host.volumes.iter().filter_map(|volume| volume.like.as_ref()).map(|like| &like.tags);
+        let differs =
+            |tags: &&BTreeMap<String, String>| wanted.tags.iter().any(|(key, value)| tags.get(key) != Some(value));
+        if let Some(tags) = [&host.tags].into_iter().chain(parts).find(differs) {
+            comparison.add_tags(&wanted.tags, tags);
         }
     }
     comparison
+}
+
+fn difference(property: &str, old: Value, new: Value) -> Difference {
+    Difference { property: property.to_owned(), old, new }
+}
+
+fn flaw_differences(host: &Host, flaws: Vec<Flaw>) -> impl Iterator<Item = Difference> {
+    let label = host.label();
+    flaws.into_iter().map(move |flaw| difference(&format!("host {label} {}", flaw.property), flaw.is, flaw.shall))
 }
 
 /// Starts, changes and ends hosts until the group is what it shall be.
@@ -301,23 +312,64 @@ async fn reconcile(
     wanted: &Wanted<'_>,
     hosts: &[Host],
 ) -> Result<BTreeMap<String, String>, KindError> {
-    let group: Instances<String> = wanted.parse()?;
-    let moves = moves(group.count, Some(&group.generation), &wanted.resource.tags, hosts);
-    for host in &moves.harden {
-        verify::harden(cx.cloud, &host.instance).await?;
+    let promised: Instances = wanted.parse()?;
+    let moves = moves(&promised, &wanted.resource.tags, hosts);
+    let launch = Launch { cx, wanted, group: wanted.parse()?, promised: promised.clone() };
+    if hosts.len() != promised.count as usize {
+        let count = BTreeMap::from([(tags::COUNT.to_owned(), promised.count.to_string())]);
+        put_tags(cx.cloud, std::slice::from_ref(&launch.group.template), &count).await?;
     }
-    let parts: Vec<_> =
-        moves.retag.iter().flat_map(|host| host.parts.iter().chain([&host.instance])).cloned().collect();
+    repair::repair(cx, &launch.group, &moves.repair).await?;
+    repair::wait_for_volumes(cx, &wanted.resource.id, &promised, &moves.repair).await?;
+    let parts: Vec<_> = moves.retag.iter().flat_map(|host| host.parts()).collect();
     put_tags(cx.cloud, &parts, &wanted.resource.tags).await?;
-    launch::launch(cx, wanted, &group, &moves.launch).await?;
-    let ended: Vec<_> = moves.terminate.iter().map(|ended| ended.host.instance.clone()).collect();
+    bring_up(&launch, &moves.launch, Vec::new()).await?;
+    let all = moves.rounds.len();
+    for (place, round) in moves.rounds.iter().enumerate() {
+        let indexes = round.indexes.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+        (cx.waiting)(format!("{}: batch {} of {all}, host {indexes}", wanted.resource.id, place + 1));
+        bring_up(&launch, &round.launch, successors(&moves, round, hosts)).await?;
+        let ended: Vec<_> = round.end.iter().map(|ended| ended.host).collect();
+        terminate(cx, &wanted.resource.id, &ended).await?;
+    }
+    let ended: Vec<_> = moves.end.iter().map(|ended| ended.host).collect();
     terminate(cx, &wanted.resource.id, &ended).await?;
     Ok(super::only_id(wanted.resource.id.as_str()))
 }
 
-/// Ends instances and waits until they are gone, and with them their volumes and interfaces.
-async fn terminate(cx: &Context<'_>, group: &ResourceId, instances: &[String]) -> Result<(), KindError> {
+/// The hosts that an interrupted run started already for a round's indexes.
+fn successors(moves: &Moves<'_>, round: &Round<'_>, hosts: &[Host]) -> Vec<String> {
+    let ends = |host: &Host| moves.ended().any(|ended| ended.host.instance == host.instance);
+    let due = |host: &&Host| host.index.is_some_and(|index| round.indexes.contains(&index)) && !ends(host);
+    hosts.iter().filter(due).map(|host| host.instance.clone()).collect()
+}
+
+/// Starts hosts of these indexes, waits until they and those that were started before run, and sees that all are right.
+async fn bring_up(launch: &Launch<'_>, indexes: &[u32], before: Vec<String>) -> Result<(), KindError> {
+    let mut ids = launch.start(indexes).await?;
+    ids.extend(before);
+    if ids.is_empty() {
+        return Ok(());
+    }
+    launch.wait_until_running(&ids).await?;
+    let hosts = launch.verify(&ids).await?;
+    let address = launch.group.address.as_ref().map(|address| address.ip.as_str());
+    match (address, hosts.first()) {
+        (Some(ip), Some(host)) if host.public_address.as_deref() != Some(ip) => {
+            repair::give_address(launch.cx, &launch.group, &host.instance).await
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Ends hosts and waits until they are gone, and with them their volumes and interfaces.
+async fn terminate(cx: &Context<'_>, group: &ResourceId, hosts: &[&Host]) -> Result<(), KindError> {
     const AT_ONCE: usize = 500;
+    // What the spec protects is given free; what somebody else protects stays, and EC2 says so.
+    let protected = hosts.iter().filter(|host| host.protected);
+    let each: Vec<_> = protected.map(|host| unprotect(cx, &host.instance)).collect();
+    futures::stream::iter(each).buffer_unordered(8).try_collect::<()>().await?;
+    let instances: Vec<_> = hosts.iter().map(|host| host.instance.clone()).collect();
     for chunk in instances.chunks(AT_ONCE) {
         let request = cx.cloud.ec2.terminate_instances().set_instance_ids(Some(chunk.to_vec())).send();
         let answer = cx.cloud.call(Service::Ec2, "TerminateInstances", request).await;
@@ -330,5 +382,82 @@ async fn terminate(cx: &Context<'_>, group: &ResourceId, instances: &[String]) -
             }
         }
     }
-    if instances.is_empty() { Ok(()) } else { launch::wait_until_gone(cx, group, instances).await }
+    if instances.is_empty() { Ok(()) } else { wait_until_gone(cx, group, &instances).await }
+}
+
+async fn unprotect(cx: &Context<'_>, instance: &str) -> Result<(), KindError> {
+    match repair::protect(cx, instance, false).await {
+        // Gone meanwhile.
+        Err(KindError::Cloud(error)) if error.is(&["InvalidInstanceID.NotFound"]) => Ok(()),
+        result => result,
+    }
+}
+
+/// What hosts are charged for: as they were found, or as they are wanted.
+fn usage(priced: &Priced<'_>) -> Vec<Usage> {
+    if !priced.hosts.is_empty() {
+        // An elastic address is charged as the resource that it is.
+        let elastic = priced.all.keys().any(|id| id.as_str().strip_prefix("address/") == priced.id.name());
+        return usage_of_hosts(priced.hosts, elastic);
+    }
+    let Ok(group) = priced.properties.parse::<Instances>() else { return Vec::new() };
+    let name = group.instance_types.values().next().map(String::as_str).unwrap_or_default();
+    let mut usage = usage_of_wanted(name, &group.volumes, group.count);
+    if group.public_address && group.count > 0 {
+        usage.push(Usage { sku: Sku::PublicAddress, quantity: f64::from(group.count) });
+    }
+    usage
+}
+
+/// What hosts that were found are charged for.
+pub(crate) fn usage_of_hosts(hosts: &[Host], elastic: bool) -> Vec<Usage> {
+    let mut usage = Usages::default();
+    for host in hosts {
+        usage.add(Sku::Instance(host.instance_type.clone()), 1.0);
+        for like in host.volumes.iter().filter_map(|volume| volume.like.as_ref()) {
+            usage.add_volume(&like.volume_type, (like.gib, like.iops, like.throughput), 1.0);
+        }
+        if host.public_address.is_some() && !elastic {
+            usage.add(Sku::PublicAddress, 1.0);
+        }
+    }
+    usage.all()
+}
+
+/// What so many hosts of a type with these volumes will be charged for.
+pub(crate) fn usage_of_wanted<L>(instance_type: &str, volumes: &[Volume<L>], count: u32) -> Vec<Usage> {
+    let mut usage = Usages::default();
+    let count = f64::from(count);
+    usage.add(Sku::Instance(instance_type.to_owned()), count);
+    for volume in volumes {
+        usage.add_volume(&volume.volume_type, (volume.gib, volume.iops, volume.throughput), count);
+    }
+    usage.all()
+}
+
+/// Quantities by what is charged for.
+#[derive(Default)]
+struct Usages(BTreeMap<Sku, f64>);
+
+/// What every gp3 volume has without a further charge (Amazon EBS pricing).
+const GP3_IOPS: i32 = 3000;
+const GP3_THROUGHPUT: i32 = 125;
+
+impl Usages {
+    fn add(&mut self, sku: Sku, quantity: f64) {
+        *self.0.entry(sku).or_default() += quantity;
+    }
+
+    fn all(self) -> Vec<Usage> {
+        let all = self.0.into_iter().filter(|(_, quantity)| *quantity > 0.0);
+        all.map(|(sku, quantity)| Usage { sku, quantity }).collect()
+    }
+
+    fn add_volume(&mut self, volume_type: &str, (gib, iops, throughput): (i32, i32, i32), count: f64) {
+        self.add(Sku::Volume(volume_type.to_owned()), f64::from(gib) * count);
+        if volume_type == "gp3" {
+            self.add(Sku::VolumeIops, f64::from((iops - GP3_IOPS).max(0)) * count);
+            self.add(Sku::VolumeThroughput, f64::from((throughput - GP3_THROUGHPUT).max(0)) * count);
+        }
+    }
 }

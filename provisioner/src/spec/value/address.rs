@@ -32,24 +32,33 @@ impl NetworkRange {
     /// `10.0.0.0/16`.
     pub const DEFAULT: Self = Self(Ipv4Net::new_assert(Ipv4Addr::new(10, 0, 0, 0), 16));
 
+    /// How many zones there is room for.
+    pub const ZONES: u32 = 3;
+
     /// The range itself.
     pub fn net(self) -> Ipv4Net {
         self.0
     }
 
-    /// The public subnet of the first zone.
-    pub fn public_subnet(self) -> Ipv4Net {
-        self.part(4, 0)
+    /// The public subnet of the zone at this place, from 0 to below [`Self::ZONES`].
+    pub fn public_subnet(self, place: u32) -> Ipv4Net {
+        self.part(4, place)
     }
 
-    /// The private subnet of the first zone.
-    pub fn private_subnet(self) -> Ipv4Net {
-        self.part(2, 1)
+    /// The private subnet of the zone at this place, from 0 to below [`Self::ZONES`].
+    pub fn private_subnet(self, place: u32) -> Ipv4Net {
+        self.part(2, place + 1)
     }
 
-    /// How many hosts the private subnet has addresses for.
+    /// The place whose private subnet this is, in whatever network was cut like this.
+    pub fn place_of(private: Ipv4Net) -> Option<u32> {
+        let part = u32::from(private.network()).checked_shr(32 - u32::from(private.prefix_len()))? % 4;
+        part.checked_sub(1)
+    }
+
+    /// How many hosts one zone's private subnet has addresses for.
     pub fn host_capacity(self) -> u32 {
-        (1u32 << (32 - self.private_subnet().prefix_len())) - RESERVED
+        (1u32 << (32 - self.private_subnet(0).prefix_len())) - RESERVED
     }
 
     /// The part numbered `index` where the range is cut into 2^`bits` equal ones.
@@ -182,7 +191,7 @@ mod tests {
     fn a_network_is_private_and_cut_without_overlap() {
         for text in ["10.0.0.0/16", "10.1.2.0/24", "172.31.0.0/20", "192.168.0.0/16", "100.64.0.0/16"] {
             let range: NetworkRange = text.parse().unwrap();
-            let (public, private) = (range.public_subnet(), range.private_subnet());
+            let (public, private) = (range.public_subnet(0), range.private_subnet(0));
             assert!(range.net().contains(&public) && range.net().contains(&private), "{text}");
             assert!(!public.contains(&private) && !private.contains(&public), "{text}");
             assert!(public.prefix_len() <= 28 && private.prefix_len() <= 28, "{text}");
@@ -193,9 +202,26 @@ mod tests {
     }
 
     #[test]
+    fn every_zone_has_a_part_of_its_own_that_tells_its_place() {
+        for text in ["10.0.0.0/16", "10.1.2.0/24", "172.31.16.0/20"] {
+            let range: NetworkRange = text.parse().unwrap();
+            let parts: Vec<_> =
+                (0..NetworkRange::ZONES).flat_map(|at| [range.public_subnet(at), range.private_subnet(at)]).collect();
+            for (index, part) in parts.iter().enumerate() {
+                assert!(range.net().contains(part), "{part}");
+                assert!(!parts[..index].iter().any(|other| other.contains(part) || part.contains(other)), "{part}");
+            }
+            for place in 0..NetworkRange::ZONES {
+                assert_eq!(NetworkRange::place_of(range.private_subnet(place)), Some(place), "{text}");
+            }
+        }
+        assert_eq!(NetworkRange::place_of("0.0.0.0/0".parse().unwrap()), None);
+    }
+
+    #[test]
     fn the_default_network_has_the_documented_capacity() {
-        assert_eq!(NetworkRange::DEFAULT.public_subnet().to_string(), "10.0.0.0/20");
-        assert_eq!(NetworkRange::DEFAULT.private_subnet().to_string(), "10.0.64.0/18");
+        assert_eq!(NetworkRange::DEFAULT.public_subnet(0).to_string(), "10.0.0.0/20");
+        assert_eq!(NetworkRange::DEFAULT.private_subnet(0).to_string(), "10.0.64.0/18");
         assert_eq!(NetworkRange::DEFAULT.host_capacity(), 16_379);
         assert_eq!("10.0.0.0/24".parse::<NetworkRange>().unwrap().host_capacity(), 59);
     }

@@ -44,6 +44,22 @@ checked_string! {
 }
 
 checked_string! {
+    /// An IAM action, such as `s3:GetObject`; `*` and `?` in it are wildcards.
+    Action, check_action
+}
+
+checked_string! {
+    /// What an IAM action is allowed on: an ARN, in which `*` and `?` are wildcards, or `*` for everything.
+    ResourceArn, check_resource
+}
+
+checked_string! {
+    /// The device that a data volume is attached as: `/dev/sdf` to `/dev/sdp`, which EC2 recommends for volumes beside
+    /// those of an image (EC2 User Guide, "Device names for volumes on Amazon EC2 instances").
+    Device, check_device
+}
+
+checked_string! {
     /// The ARN of an SNS topic.
     TopicArn, check_topic_arn
 }
@@ -121,6 +137,20 @@ impl Zone {
     }
 }
 
+impl Action {
+    /// Whether it names more than one action.
+    pub fn has_wildcard(&self) -> bool {
+        self.0.contains(['*', '?'])
+    }
+}
+
+impl ResourceArn {
+    /// Whether it names more than one resource.
+    pub fn has_wildcard(&self) -> bool {
+        self.0.contains(['*', '?'])
+    }
+}
+
 impl InstanceType {
     /// What a bastion is unless the spec says otherwise: it only passes connections on.
     pub fn bastion_default() -> Self {
@@ -161,7 +191,7 @@ fn check_region(text: &str) -> Result<(), Refusal> {
     let zone_of = text.strip_suffix(|c: char| c.is_ascii_lowercase()).filter(|region| REGIONS.contains(region));
     Err(match (zone_of, nearest(text, REGIONS)) {
         (Some(region), _) => refusal.help(format!(
-            "{} is an availability zone; its region is \"{region}\", and `network.zone` takes the zone",
+            "{} is an availability zone; its region is \"{region}\", and `network.zones` takes zones",
             quote(text)
         )),
         (None, Some(region)) => refusal.help(format!("did you mean \"{region}\"?")),
@@ -235,6 +265,43 @@ fn check_arn(text: &str, service: &str, prefix: &str, what: &str, example: &str)
     if shaped { Ok(()) } else { Err(Refusal::new(format!("{} isn't {what}", quote(text)), example)) }
 }
 
+fn check_action(text: &str) -> Result<(), Refusal> {
+    let service_is_shaped =
+        |service: &str| !service.is_empty() && service.bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'-'));
+    let name_is_shaped =
+        |name: &str| !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'*' | b'?'));
+    match text.split_once(':') {
+        Some((service, name)) if service_is_shaped(service) && name_is_shaped(name) => Ok(()),
+        _ => Err(Refusal::new(
+            format!("{} isn't an IAM action", quote(text)),
+            "service:Action, such as \"s3:GetObject\"",
+        )
+        .help("the Service Authorization Reference lists each service's actions")),
+    }
+}
+
+fn check_resource(text: &str) -> Result<(), Refusal> {
+    let is_shaped = match text.splitn(6, ':').collect::<Vec<_>>().as_slice() {
+        ["arn", partition, service, _, _, resource] => {
+            (partition.starts_with("aws") || *partition == "*") && !service.is_empty() && !resource.is_empty()
+        }
+        _ => text == "*",
+    };
+    // IAM's policies are ASCII, and `${` begins a variable of the caller's own.
+    if is_shaped && text.bytes().all(|b| b.is_ascii_graphic() && b != b'"') {
+        return Ok(());
+    }
+    Err(Refusal::new(format!("{} isn't an ARN", quote(text)), "an ARN, such as \"arn:aws:s3:::results/judge/one.txt\""))
+}
+
+fn check_device(text: &str) -> Result<(), Refusal> {
+    match text.strip_prefix("/dev/sd").map(str::as_bytes) {
+        Some([b'f'..=b'p']) => Ok(()),
+        _ => Err(Refusal::new(format!("{} isn't a data volume's device", quote(text)), "/dev/sdf to /dev/sdp")
+            .help("those are what EC2 recommends; on a host an NVMe device appears under that name in /dev/disk")),
+    }
+}
+
 fn check_instance_type(text: &str) -> Result<(), Refusal> {
     let word = |part: &str| {
         part.starts_with(|c: char| c.is_ascii_alphanumeric())
@@ -304,6 +371,34 @@ mod tests {
             [("eu-central-1", "aws"), ("cn-north-1", "aws-cn"), ("us-gov-west-1", "aws-us-gov"), ("us-west-2", "aws")]
         {
             assert_eq!(region.parse::<Region>().unwrap().partition(), partition);
+        }
+    }
+
+    #[test]
+    fn actions_and_resources_are_iams() {
+        for text in ["s3:GetObject", "s3:*", "elasticloadbalancing:Describe?oadBalancers"] {
+            assert!(text.parse::<Action>().is_ok(), "{text}");
+        }
+        for text in ["", "*", "s3", "s3:", ":Get", "S3:Get", "s3:Get Object", "s3:Get:Object"] {
+            assert!(text.parse::<Action>().is_err(), "{text}");
+        }
+        for text in ["*", "arn:aws:s3:::results/*", "arn:aws-cn:sqs:cn-north-1:111111111111:jobs"] {
+            assert!(text.parse::<ResourceArn>().is_ok(), "{text}");
+        }
+        for text in ["", "results", "arn:aws:s3", "arn:aws:s3:::", "arn:aws:s3:::a b", "arn:aws:s3:::a\"b"] {
+            assert!(text.parse::<ResourceArn>().is_err(), "{text}");
+        }
+        assert!("s3:Get*".parse::<Action>().unwrap().has_wildcard());
+        assert!(!"arn:aws:s3:::results".parse::<ResourceArn>().unwrap().has_wildcard());
+    }
+
+    #[test]
+    fn a_data_volume_has_one_of_the_recommended_devices() {
+        for text in ["/dev/sdf", "/dev/sdp"] {
+            assert!(text.parse::<Device>().is_ok(), "{text}");
+        }
+        for text in ["", "/dev/sda1", "/dev/sde", "/dev/sdq", "/dev/sdf1", "/dev/xvdf", "sdf", "/dev/nvme1n1"] {
+            assert!(text.parse::<Device>().is_err(), "{text}");
         }
     }
 

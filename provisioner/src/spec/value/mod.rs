@@ -6,14 +6,22 @@
 mod address;
 mod aws;
 mod name;
+mod quantity;
+mod schedule;
 mod ssh;
 mod text;
+mod word;
 
 pub use address::{BastionRange, NetworkRange};
-pub use aws::{AccountId, ImageId, InstanceType, KeyArn, Region, SubnetId, TopicArn, VpcId, Zone};
-pub use name::{EstateName, GroupName};
+pub use aws::{
+    AccountId, Action, Device, ImageId, InstanceType, KeyArn, Region, ResourceArn, SubnetId, TopicArn, VpcId, Zone,
+};
+pub use name::{EstateName, GroupName, VolumeName};
+pub use quantity::{ByteSize, TimeSpan};
+pub use schedule::Schedule;
 pub use ssh::SshPublicKey;
-pub use text::{Description, Email, Environment, TagValue};
+pub use text::{Description, Email, Environment, TagKey, TagValue};
+pub use word::{AgentArguments, AgentLimits, Egress, HostMode};
 
 /// Why a value was refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

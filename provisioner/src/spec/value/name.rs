@@ -22,6 +22,11 @@ checked_string! {
     GroupName, check_group
 }
 
+checked_string! {
+    /// The name of a data volume in its group: the same characters as [`EstateName`]; `root` is taken.
+    VolumeName, check_volume
+}
+
 fn check_estate(text: &str) -> Result<(), Refusal> {
     check(text, "an estate's name", ESTATE_NAME)
 }
@@ -31,6 +36,15 @@ fn check_group(text: &str) -> Result<(), Refusal> {
     if text == "bastion" {
         return Err(Refusal::new("`bastion` is the name of the estate's own bastion", "another name")
             .help("name the group after what its hosts do, such as \"worker\""));
+    }
+    Ok(())
+}
+
+fn check_volume(text: &str) -> Result<(), Refusal> {
+    check(text, "a volume's name", GROUP_NAME)?;
+    if text == "root" {
+        return Err(Refusal::new("`root` is the name of the volume that a host boots from", "another name")
+            .help("`root_gib` of the group is the root volume's size"));
     }
     Ok(())
 }

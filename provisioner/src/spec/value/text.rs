@@ -5,6 +5,10 @@ use crate::spec::suggest::nearest;
 
 /// The longest tag value (EC2 User Guide, "Tag restrictions").
 const TAG_VALUE: usize = 256;
+/// The longest tag key (EC2 User Guide, "Tag restrictions").
+const TAG_KEY: usize = 128;
+/// The keys that every resource has.
+const OWN_KEYS: &[&str] = &["Project", "Department", "Environment", "Name", "Description", "Patch Group", "PatchGroup"];
 /// A description is put behind what a resource is for, in a tag (256) and in EC2's own field (255).
 const DESCRIPTION: usize = 160;
 
@@ -12,6 +16,11 @@ checked_string! {
     /// A tag's value, as every service of an estate takes it: letters, digits, spaces and `_ . : / = + - @`. That is
     /// IAM's rule, the strictest of them (IAM API Reference, `Tag`), which knows neither apostrophes nor commas.
     TagValue, check_tag
+}
+
+checked_string! {
+    /// A tag's key beyond those that Holdfast sets itself.
+    TagKey, check_tag_key
 }
 
 checked_string! {
@@ -72,6 +81,16 @@ impl std::str::FromStr for Environment {
 
 fn check_tag(text: &str) -> Result<(), Refusal> {
     check_text(text, "a tag's value", TAG_VALUE, |c| c.is_alphanumeric() || is_space_or_mark(c))
+}
+
+fn check_tag_key(text: &str) -> Result<(), Refusal> {
+    check_text(text, "a tag's key", TAG_KEY, |c| c.is_alphanumeric() || is_space_or_mark(c))?;
+    if OWN_KEYS.iter().any(|own| own.eq_ignore_ascii_case(text)) || text.to_lowercase().starts_with("holdfast:") {
+        let problem = format!("the tag {} is set by Holdfast itself", quote(text));
+        return Err(Refusal::new(problem, "another key")
+            .help("[tags] has Project, Department and Environment; the others follow from the spec"));
+    }
+    Ok(())
 }
 
 fn check_description(text: &str) -> Result<(), Refusal> {
@@ -155,6 +174,16 @@ mod tests {
         }
         for text in ["", " ", " x", "x ", "judge's", "a, b", "a\nb", "aws:x", "AWS:x", &"x".repeat(257)] {
             assert!(text.parse::<TagValue>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_tag_key_is_none_of_holdfasts_own() {
+        for text in ["team", "cost centre", "app:tier"] {
+            assert!(text.parse::<TagKey>().is_ok(), "{text}");
+        }
+        for text in ["", "Name", "project", "holdfast:id", "Holdfast:x", "aws:x", "a,b", &"x".repeat(129)] {
+            assert!(text.parse::<TagKey>().is_err(), "{text}");
         }
     }
 

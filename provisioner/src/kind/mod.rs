@@ -25,7 +25,6 @@ pub mod instances;
 pub mod internet_gateway;
 pub mod key;
 pub mod launch_template;
-mod machines;
 pub mod role;
 pub mod route_table;
 pub mod security_group;

@@ -36,7 +36,7 @@ impl World {
 
     /// The zones that the estate's own network has private subnets in, each with the place of its part of the range.
     pub fn zones(&self) -> BTreeMap<String, u32> {
-        let kept = Settled::of(self).kept.into_values();
+        let kept = Settled::of(self, None).kept.into_values();
         let private = kept.filter(|one| one.kind == Kind::Subnet && one.id.as_str().starts_with("subnet/private-"));
         let text = |one: &Observed, property| Some(one.properties.0.get(property)?.as_str()?.to_owned());
         let placed = private.filter_map(|one| {

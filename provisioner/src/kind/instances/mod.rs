@@ -36,8 +36,8 @@ use serde_json::{Value, json};
 use super::ec2::{put_tags, read_tags};
 use super::launch_template::Volume;
 use super::{
-    Call, Comparison, Context, Difference, KindError, Left, Observed, Operations, Practice, Priced, Replaced, Sku, Usage,
-    Wanted, When, properties,
+    Call, Comparison, Context, Difference, KindError, Left, Observed, Operations, Practice, Priced, Replaced, Sku,
+    Usage, Wanted, When, properties,
 };
 use crate::cloud::{Cloud, Service, found};
 use crate::estate::{Kind, Link, Properties, Resource, ResourceId, Scope, tags};
@@ -130,19 +130,6 @@ impl Operations for Groups {
             why: "Started from the group's launch template alone, so each is hardened alike",
             source: "https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/ec2-best-practices.html",
         }
-    }
-
-    fn usage(&self, priced: &Priced<'_>) -> Vec<Usage> {
-        let count = priced.properties.0.get("count").and_then(Value::as_u64).unwrap_or_default();
-        let mut usage = machines::usage(priced, count);
-        let public = match priced.hosts {
-            [] if priced.properties.0.get("public_address") == Some(&Value::Bool(true)) => count,
-            hosts => hosts.iter().filter(|host| host.public_address.is_some()).count() as u64,
-        };
-        if public > 0 {
-            usage.push(Usage::of(Sku::PublicAddress, public));
-        }
-        usage
     }
 
     fn calls(&self) -> &'static [Call] {
@@ -400,11 +387,13 @@ fn usage(priced: &Priced<'_>) -> Vec<Usage> {
         let elastic = priced.all.keys().any(|id| id.as_str().strip_prefix("address/") == priced.id.name());
         return usage_of_hosts(priced.hosts, elastic);
     }
-    let Ok(group) = priced.properties.parse::<Instances>() else { return Vec::new() };
+    let Ok(group) = priced.properties.parse::<Instances>() else {
+        return vec![Usage::of(Sku::Unknown(format!("hosts of {}", priced.id)), 1u64)];
+    };
     let name = group.instance_types.values().next().map(String::as_str).unwrap_or_default();
     let mut usage = usage_of_wanted(name, &group.volumes, group.count);
     if group.public_address && group.count > 0 {
-        usage.push(Usage { sku: Sku::PublicAddress, quantity: f64::from(group.count) });
+        usage.push(Usage::of(Sku::PublicAddress, group.count));
     }
     usage
 }
@@ -413,12 +402,12 @@ fn usage(priced: &Priced<'_>) -> Vec<Usage> {
 pub(crate) fn usage_of_hosts(hosts: &[Host], elastic: bool) -> Vec<Usage> {
     let mut usage = Usages::default();
     for host in hosts {
-        usage.add(Sku::Instance(host.instance_type.clone()), 1.0);
+        usage.add(Sku::Instance(host.instance_type.clone()), 1);
         for like in host.volumes.iter().filter_map(|volume| volume.like.as_ref()) {
-            usage.add_volume(&like.volume_type, (like.gib, like.iops, like.throughput), 1.0);
+            usage.add_volume(&like.volume_type, (like.gib, like.iops, like.throughput), 1);
         }
         if host.public_address.is_some() && !elastic {
-            usage.add(Sku::PublicAddress, 1.0);
+            usage.add(Sku::PublicAddress, 1);
         }
     }
     usage.all()
@@ -427,7 +416,7 @@ pub(crate) fn usage_of_hosts(hosts: &[Host], elastic: bool) -> Vec<Usage> {
 /// What so many hosts of a type with these volumes will be charged for.
 pub(crate) fn usage_of_wanted<L>(instance_type: &str, volumes: &[Volume<L>], count: u32) -> Vec<Usage> {
     let mut usage = Usages::default();
-    let count = f64::from(count);
+    let count = u64::from(count);
     usage.add(Sku::Instance(instance_type.to_owned()), count);
     for volume in volumes {
         usage.add_volume(&volume.volume_type, (volume.gib, volume.iops, volume.throughput), count);
@@ -437,27 +426,32 @@ pub(crate) fn usage_of_wanted<L>(instance_type: &str, volumes: &[Volume<L>], cou
 
 /// Quantities by what is charged for.
 #[derive(Default)]
-struct Usages(BTreeMap<Sku, f64>);
+struct Usages(BTreeMap<Sku, u64>);
 
 /// What every gp3 volume has without a further charge (Amazon EBS pricing).
 const GP3_IOPS: i32 = 3000;
 const GP3_THROUGHPUT: i32 = 125;
 
+/// A number of AWS's, which are never negative where they are charged for.
+fn amount(number: i32) -> u64 {
+    u64::try_from(number).unwrap_or_default()
+}
+
 impl Usages {
-    fn add(&mut self, sku: Sku, quantity: f64) {
+    fn add(&mut self, sku: Sku, quantity: u64) {
         *self.0.entry(sku).or_default() += quantity;
     }
 
     fn all(self) -> Vec<Usage> {
-        let all = self.0.into_iter().filter(|(_, quantity)| *quantity > 0.0);
+        let all = self.0.into_iter().filter(|(_, quantity)| *quantity > 0);
         all.map(|(sku, quantity)| Usage { sku, quantity }).collect()
     }
 
-    fn add_volume(&mut self, volume_type: &str, (gib, iops, throughput): (i32, i32, i32), count: f64) {
-        self.add(Sku::Volume(volume_type.to_owned()), f64::from(gib) * count);
+    fn add_volume(&mut self, volume_type: &str, (gib, iops, throughput): (i32, i32, i32), count: u64) {
+        self.add(Sku::Volume(volume_type.to_owned()), amount(gib) * count);
         if volume_type == "gp3" {
-            self.add(Sku::VolumeIops, f64::from((iops - GP3_IOPS).max(0)) * count);
-            self.add(Sku::VolumeThroughput, f64::from((throughput - GP3_THROUGHPUT).max(0)) * count);
+            self.add(Sku::VolumeIops, amount((iops - GP3_IOPS).max(0)) * count);
+            self.add(Sku::VolumeThroughput, amount((throughput - GP3_THROUGHPUT).max(0)) * count);
         }
     }
 }

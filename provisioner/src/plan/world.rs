@@ -65,6 +65,8 @@ impl World {
             }
             for host in &resource.hosts {
                 add(&format!("{} {} {} {:?}", host.instance, host.label(), host.generation, host.tags));
+                add(&format!("{} {} {} {:?}", host.instance_type, host.subnet, host.profile, host.metadata));
+                add(&format!("{:?} {:?} {:?}", host.groups, host.public_address, host.volumes));
             }
         }
         hex::encode(hash.finalize())

@@ -1,13 +1,4 @@
 //! Where a batch may start: types in the spec's order in the subnet that its indexes are of, then in the next subnets.
-//!
-//! EC2 answers "no capacity" with a status that the SDK takes for a passing fault and repeats for a minute; the next place
-//! is the better answer, so such an answer isn't repeated.
-
-use aws_sdk_ec2::operation::run_instances::RunInstancesError;
-use aws_smithy_runtime_api::client::interceptors::context::InterceptorContext;
-use aws_smithy_runtime_api::client::orchestrator::OrchestratorError;
-use aws_smithy_runtime_api::client::retries::classifiers::{ClassifyRetry, RetryAction, RetryClassifierPriority};
-use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 
 use super::Instances;
 use super::moves::Batch;
@@ -41,27 +32,34 @@ pub(super) fn places<'a>(group: &'a Instances<String>, batch: Batch) -> Vec<Plac
         .collect()
 }
 
-/// Keeps the SDK from repeating what the next place answers.
-#[derive(Debug)]
-pub(super) struct NotHere;
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
 
-impl ClassifyRetry for NotHere {
-    fn classify_retry(&self, context: &InterceptorContext) -> RetryAction {
-        let error = context.output_or_error().and_then(Result::err).and_then(OrchestratorError::as_operation_error);
-        let code = error.and_then(|error| error.downcast_ref::<RunInstancesError>()).and_then(|error| error.code());
-        if code.is_some_and(|code| ELSEWHERE.contains(&code)) {
-            RetryAction::RetryForbidden
-        } else {
-            RetryAction::NoActionIndicated
-        }
-    }
+    use super::*;
 
-    fn name(&self) -> &'static str {
-        "no capacity here"
-    }
-
-    fn priority(&self) -> RetryClassifierPriority {
-        // After the one that looks at the status, whose answer this overrules.
-        RetryClassifierPriority::run_after(RetryClassifierPriority::transient_error_classifier())
+    #[test]
+    fn types_are_tried_before_zones_and_a_batch_begins_in_its_own() {
+        let group: Instances<String> = Instances {
+            template: String::new(),
+            version: String::new(),
+            generation: String::new(),
+            count: 4,
+            subnets: BTreeMap::from([(0, "a".into()), (1, "b".into())]),
+            instance_types: BTreeMap::from([(0, "t3.small".into()), (1, "t3a.small".into())]),
+            image: String::new(),
+            profile: String::new(),
+            groups: vec![],
+            volumes: vec![],
+            public_address: false,
+            address: None,
+            protected: false,
+        };
+        let of = |first| {
+            let places = places(&group, Batch { first, stride: 2, count: 2 });
+            places.iter().map(ToString::to_string).collect::<Vec<_>>()
+        };
+        assert_eq!(of(0), ["t3.small in a", "t3a.small in a", "t3.small in b", "t3a.small in b"]);
+        assert_eq!(of(1)[..2], ["t3.small in b", "t3a.small in b"]);
     }
 }

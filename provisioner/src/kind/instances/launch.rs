@@ -7,7 +7,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use aws_sdk_ec2::config::Config;
 use aws_sdk_ec2::operation::run_instances::builders::RunInstancesFluentBuilder;
 use aws_sdk_ec2::types::{
     Instance, InstanceNetworkInterfaceSpecification, InstanceStateName, InstanceType, LaunchTemplateSpecification,
@@ -18,7 +17,7 @@ use tokio::time::{Instant, sleep};
 
 use super::super::ec2::{NOT_YET, tagged};
 use super::super::{Context, GHOSTS, KindError, SOON, UNSEEN, Wanted};
-use super::capacity::{ELSEWHERE, NotHere, Place, places};
+use super::capacity::{ELSEWHERE, Place, places};
 use super::flaws::{Flaw, flaws};
 use super::host::{Host, describe, hosts, is_dead, state};
 use super::moves::{Batch, batches};
@@ -109,9 +108,7 @@ impl Launch<'_> {
         for place in places(&self.group, batch) {
             let request = self.request(batch, place, attempt);
             let call = || async {
-                let request = request.clone().customize();
-                let request = request.config_override(Config::builder().retry_classifier(NotHere)).send();
-                let answer = self.cx.cloud.call(Service::Ec2, "RunInstances", request).await;
+                let answer = self.cx.cloud.call(Service::Ec2, "RunInstances", request.clone().send()).await;
                 answer.map_err(|error| {
                     match error.code() == "InvalidParameterValue" && error.message().contains("rofile") {
                         true => error.with_code(PROFILE_NOT_YET),

@@ -114,22 +114,22 @@ pub enum ApplyError {
         by: String,
     },
     /// Acts failed.
-    #[error("{}", failed(failures, *done, *not_begun))]
+    #[error("{}\n{}; correct that and apply again to go on", failed(failures), so_far(done, not_begun))]
     Failed {
         /// Which, and why.
         failures: Vec<(ResourceId, KindError)>,
-        /// Acts that were done.
-        done: usize,
+        /// Acts that were done, such as `create vpc`.
+        done: Vec<String>,
         /// Acts that weren't begun.
-        not_begun: usize,
+        not_begun: Vec<String>,
     },
     /// Somebody asked to stop.
-    #[error("stopped: {done} acts are done, {not_begun} weren't begun; apply again to go on")]
+    #[error("stopped. {}; apply again to go on", so_far(done, not_begun))]
     Stopped {
-        /// Acts that were done.
-        done: usize,
+        /// Acts that were done, such as `create vpc`.
+        done: Vec<String>,
         /// Acts that weren't begun.
-        not_begun: usize,
+        not_begun: Vec<String>,
     },
 }
 
@@ -144,12 +144,13 @@ fn locked(holder: Option<&Holder>, bucket: &str, key: &str, renewed: i64, left: 
     )
 }
 
-fn failed(failures: &[(ResourceId, KindError)], done: usize, not_begun: usize) -> String {
-    let all: Vec<_> = failures.iter().map(|(id, error)| format!("{id}: {error}")).collect();
-    format!(
-        "{}\n{done} acts are done, {not_begun} weren't begun; correct that and apply again to go on",
-        all.join("\n")
-    )
+fn failed(failures: &[(ResourceId, KindError)]) -> String {
+    failures.iter().map(|(id, error)| format!("{id}: {error}")).collect::<Vec<_>>().join("\n")
+}
+
+fn so_far(done: &[String], not_begun: &[String]) -> String {
+    let list = |acts: &[String]| if acts.is_empty() { "nothing".to_owned() } else { acts.join(", ") };
+    format!("Done: {}. Not begun: {}", list(done), list(not_begun))
 }
 
 /// The estate's lock as it is; `None` where nobody holds it.

@@ -93,9 +93,14 @@ impl<'a> Run<'a> {
         }
         match (failures.is_empty(), waiting.is_empty()) {
             (true, true) => Ok(left),
-            (true, false) => Err(ApplyError::Stopped { done: done.len(), not_begun: waiting.len() }),
-            (false, _) => Err(ApplyError::Failed { failures, done: done.len(), not_begun: waiting.len() }),
+            (true, false) => Err(ApplyError::Stopped { done: self.acts(&done), not_begun: self.acts(&waiting) }),
+            (false, _) => Err(ApplyError::Failed { failures, done: self.acts(&done), not_begun: self.acts(&waiting) }),
         }
+    }
+
+    /// Acts by name, such as `create vpc`.
+    fn acts(&self, places: &BTreeSet<usize>) -> Vec<String> {
+        places.iter().map(|place| format!("{} {}", self.steps[*place].operation, self.change(*place).id)).collect()
     }
 
     fn change(&self, place: usize) -> &Change {

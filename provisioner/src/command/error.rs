@@ -84,6 +84,9 @@ pub(crate) enum CommandError {
         /// Why.
         source: PlanError,
     },
+    /// There is no plan from what is there to what is wanted.
+    #[error(transparent)]
+    NoPlan(#[from] PlanError),
     /// A plan is for another command.
     #[error("{} is a plan to {}", path.display(), purpose)]
     OtherPurpose {
@@ -216,9 +219,13 @@ impl CommandError {
                     .to_owned(),
             ),
             // These say the next step in their message, which their own area knows best.
-            Self::Plan { .. } | Self::Cloud(_) | Self::Kind(_) | Self::Build(_) | Self::Apply(_) | Self::Trail(_) => {
-                None
-            }
+            Self::Plan { .. }
+            | Self::NoPlan(_)
+            | Self::Cloud(_)
+            | Self::Kind(_)
+            | Self::Build(_)
+            | Self::Apply(_)
+            | Self::Trail(_) => None,
             Self::NotConfirmed | Self::Runtime(_) | Self::Print(_) | Self::Terminal(_) | Self::Json(_) => None,
         }
     }

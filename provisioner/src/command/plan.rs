@@ -5,7 +5,7 @@ use super::{CommandError, runtime, spec_file};
 use crate::cli::{Outcome, PlanArguments};
 use crate::cloud::Cloud;
 use crate::estate::{Estate, Facts, Scope};
-use crate::plan::{Plan, World};
+use crate::plan::{Plan, World, check_renames};
 use crate::render::plan::Detail;
 use crate::render::{self, Output};
 use crate::spec::Spec;
@@ -22,7 +22,7 @@ pub(crate) fn run(arguments: &PlanArguments, output: Output) -> Result<Outcome, 
         render::note(&format!("wrote {0}; `provision apply --plan {0}` does exactly this\n", path.display()));
     }
     if output.is_json() {
-        output.json(&file)?;
+        output.json(&file.seal()?)?;
     } else {
         let detail = if arguments.full { Detail::Full } else { Detail::Brief };
         output.text(&render::plan::text(&file.plan, detail))?;
@@ -37,5 +37,7 @@ pub(super) async fn make(cloud: &Cloud, spec: &Spec) -> Result<Plan, CommandErro
     let (facts, world) = tokio::join!(cloud.facts(spec), World::discover(cloud, &scope));
     let world = world?;
     let facts = Facts { used_zones: world.zones(), ..facts? };
-    Ok(Plan::make(&Estate::build(spec, &facts)?, &world))
+    let estate = Estate::build(spec, &facts)?;
+    check_renames(&estate, &world)?;
+    Ok(Plan::make(&estate, &world))
 }

@@ -124,6 +124,8 @@ pub struct Estate {
     pub environment: Environment,
     /// Defaults that were weakened on purpose, and why.
     pub accepted: Vec<AcceptedRisk>,
+    /// The names that groups had before, each with its name now.
+    pub renamed: BTreeMap<String, String>,
     /// Its resources, each after what it needs.
     pub resources: Vec<Resource>,
 }

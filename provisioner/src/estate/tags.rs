@@ -28,9 +28,13 @@ pub const COUNT: &str = "holdfast:count";
 pub const RESOURCES: &str = "holdfast:resources";
 /// The name of the budget that counts what the resource costs.
 pub const BUDGET: &str = "holdfast:budget";
-/// Before the name of a setting that was weakened on purpose; the value is the reason. On every resource, so that
-/// whoever looks at any of them finds it.
-pub const ACCEPTED_RISK: &str = "holdfast:accepted-risk:";
+/// Which defaults were weakened on purpose and why, or `none`. On every resource, so that whoever looks at any of them
+/// finds it; always there, since tags are set and never taken away.
+pub const ACCEPTED_RISKS: &str = "holdfast:accepted-risks";
+/// Whether a key stays when the estate is destroyed: `yes` or `no`.
+pub const KEEP: &str = "holdfast:keep";
+/// The most characters of a tag's value (AWS General Reference, "Tag naming limits").
+const LONGEST_VALUE: usize = 256;
 /// On instances: the digest of what they were started as and can't be changed in.
 pub const GENERATION: &str = "holdfast:generation";
 /// On instances: the index in its group of the first instance of the call that started them.
@@ -54,9 +58,15 @@ pub(super) fn tags(spec: &Spec, id: &ResourceId, name: &str, description: &str) 
         (ESTATE, spec.name.as_str()),
         (ID, id.as_str()),
         (BUDGET, budget.as_str()),
+        (ACCEPTED_RISKS, &accepted_risks(spec)),
     ];
-    let risks = spec.accepted.iter().map(|risk| (format!("{ACCEPTED_RISK}{}", risk.setting), risk.reason.to_string()));
-    pairs.into_iter().map(|(key, value)| (key.to_owned(), value.to_owned())).chain(risks).collect()
+    pairs.into_iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect()
+}
+
+/// Every accepted risk with its reason, as far as a tag's value holds them: the plan and the trail have them whole.
+fn accepted_risks(spec: &Spec) -> String {
+    let risks: Vec<_> = spec.accepted.iter().map(|risk| format!("{}: {}", risk.setting, risk.reason)).collect();
+    if risks.is_empty() { "none".to_owned() } else { risks.join(" / ").chars().take(LONGEST_VALUE).collect() }
 }
 
 /// The digest of properties and tags for the tags [`SPEC`] and [`RULES`].

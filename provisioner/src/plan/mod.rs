@@ -13,6 +13,7 @@
 mod cause;
 mod compare;
 mod drift;
+mod rename;
 mod settle;
 mod status;
 mod steps;
@@ -25,15 +26,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use cause::LastApply;
 pub use compare::{compare, normal};
 pub use drift::{Drift, Drifted, Uncompared, What};
+pub(crate) use rename::check_renames;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use settle::Settled;
+use settle::{Settled, refers};
 pub use status::{Spend, Status, StatusRow};
 pub use steps::StepError;
 pub(crate) use steps::{Step, steps};
 pub use world::World;
 
-use crate::estate::{Estate, Kind, Known, Resource, ResourceId, Scope, resolve};
+use crate::estate::{Estate, Kind, Known, Resource, ResourceId, Scope, resolve, tags};
 use crate::kind::{Difference, KINDS, Left, Observed, Replaced, operations};
 use crate::price::Cost;
 
@@ -74,6 +76,16 @@ pub enum Operation {
     Change,
     /// Deleting a resource.
     Delete,
+}
+
+impl std::fmt::Display for Operation {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(match self {
+            Self::Create => "create",
+            Self::Change => "change",
+            Self::Delete => "delete",
+        })
+    }
 }
 
 /// Why something is to be changed.
@@ -203,11 +215,24 @@ impl Plan {
         let settled = Settled::of(world, None);
         let why = ("the estate is destroyed", Cause::Spec);
         let all = || settled.kept.values().chain(&settled.surplus);
-        let changes = delete(all().map(|observed| (observed, why)));
+        let keys: Vec<_> = all().filter(|one| one.tags.get(tags::KEEP).is_some_and(|keep| keep == "yes")).collect();
+        // A key's name stays with it.
+        let stays =
+            |one: &&Observed| keys.contains(one) || keys.iter().any(|key| one.kind == Kind::Alias && refers(one, key));
+        let kept: Vec<_> = all()
+            .filter(stays)
+            .map(|one| Left {
+                what: format!("{} {}", one.kind, one.physical),
+                why: "the spec has `keep = true`; it goes with `keep = false`, an apply and another destroy".to_owned(),
+            })
+            .collect();
+        let changes = delete(all().filter(|one| !stays(one)).map(|observed| (observed, why)));
         let environments: BTreeSet<_> =
             all().filter_map(|observed| observed.tags.get("Environment")).map(String::as_str).collect();
         let environment = environments.into_iter().collect::<Vec<_>>().join(", ");
-        Self::new(world, settled, changes, environment, None)
+        let mut plan = Self::new(world, settled, changes, environment, None);
+        plan.left.extend(kept);
+        plan
     }
 
     fn new(world: &World, settled: Settled, changes: Vec<Change>, environment: String, estate: Option<Estate>) -> Self {
@@ -283,9 +308,36 @@ pub enum PlanError {
     /// Not a plan's JSON.
     #[error("not a plan: {0}; make one with `provision plan -o FILE`")]
     Json(#[source] serde_json::Error),
+    /// Another program's.
+    #[error("the plan was made by {by}, and this is {}; make the plan again", made_by())]
+    OtherVersion {
+        /// The program and its version.
+        by: String,
+    },
+    /// A rename from and to what is there.
+    #[error(
+        "the spec says that group {new} was {old}, and {kind}s of both names are there; take `was` out to have those of \
+         {old} deleted, or give the group another name"
+    )]
+    BothNames {
+        /// The name that it had.
+        old: String,
+        /// Its name now.
+        new: String,
+        /// Of what there are two.
+        kind: Kind,
+    },
+    /// Not as it was written.
+    #[error("the plan was changed after it was made, so it isn't what anybody saw; make the plan again")]
+    Edited,
     /// Another version's.
     #[error("the plan has format {0}, and this `provision` knows format {FORMAT}; make the plan again")]
     Format(u32),
+}
+
+/// The program and version that a plan is made by.
+pub(crate) fn made_by() -> &'static str {
+    concat!("provision ", env!("CARGO_PKG_VERSION"))
 }
 
 /// The attributes of what is there, by id.

@@ -14,6 +14,7 @@ use serde_json::Value;
 
 use super::World;
 use super::compare::normal;
+use super::rename::renamed;
 use crate::estate::{Estate, Kind, Known, Resource, ResourceId, resolve, tags};
 use crate::kind::{Observed, operations};
 
@@ -33,6 +34,7 @@ pub(crate) struct Settled {
 impl Settled {
     /// Sorts a world out, for an estate that is wanted or for none.
     pub(crate) fn of(world: &World, estate: Option<&Estate>) -> Self {
+        let world = &*renamed(world, estate);
         let mut settled = Self::default();
         let (vpcs, others): (Vec<_>, Vec<_>) = world.resources.iter().partition(|observed| observed.kind == Kind::Vpc);
         let mut known = Known::default();

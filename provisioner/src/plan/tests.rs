@@ -339,7 +339,7 @@ fn run(plan: &Plan, world: &World, at_most: usize, suffix: &str) -> (World, bool
         done.insert(next);
         // Hosts are there all the time, in a network that is.
         for hosts in world.resources.iter().filter(|one| one.kind == Kind::Instances) {
-            assert_eq!(hosts.hosts.len(), if hosts.id.as_str() == "instances/worker" { 2 } else { 1 });
+            assert_eq!(hosts.hosts.len(), if hosts.id.as_str() == "instances/bastion" { 1 } else { 2 });
             let is_there = |id: &str| world.resources.iter().any(|one| one.physical == id);
             assert!(hosts.hosts.iter().all(|host| is_there(&host.vpc) && is_there(&host.subnet)));
         }
@@ -505,10 +505,70 @@ fn accepted_risks_are_in_the_plan_and_on_everything() {
     });
     let estate = Estate::build(&spec, &facts(&spec)).unwrap();
     for resource in estate.resources.iter().filter(|resource| resource.tags.contains_key(tags::ID)) {
-        assert_eq!(resource.tags["holdfast:accepted-risk:network.flow_logs"], "a lab without data");
+        assert_eq!(resource.tags[tags::ACCEPTED_RISKS], "network.flow_logs: a lab without data");
     }
     let plan = Plan::make(&estate, &World::new(estate.scope.clone(), vec![]));
     assert_eq!(plan.estate.unwrap().accepted, spec.accepted);
+}
+
+#[test]
+fn a_group_that_is_renamed_keeps_its_hosts() {
+    let world = made(&estate(SPEC));
+    let mut spec = parse(&SPEC.replace("\"worker\"", "\"runner\""));
+    spec.hosts[0].was = Some("worker".parse().unwrap());
+    let renamed = Estate::build(&spec, &facts(&spec)).unwrap();
+    let plan = Plan::make(&renamed, &world);
+    assert_eq!(
+        brief(&plan),
+        [
+            "update budget: tags.holdfast:resources",
+            "update launch-template/runner: tags.Name tags.holdfast:id",
+            "update instances/runner: tags.Name tags.holdfast:id",
+        ]
+    );
+    assert!(plan.changes.iter().all(|change| change.cause == Cause::Spec && change.physical.is_some()));
+    let (after, _) = run(&plan, &world, usize::MAX, "1");
+    // The simulated cloud tags no hosts.
+    let after = with(&after, "instances/runner", |group| {
+        let tags = group.tags.clone();
+        group.hosts.iter_mut().for_each(|host| host.tags = tags.clone());
+    });
+    assert_eq!(brief(&Plan::make(&renamed, &after)), Vec::<String>::new());
+    check_renames(&renamed, &after).unwrap();
+    // Cut off when half of the hosts had their new name.
+    let mut half = after.clone();
+    let mut rest =
+        half.resources.iter().find(|one| one.kind == Kind::Instances && one.hosts.len() == 2).cloned().unwrap();
+    rest.id = ResourceId::named(Kind::Instances, "worker");
+    rest.hosts.remove(0);
+    rest.hosts[0].tags.insert(tags::ID.into(), "instances/worker".into());
+    half.resources
+        .iter_mut()
+        .filter(|one| one.id.as_str() == "instances/runner")
+        .for_each(|one| drop(one.hosts.remove(1)));
+    half.resources.push(rest);
+    let half = World::new(half.scope, half.resources);
+    assert_eq!(brief(&Plan::make(&renamed, &half)), ["update instances/runner: tags.holdfast:id"]);
+    check_renames(&renamed, &half).unwrap();
+    // Both are there: who knows which is meant.
+    let mut both = after.clone();
+    both.resources.extend(world.resources.iter().filter(|one| one.id.as_str() == "launch-template/worker").cloned());
+    let error = check_renames(&renamed, &both).unwrap_err().to_string();
+    assert!(error.contains("group runner was worker") && error.contains("launch-templates of both names"), "{error}");
+}
+
+#[test]
+fn a_key_that_the_spec_keeps_outlives_the_estate_with_its_name() {
+    let mut spec = parse(SPEC);
+    spec.encryption = spec::Encryption::Made { keep: true };
+    let keeping = Estate::build(&spec, &facts(&spec)).unwrap();
+    let world = made(&estate(SPEC));
+    assert_eq!(brief(&Plan::make(&keeping, &world)), ["update key: tags.holdfast:keep"]);
+    let plan = Plan::destroy(&made(&keeping));
+    assert!(!plan.changes.iter().any(|change| [Kind::Key, Kind::Alias].contains(&change.kind)));
+    let left: Vec<_> = plan.left.iter().map(|left| left.what.as_str()).collect();
+    assert_eq!(left, ["alias alias/holdfast/judge", "key key-0"]);
+    assert!(Plan::destroy(&world).changes.iter().any(|change| change.kind == Kind::Key));
 }
 
 #[test]

@@ -6,7 +6,9 @@ use std::process::Stdio;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use crate::Person;
+use holdfast_lab::Account;
+
+use crate::{Person, Ran};
 
 #[test]
 fn a_plan_shows_everything_and_makes_nothing() {
@@ -55,6 +57,21 @@ fn a_plan_that_was_seen_is_what_is_done() {
     let status = person.json(&["status"]);
     assert_eq!(status["hosts"]["instances/worker"].as_array().unwrap().len(), 2);
 
+    // What was changed by hand isn't what was seen, nor is another version's.
+    let plan = std::fs::read_to_string(person.path("plan.json")).unwrap();
+    for (from, to, said) in [
+        ("\"seen\"", "\"unseen\"", "changed after it was made"),
+        (person.lab().account_id(Account::Workloads), "123456789012", "changed after it was made"),
+        ("\"provision ", "\"provision 9", "was made by provision 9"),
+    ] {
+        std::fs::write(person.path("other.json"), plan.replace(from, to)).unwrap();
+        person.run(&["apply", "--plan", "other.json", "--yes"]).ended_with(1).tells(said);
+    }
+    // Nor is it another account's.
+    let mut elsewhere = person.outsider(&["apply", "--plan", "plan.json", "--yes"]);
+    person.lab().point(&mut elsewhere, Account::Audit).unwrap();
+    Ran::of(elsewhere).ended_with(1).tells(person.lab().account_id(Account::Audit));
+
     // The world has moved since: the plan's changes were all made.
     person.run(&["apply", "--plan", "plan.json", "--yes"]).ended_with(1).tells("the world moved");
     person.run(&["destroy", "--yes"]).ended_with(0);
@@ -99,7 +116,10 @@ fn an_interrupted_apply_stops_cleanly_and_the_next_goes_on() {
     }
     assert_eq!(child.wait().unwrap().code(), Some(1), "{said}");
     assert!(said.contains("stopping after what is under way"), "{said}");
-    assert!(said.contains("apply again to go on"), "{said}");
+    let said = said.split_whitespace().collect::<Vec<_>>().join(" ");
+    let (done, left) = said.split_once("Not begun: ").expect("what is left is said");
+    assert!(done.contains("Done: ") && done.contains("create vpc"), "{said}");
+    assert!(left.contains("create instances/worker") && left.contains("apply again to go on"), "{said}");
 
     // Nothing was half done and forgotten: no lock is in the way, and what was made isn't made twice.
     let summary = person.json(&["apply", "--yes"]);

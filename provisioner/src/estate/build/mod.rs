@@ -17,7 +17,7 @@ use serde_json::Value;
 use zones::ZonePlace;
 
 use super::{Estate, Kind, Properties, Ref, Resource, ResourceId, Scope, tags};
-use crate::spec::{Place, Spec};
+use crate::spec::{Encryption, Place, Spec};
 
 /// What of the region an estate is built on, looked up before it is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -186,6 +186,11 @@ impl Estate {
             scope: builder.scope,
             environment: spec.tags.environment,
             accepted: spec.accepted.clone(),
+            renamed: spec
+                .hosts
+                .iter()
+                .filter_map(|group| Some((group.was.as_ref()?.to_string(), group.name.to_string())))
+                .collect(),
             resources: builder.resources,
         })
     }
@@ -242,6 +247,10 @@ impl Builder<'_> {
             };
             if resource.kind == Kind::Budget {
                 resource.tags.insert(tags::RESOURCES.to_owned(), ids.clone());
+            }
+            if resource.kind == Kind::Key {
+                let keep = matches!(self.spec.encryption, Encryption::Made { keep: true });
+                resource.tags.insert(tags::KEEP.to_owned(), if keep { "yes" } else { "no" }.to_owned());
             }
             let digest = tags::digest(resource.kind, &resource.properties, &resource.tags);
             resource.tags.insert(key.to_owned(), digest);

@@ -134,3 +134,52 @@ fn value(key: &str, text: &str) -> Option<Value> {
     let table: toml::Table = text.parse().ok()?;
     serde_json::to_value(table.get(key)?).ok()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::spec::parse_all;
+
+    const FULL: &str = include_str!("../../../infra/examples/estate.toml");
+
+    /// Every table of a schema: where it stands, and its keys.
+    fn tables(schema: &Value, path: &[&str], found: &mut Vec<(Vec<String>, BTreeSet<String>)>) {
+        if let Some(items) = schema.get("items") {
+            return tables(items, path, found);
+        }
+        let Some(properties) = schema.get("properties").and_then(Value::as_object) else { return };
+        found.push((path.iter().map(ToString::to_string).collect(), properties.keys().cloned().collect()));
+        for (key, inner) in properties {
+            tables(inner, &[path, &[key]].concat(), found);
+        }
+    }
+
+    /// The table of the full example at a path; the first where there are several, an empty one where there is none.
+    fn at<'t>(table: &'t mut toml::Table, path: &[String]) -> &'t mut toml::Table {
+        let Some((key, rest)) = path.split_first() else { return table };
+        let inner = table.entry(key).or_insert_with(|| toml::Table::new().into());
+        let inner = match inner {
+            toml::Value::Array(items) => &mut items[0],
+            inner => inner,
+        };
+        at(inner.as_table_mut().unwrap(), rest)
+    }
+
+    /// The reader is held to the table of settings whenever it reads, and says of an unknown key which there are.
+    #[test]
+    fn the_reader_knows_the_keys_of_the_schema_and_no_others() {
+        let mut found = Vec::new();
+        tables(&schema(), &[], &mut found);
+        assert!(found.len() >= 15, "{found:?}");
+        for (path, keys) in found {
+            let mut spec: toml::Table = FULL.parse().unwrap();
+            at(&mut spec, &path).insert("qqqq".to_owned(), 1.into());
+            let problems = parse_all(toml::to_string(&spec).unwrap().as_bytes(), "estate.toml").unwrap_err();
+            let unknown = problems.iter().find(|problem| problem.setting.ends_with("qqqq")).unwrap();
+            let known = unknown.help.as_deref().unwrap().split('`').skip(1).step_by(2);
+            assert_eq!(known.map(str::to_owned).collect::<BTreeSet<_>>(), keys, "{path:?}");
+        }
+    }
+}

@@ -169,11 +169,10 @@ static TAGS: TableShape = TableShape {
         },
         Field {
             key: "Environment",
-            about: "How much it matters. In Prod hosts are protected from termination, and `destroy` asks for the name.",
+            about: "How much it matters. In Prod hosts are protected from termination, and `destroy` asks for the name. \
+                    Where `[environment]` describes several, this is the one without `-e`, and may be left out.",
             shape: text::<Environment>(),
-            presence: Presence::Optional(
-                "it is the environment that was chosen by `-e`, or the only one that there is",
-            ),
+            presence: Presence::Required,
             example: "Environment = \"Test\"",
         },
     ],

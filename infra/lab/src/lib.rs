@@ -42,3 +42,4 @@ pub use programs::{Programs, static_sandbox};
 pub use server::prepare;
 pub use shared::{Down, Up, current, down, up};
 pub use shell::exports;
+pub use venv::judges;

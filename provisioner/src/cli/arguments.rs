@@ -48,12 +48,19 @@ Examples:
       --image ami-0123456789abcdef0 --alert ops@example.org --audit-account 222222222222")]
     Init(Box<InitArguments>),
 
-    /// Check a spec, without any call to AWS
+    /// Check a spec in all of its environments, without any call to AWS
     #[command(after_help = "\
 Examples:
   provision validate                               checks estate.toml
   provision validate -f prod.toml --json           prints every problem with its place")]
     Validate(SpecFile),
+
+    /// Print what a spec may say: as JSON Schema, by which editors complete it
+    #[command(after_help = "\
+Examples:
+  provision schema > estate.schema.json            what the line `#:schema ./estate.schema.json` of a spec names
+  provision schema --markdown                      the reference, for people")]
+    Schema(SchemaArguments),
 
     /// Show what apply would do, and do nothing
     #[command(after_help = "\
@@ -115,6 +122,14 @@ An apply takes over an expired lock by itself; this is for whoever wants it gone
         #[command(subcommand)]
         command: AuditCommand,
     },
+}
+
+/// Arguments of `schema`.
+#[derive(Debug, Args)]
+pub struct SchemaArguments {
+    /// Print the reference of all settings as Markdown
+    #[arg(long, conflicts_with = "json")]
+    pub markdown: bool,
 }
 
 /// Arguments of `plan`.

@@ -10,7 +10,8 @@ mod logging;
 use std::process::ExitCode;
 
 pub use arguments::{
-    ApplyArguments, Cli, Command, DestroyArguments, InitArguments, PlanArguments, SpecFile, UnlockArguments,
+    ApplyArguments, Cli, Command, DestroyArguments, InitArguments, PlanArguments, SchemaArguments, SpecFile,
+    UnlockArguments,
 };
 use clap::Parser;
 use clap::error::ErrorKind;
@@ -51,6 +52,7 @@ fn run(command: &Command, output: Output) -> Result<Outcome, CommandError> {
     match command {
         Command::Init(arguments) => command::init::run(arguments, output),
         Command::Validate(spec) => command::validate::run(spec, output),
+        Command::Schema(arguments) => command::schema::run(arguments, output),
         Command::Plan(arguments) => command::plan::run(arguments, output),
         Command::Apply(arguments) => command::apply::run(arguments, output),
         Command::Drift(spec) => command::drift::run(spec, output),

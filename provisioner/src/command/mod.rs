@@ -12,6 +12,7 @@ pub(crate) mod plan;
 mod plan_file;
 mod prompt;
 mod runtime;
+pub(crate) mod schema;
 mod spec_file;
 pub(crate) mod status;
 pub(crate) mod unlock;

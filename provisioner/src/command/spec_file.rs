@@ -6,15 +6,23 @@ use std::io;
 use super::CommandError;
 use crate::cli::SpecFile;
 use crate::render;
-use crate::spec::{self, Checked, Spec};
+use crate::spec::{self, AllChecked, Checked, Spec};
 
 /// Reads and checks a spec, for the environment that was chosen.
-pub(super) fn read(SpecFile { file: path, environment }: &SpecFile) -> Result<Checked, CommandError> {
-    let bytes = fs::read(path).map_err(|source| match source.kind() {
+pub(super) fn read(file: &SpecFile) -> Result<Checked, CommandError> {
+    Ok(spec::parse_for(&bytes(file)?, &file.file.display().to_string(), file.environment)?)
+}
+
+/// Reads and checks a spec for every environment that it describes.
+pub(super) fn read_all(file: &SpecFile) -> Result<AllChecked, CommandError> {
+    Ok(spec::parse_all(&bytes(file)?, &file.file.display().to_string())?)
+}
+
+fn bytes(SpecFile { file: path, .. }: &SpecFile) -> Result<Vec<u8>, CommandError> {
+    fs::read(path).map_err(|source| match source.kind() {
         io::ErrorKind::NotFound => CommandError::NoSpec { path: path.to_owned() },
         _ => CommandError::ReadSpec { path: path.to_owned(), source },
-    })?;
-    Ok(spec::parse_for(&bytes, &path.display().to_string(), *environment)?)
+    })
 }
 
 /// Reads a spec to use it; what is odd in it is said on stderr.

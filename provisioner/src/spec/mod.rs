@@ -9,10 +9,14 @@
 //! - the trail is in another account than the estate;
 //! - no text that looks like a secret is in it, nor in any message about it.
 
+mod overlay;
 mod parse;
 mod problem;
 mod read;
+mod reference;
+mod schema;
 mod secret;
+mod settings;
 mod suggest;
 mod table;
 mod template;
@@ -20,8 +24,10 @@ pub mod value;
 
 use std::collections::BTreeMap;
 
-pub use parse::{Checked, parse, parse_for};
+pub use parse::{AllChecked, Checked, parse, parse_all, parse_for};
 pub use problem::{Problem, ProblemInSource, Problems};
+pub use reference::reference;
+pub use schema::schema;
 use serde::{Deserialize, Serialize};
 pub use template::{Answers, first_spec};
 pub use value::{

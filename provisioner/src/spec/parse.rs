@@ -4,10 +4,10 @@ use std::ops::Range;
 
 use toml::de::{DeTable, DeValue};
 
+use super::overlay::{Readings, read_all};
 use super::problem::{Problem, Problems};
-use super::read::read_spec;
 use super::secret::{self, Secret};
-use super::table::{Notes, Placed};
+use super::table::join;
 use super::{Environment, Spec};
 
 /// A spec is a page; what is larger was named by mistake.
@@ -22,6 +22,15 @@ pub struct Checked {
     pub warnings: Problems,
 }
 
+/// The specs of all environments that a file describes, and what is odd in them.
+#[derive(Clone, Debug)]
+pub struct AllChecked {
+    /// A spec for each environment.
+    pub specs: Vec<Spec>,
+    /// Warnings only.
+    pub warnings: Problems,
+}
+
 /// Reads a spec that is for one environment only.
 ///
 /// # Errors
@@ -31,13 +40,44 @@ pub fn parse(bytes: &[u8], file: &str) -> Result<Checked, Problems> {
     parse_for(bytes, file, None)
 }
 
-/// Reads a spec from the bytes of `file`, whose name is for messages only, for the environment that was chosen.
+/// Reads a spec from the bytes of `file`, whose name is for messages only, for the environment that was chosen. Where
+/// none was, that is the one in `tags.Environment`, or the only one that there is.
 ///
 /// # Errors
 ///
-/// Every problem of the text, in its order. Where the text isn't TOML, those are its syntax errors and secrets:
-/// a setting after a missing bracket or quote may read as something else.
+/// Those of [`parse_all`], and an environment that the file doesn't describe.
 pub fn parse_for(bytes: &[u8], file: &str, chosen: Option<Environment>) -> Result<Checked, Problems> {
+    let (text, readings, secrets) = read(bytes, file)?;
+    let problems = Problems::new(file, secret::blot(text, &secrets), readings.problems);
+    if problems.errors() > 0 {
+        return Err(problems);
+    }
+    let wanted = chosen.or(readings.own);
+    match readings.specs.into_iter().find(|spec| Some(spec.tags.environment) == wanted) {
+        Some(spec) => Ok(Checked { spec, warnings: problems }),
+        None => {
+            let problem = not_described(chosen, &readings.environments, first_setting(text));
+            Err(Problems::new(file, secret::blot(text, &secrets), vec![problem]))
+        }
+    }
+}
+
+/// Reads a spec for every environment that it describes.
+///
+/// # Errors
+///
+/// Every problem of the text, in its order, in whichever environment. Where the text isn't TOML, those are its syntax
+/// errors and secrets: a setting after a missing bracket or quote may read as something else.
+pub fn parse_all(bytes: &[u8], file: &str) -> Result<AllChecked, Problems> {
+    let (text, readings, secrets) = read(bytes, file)?;
+    let problems = Problems::new(file, secret::blot(text, &secrets), readings.problems);
+    match problems.errors() {
+        0 => Ok(AllChecked { specs: readings.specs, warnings: problems }),
+        _ => Err(problems),
+    }
+}
+
+fn read<'b>(bytes: &'b [u8], file: &str) -> Result<(&'b str, Readings, Vec<Secret>), Problems> {
     if bytes.len() > LARGEST {
         let message = format!("the file has {} bytes, more than any spec", bytes.len());
         let problem = Problem::new("", 0..0, message, format!("at most {LARGEST} bytes"));
@@ -52,26 +92,29 @@ pub fn parse_for(bytes: &[u8], file: &str, chosen: Option<Environment>) -> Resul
     find_in_table(document.get_ref(), &mut secrets);
     let secrets = secret::merge(secrets);
 
-    let notes = Notes::default();
-    let spec = read_spec(Placed { value: document.get_ref(), span: first_setting(text) }, &notes);
-    let mut problems = notes.into_inner();
-    if let (Some(spec), Some(chosen)) = (&spec, chosen)
-        && spec.tags.environment != chosen
-    {
-        let message = format!("the spec is for {}, and {chosen} was chosen", spec.tags.environment);
-        problems.push(Problem::new("tags.Environment", first_setting(text), message, format!("{chosen}")));
-    }
+    let mut readings = read_all(document.get_ref(), first_setting(text));
     if !errors.is_empty() {
-        problems = errors.iter().map(|error| syntax(error, text)).collect();
+        readings.problems = errors.iter().map(|error| syntax(error, text)).collect();
     }
     // A message about a secret's place may quote it: that it is one is all that is said.
-    problems.retain(|problem| !secrets.iter().any(|secret| overlap(&secret.span, &problem.span)));
-    problems.extend(secrets.iter().map(must_not_be_here));
+    readings.problems.retain(|problem| !secrets.iter().any(|secret| overlap(&secret.span, &problem.span)));
+    readings.problems.extend(secrets.iter().map(must_not_be_here));
+    Ok((text, readings, secrets))
+}
 
-    let problems = Problems::new(file, secret::blot(text, &secrets), problems);
-    match spec {
-        Some(spec) if problems.errors() == 0 => Ok(Checked { spec, warnings: problems }),
-        _ => Err(problems),
+/// There is no spec for what was chosen, or nothing was chosen of several.
+fn not_described(chosen: Option<Environment>, described: &[Environment], place: Range<usize>) -> Problem {
+    let flags: Vec<String> = described.iter().map(|environment| format!("-e {environment}")).collect();
+    let names: Vec<String> = described.iter().map(ToString::to_string).collect();
+    let names = join(&names, "and");
+    let message = match chosen {
+        Some(chosen) => format!("the spec is for {names}, and {chosen} was chosen"),
+        None => format!("the spec is for {names}, and none was chosen"),
+    };
+    let problem = Problem::new("environment", place, message, join(&flags, "or"));
+    match chosen {
+        Some(chosen) => problem.help(format!("[environment.{chosen}] would say what differs there")),
+        None => problem.help("choose one, or write `tags.Environment` for the one that is meant without -e"),
     }
 }
 

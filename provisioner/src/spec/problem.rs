@@ -10,7 +10,7 @@ use std::sync::Arc;
 use miette::{Diagnostic, LabeledSpan, NamedSource, Severity, SourceCode};
 use serde::{Serialize, Serializer};
 
-use super::value::Refusal;
+use super::value::{Environment, Refusal};
 
 /// One thing that is wrong, or odd, in a spec.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,6 +27,8 @@ pub struct Problem {
     pub help: Option<String>,
     /// Where it is, in bytes of the text.
     pub span: Range<usize>,
+    /// The environments in which it is wrong; empty where it is wrong whichever is chosen.
+    pub environments: Vec<Environment>,
 }
 
 impl Problem {
@@ -43,6 +45,7 @@ impl Problem {
             expected: expected.into(),
             help: None,
             span,
+            environments: Vec::new(),
         }
     }
 
@@ -133,6 +136,8 @@ impl Serialize for Problems {
             expected: &'a str,
             #[serde(skip_serializing_if = "Option::is_none")]
             help: Option<&'a str>,
+            #[serde(skip_serializing_if = "<[Environment]>::is_empty")]
+            environments: &'a [Environment],
             file: &'a str,
             line: usize,
             column: usize,
@@ -148,6 +153,7 @@ impl Serialize for Problems {
                 message: &problem.message,
                 expected: &problem.expected,
                 help: problem.help.as_deref(),
+                environments: &problem.environments,
                 file: self.file(),
                 line,
                 column,
@@ -167,10 +173,18 @@ pub struct ProblemInSource<'a> {
 
 impl fmt::Display for ProblemInSource<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.problem.setting.is_empty() {
-            f.write_str(&self.problem.message)
-        } else {
-            write!(f, "{}: {}", self.problem.setting, self.problem.message)
+        if !self.problem.setting.is_empty() {
+            write!(f, "{}: ", self.problem.setting)?;
+        }
+        f.write_str(&self.problem.message)?;
+        match self.problem.environments.as_slice() {
+            [] => Ok(()),
+            [one] => write!(f, " (in {one})"),
+            [first, others @ ..] => {
+                write!(f, " (in {first}")?;
+                others.iter().try_for_each(|other| write!(f, " and {other}"))?;
+                f.write_str(")")
+            }
         }
     }
 }

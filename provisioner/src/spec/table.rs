@@ -1,18 +1,24 @@
 //! Reads a TOML table by its known keys, and notes every problem instead of stopping at the first.
 //!
 //! A setting that is wrong reads as `None` and leaves a [`Problem`] behind, so a spec exists exactly where no error
-//! was noted. What a table doesn't know is compared with what it lacks: `acount` is one problem, not two.
+//! was noted. What a table doesn't know is compared with what it lacks: `acount` is one problem, not two. Bounds,
+//! defaults and examples come from the table of settings, and only what is in it can be asked for.
 
 use std::cell::RefCell;
 use std::ops::Range;
-use std::str::FromStr;
+use std::sync::LazyLock;
 
 use toml::de::{DeTable, DeValue};
 
+use super::AcceptedRisk;
 use super::problem::Problem;
 use super::secret;
+use super::settings::{Bounds, Field, Length, Presence, ROOT, Shape, TableShape, Written, refused};
 use super::suggest::nearest;
-use super::value::Refusal;
+use super::value::TagValue;
+
+/// The setting that accepts a risk beside the one that takes it.
+const ACCEPT_RISK: &str = "accept_risk";
 
 /// A value and where it stands.
 #[derive(Clone, Debug)]
@@ -21,24 +27,39 @@ pub(super) struct Placed<T> {
     pub(super) span: Range<usize>,
 }
 
-/// Where problems are noted.
+pub(super) type Table<'t> = Placed<&'t DeTable<'t>>;
+
+/// Where problems are noted, and risks that were accepted.
 #[derive(Debug, Default)]
-pub(super) struct Notes(RefCell<Vec<Problem>>);
+pub(super) struct Notes {
+    problems: RefCell<Vec<Problem>>,
+    accepted: RefCell<Vec<AcceptedRisk>>,
+}
 
 impl Notes {
     pub(super) fn add(&self, problem: Problem) {
-        self.0.borrow_mut().push(problem);
+        self.problems.borrow_mut().push(problem);
     }
 
-    pub(super) fn into_inner(self) -> Vec<Problem> {
-        self.0.into_inner()
+    pub(super) fn accepted(&self) -> Vec<AcceptedRisk> {
+        self.accepted.borrow().clone()
+    }
+
+    pub(super) fn take_problems(&self) -> Vec<Problem> {
+        self.problems.take()
     }
 }
 
-/// A key that a table knows, and how it is written, for who left it out.
-pub(super) struct Field {
-    pub(super) key: &'static str,
-    pub(super) example: &'static str,
+/// A default that a setting weakens: refused unless `accept_risk` beside it says why.
+pub(super) struct Risk {
+    /// The setting, as [`AcceptedRisk`] names it.
+    pub(super) setting: String,
+    /// The setting's own place.
+    pub(super) span: Range<usize>,
+    /// What it weakens, as a sentence without a full stop.
+    pub(super) what: String,
+    /// What belongs there instead.
+    pub(super) expected: String,
 }
 
 /// A table while it is read.
@@ -47,36 +68,45 @@ pub(super) struct Section<'t> {
     /// Its own place: the header, or all of an inline table.
     span: Range<usize>,
     /// Its path, such as `hosts[0]`; empty for the file itself.
-    path: String,
-    fields: &'static [Field],
-    notes: &'t Notes,
+    pub(super) path: String,
+    shape: &'static TableShape,
+    pub(super) notes: &'t Notes,
     missing: Vec<&'static str>,
+    /// What was asked for, to hold the reader to the table of settings.
+    asked: RefCell<Vec<&'static str>>,
 }
 
 impl<'t> Section<'t> {
-    pub(super) fn new(
-        table: Placed<&'t DeTable<'t>>,
-        path: impl Into<String>,
-        fields: &'static [Field],
-        notes: &'t Notes,
-    ) -> Self {
-        Self { table: table.value, span: table.span, path: path.into(), fields, notes, missing: Vec::new() }
+    pub(super) fn new(table: Table<'t>, path: impl Into<String>, shape: &'static TableShape, notes: &'t Notes) -> Self {
+        let (missing, asked) = (Vec::new(), RefCell::default());
+        Self { table: table.value, span: table.span, path: path.into(), shape, notes, missing, asked }
     }
 
     /// A setting that must be there, written as a string.
-    pub(super) fn required<T: FromStr<Err = Refusal>>(&mut self, key: &'static str) -> Option<Placed<T>> {
+    pub(super) fn required<T: Written>(&mut self, key: &'static str) -> Option<Placed<T>> {
         let value = self.need(key)?;
         self.parse(self.at(key), value)
     }
 
     /// A setting that may be left out, written as a string.
-    pub(super) fn optional<T: FromStr<Err = Refusal>>(&self, key: &'static str) -> Option<Placed<T>> {
+    pub(super) fn optional<T: Written>(&self, key: &'static str) -> Option<Placed<T>> {
         self.parse(self.at(key), self.get(key)?)
     }
 
-    /// A setting that may be left out, and then is `default`.
-    pub(super) fn optional_or<T: FromStr<Err = Refusal>>(&self, key: &'static str, default: T) -> Option<Placed<T>> {
-        if self.has(key) { self.optional(key) } else { Some(Placed { value: default, span: self.span.clone() }) }
+    /// A setting that may be left out: `None` where it is wrong, `Some(None)` where it isn't there.
+    pub(super) fn either<T: Written>(&self, key: &'static str) -> Option<Option<Placed<T>>> {
+        match self.get(key) {
+            Some(value) => self.parse(self.at(key), value).map(Some),
+            None => Some(None),
+        }
+    }
+
+    /// A setting that may be left out, and then is its default.
+    pub(super) fn defaulted<T: Written>(&self, key: &'static str) -> Option<Placed<T>> {
+        match self.get(key) {
+            Some(value) => self.parse(self.at(key), value),
+            None => self.in_place_of(self.default(key).trim_matches('"').parse().ok()),
+        }
     }
 
     /// Whether the setting is there, right or wrong.
@@ -84,60 +114,159 @@ impl<'t> Section<'t> {
         self.table.contains_key(key)
     }
 
+    /// Where the setting stands, or the table where it doesn't.
+    pub(super) fn span_of(&self, key: &str) -> Range<usize> {
+        self.table.get(key).map_or_else(|| self.span.clone(), toml::Spanned::span)
+    }
+
     /// A whole number that must be there.
-    pub(super) fn required_number(&mut self, key: &'static str, range: Range<u32>) -> Option<Placed<u32>> {
+    pub(super) fn required_number(&mut self, key: &'static str) -> Option<Placed<u32>> {
         let value = self.need(key)?;
-        self.number(key, value, range)
+        self.number(self.at(key), value, self.bounds(key))
     }
 
     /// A whole number that may be left out: `None` where it is wrong, `Some(None)` where it isn't there.
-    pub(super) fn optional_number(&self, key: &'static str, range: Range<u32>) -> Option<Option<u32>> {
+    pub(super) fn optional_number(&self, key: &'static str) -> Option<Option<Placed<u32>>> {
         match self.get(key) {
-            Some(value) => self.number(key, value, range).map(|number| Some(number.value)),
+            Some(value) => self.number(self.at(key), value, self.bounds(key)).map(Some),
             None => Some(None),
         }
     }
 
-    /// A list of one to `most` strings; what is wrong in it is noted and left out.
-    pub(super) fn required_list<T: FromStr<Err = Refusal>>(
-        &mut self,
-        key: &'static str,
-        most: usize,
-    ) -> Option<Vec<Placed<T>>> {
-        let list = self.need(key)?;
-        let DeValue::Array(items) = list.value else {
-            self.wrong_type(&self.at(key), &list, "a list of strings", wrap_hint(key, &list));
-            return None;
-        };
-        if items.is_empty() {
-            let problem = Problem::new(&self.at(key), list.span, "the list is empty", "at least one");
-            self.notes.add(problem.help(format!("such as {}", self.example(key))));
-            return None;
+    /// A whole number that may be left out, and then is its default.
+    pub(super) fn defaulted_number(&self, key: &'static str) -> Option<Placed<u32>> {
+        match self.get(key) {
+            Some(value) => self.number(self.at(key), value, self.bounds(key)),
+            None => self.in_place_of(self.default(key).parse().ok()),
         }
-        if items.len() > most {
-            let message = format!("the list has {} entries, and AWS takes {most}", items.len());
-            self.notes.add(Problem::new(&self.at(key), list.span, message, format!("at most {most}")));
-        }
-        let parse = |(index, item): (usize, &'t toml::Spanned<DeValue<'t>>)| {
-            self.parse(format!("{}[{index}]", self.at(key)), placed(item))
+    }
+
+    /// A list of whole numbers that may be left out, and then is its default.
+    pub(super) fn defaulted_numbers(&self, key: &'static str) -> Option<Vec<Placed<u32>>> {
+        let Some(value) = self.get(key) else {
+            let numbers = self.default(key).trim_matches(['[', ']']).split(", ");
+            return numbers.map(|number| self.in_place_of(number.parse().ok())).collect();
         };
-        Some(items.iter().enumerate().filter_map(parse).collect())
+        self.items(key, &value, "a list of whole numbers", |path, item| self.number(path, item, self.bounds(key)))
+    }
+
+    /// `true` or `false`: `None` where it is wrong, `Some(None)` where it isn't there.
+    pub(super) fn optional_flag(&self, key: &'static str) -> Option<Option<Placed<bool>>> {
+        let Some(value) = self.get(key) else { return Some(None) };
+        match value.value {
+            DeValue::Boolean(flag) => Some(Some(Placed { value: *flag, span: value.span })),
+            _ => {
+                self.wrong_type(&self.at(key), &value, "true or false", None);
+                None
+            }
+        }
+    }
+
+    /// `true` or `false`; its default where it isn't there.
+    pub(super) fn defaulted_flag(&self, key: &'static str) -> Option<Placed<bool>> {
+        match self.optional_flag(key)? {
+            Some(flag) => Some(flag),
+            None => self.in_place_of(Some(self.default(key) == "true")),
+        }
+    }
+
+    /// A number that is one of a few; its default where it isn't there.
+    pub(super) fn defaulted_choice(&self, key: &'static str) -> Option<Placed<u32>> {
+        let number = self.defaulted_number(key)?;
+        let Shape::Choice(choices) = self.field(key)?.shape else { return Some(number) };
+        if choices.contains(&number.value) {
+            return Some(number);
+        }
+        let listed: Vec<String> = choices.iter().map(u32::to_string).collect();
+        let expected = format!("one of {}", join(&listed, "and"));
+        let near = choices.iter().copied().min_by_key(|choice| choice.abs_diff(number.value));
+        let problem = Problem::new(&self.at(key), number.span, format!("AWS knows no {}", number.value), expected);
+        self.notes.add(match near {
+            Some(near) => problem.help(format!("the nearest is {near}")),
+            None => problem,
+        });
+        None
+    }
+
+    /// A number, or a list of strings, which may be left out and then is the default number.
+    pub(super) fn number_or_list<T: Written>(&self, key: &'static str) -> Option<NumberOrList<T>> {
+        match self.get(key) {
+            Some(Placed { value: DeValue::Array(_), .. }) => self.list(key).map(NumberOrList::List),
+            Some(Placed { value: DeValue::String(text), span }) => {
+                let message = "this is a string, not a number or a list of strings";
+                let problem = Problem::new(&self.at(key), span, message, "a number, or a list of strings");
+                self.notes.add(problem.help(match text.parse::<u32>() {
+                    Ok(_) => "write it without quotes".to_owned(),
+                    Err(_) => format!("put it in brackets: {key} = [\"…\"]"),
+                }));
+                None
+            }
+            _ => self.defaulted_number(key).map(NumberOrList::Number),
+        }
+    }
+
+    /// A list of strings that must be there; what is wrong in it is noted and left out.
+    pub(super) fn required_list<T: Written>(&mut self, key: &'static str) -> Option<Vec<Placed<T>>> {
+        self.need(key)?;
+        self.list(key)
+    }
+
+    /// A list of strings that may be left out, and then is empty.
+    pub(super) fn list<T: Written>(&self, key: &'static str) -> Option<Vec<Placed<T>>> {
+        let Some(list) = self.get(key) else { return Some(Vec::new()) };
+        self.items(key, &list, "a list of strings", |path, item| self.parse(path, item))
+    }
+
+    /// Keys and values that the owner chooses; none where it is left out.
+    pub(super) fn map<K: Written, V: Written>(&self, key: &'static str) -> Option<Vec<(Placed<K>, Placed<V>)>> {
+        let Some(value) = self.get(key) else { return Some(Vec::new()) };
+        let table = self.as_table(key, value)?;
+        if let Some(Shape::Map { most, .. }) = self.field(key).map(|field| field.shape) {
+            self.note_length(key, &table.span, table.value.len(), Length { least: 0, most });
+        }
+        let pairs = table.value.iter().map(|(name, value)| {
+            let path = format!("{}.{}", self.at(key), name.get_ref());
+            let parsed = name.get_ref().parse::<K>();
+            let parsed = parsed.map_err(|refusal| self.notes.add(Problem::refused(&path, name.span(), refusal)));
+            let value = self.parse(path, placed(value));
+            Some((Placed { value: parsed.ok()?, span: name.span() }, value?))
+        });
+        // All are looked at, so that each that is wrong is noted.
+        pairs.collect::<Vec<_>>().into_iter().collect()
     }
 
     /// A table that must be there.
-    pub(super) fn required_table(&mut self, key: &'static str) -> Option<Placed<&'t DeTable<'t>>> {
+    pub(super) fn required_section(&mut self, key: &'static str) -> Option<Section<'t>> {
         let value = self.need(key)?;
-        self.table(key, value)
+        self.section(key, value)
     }
 
-    /// A table that may be left out.
-    pub(super) fn optional_table(&self, key: &'static str) -> Option<Placed<&'t DeTable<'t>>> {
-        self.table(key, self.get(key)?)
+    /// A table that may be left out: `None` where it is no table, `Some(None)` where it isn't there.
+    pub(super) fn optional_section(&self, key: &'static str) -> Option<Option<Section<'t>>> {
+        match self.get(key) {
+            Some(value) => self.section(key, value).map(Some),
+            None => Some(None),
+        }
     }
 
-    /// A list of tables that must be there and not be empty.
-    pub(super) fn required_tables(&mut self, key: &'static str) -> Option<Placed<Vec<Placed<&'t DeTable<'t>>>>> {
-        let list = self.need(key)?;
+    /// A table that may be left out, and then is empty.
+    pub(super) fn defaulted_section(&self, key: &'static str) -> Option<Section<'t>> {
+        static EMPTY: LazyLock<DeTable<'static>> = LazyLock::new(DeTable::new);
+        match self.get(key) {
+            Some(value) => self.section(key, value),
+            None => Some(self.inside(key, self.at(key), Placed { value: &*EMPTY, span: self.span.clone() })),
+        }
+    }
+
+    /// A list of tables that must be there.
+    pub(super) fn required_sections(&mut self, key: &'static str) -> Option<Vec<Section<'t>>> {
+        self.need(key)?;
+        self.sections(key)
+    }
+
+    /// A list of tables that may be left out, and then is empty.
+    pub(super) fn sections(&self, key: &'static str) -> Option<Vec<Section<'t>>> {
+        let Some(list) = self.get(key) else { return Some(Vec::new()) };
         let path = self.at(key);
         let DeValue::Array(items) = list.value else {
             let hint =
@@ -145,28 +274,95 @@ impl<'t> Section<'t> {
             self.wrong_type(&path, &list, "a list of tables", hint);
             return None;
         };
-        if items.is_empty() {
-            let problem = Problem::new(&path, list.span, "the list is empty", "at least one");
-            self.notes.add(problem.help(format!("add\n{}", indent(self.example(key)))));
+        if !self.note_length(key, &list.span, items.len(), self.length(key)) {
             return None;
         }
-        let mut tables = Vec::with_capacity(items.len());
+        let mut sections = Vec::with_capacity(items.len());
         for (index, item) in items.iter().enumerate() {
+            let path = format!("{path}[{index}]");
             match item.get_ref() {
-                DeValue::Table(table) => tables.push(Placed { value: table, span: item.span() }),
-                _ => self.wrong_type(&format!("{path}[{index}]"), &placed(item), "a table", None),
+                DeValue::Table(table) => {
+                    sections.push(self.inside(key, path, Placed { value: table, span: item.span() }))
+                }
+                _ => self.wrong_type(&path, &placed(item), "a table", None),
             }
         }
-        Some(Placed { value: tables, span: list.span })
+        Some(sections)
     }
 
-    /// Notes what the table lacks and what it doesn't know. Called once all its settings were read.
+    /// The table itself, for who reads it otherwise.
+    pub(super) fn into_table(self) -> Table<'t> {
+        Placed { value: self.table, span: self.span }
+    }
+
+    /// Counts settings as read that are of no use where another stands.
+    pub(super) fn skip(&self, keys: &[&'static str]) {
+        self.asked.borrow_mut().extend(keys);
+    }
+
+    /// Notes each risk, unless `accept_risk` says why it is taken; and a reason that no risk needs.
+    pub(super) fn settle(&self, risks: Vec<Risk>) {
+        let reason = self.optional::<TagValue>(ACCEPT_RISK);
+        match reason {
+            Some(reason) if risks.is_empty() => self.notes.add(
+                Problem::new(&self.at(ACCEPT_RISK), reason.span, "nothing here needs it", "no such setting")
+                    .help("take it out: it would accept a risk that somebody adds later"),
+            ),
+            Some(reason) => {
+                let accept =
+                    |Risk { setting, what: risk, .. }| AcceptedRisk { setting, risk, reason: reason.value.clone() };
+                self.notes.accepted.borrow_mut().extend(risks.into_iter().map(accept));
+            }
+            // A reason that is wrong is noted already.
+            None if self.has(ACCEPT_RISK) => {}
+            None => {
+                for risk in risks {
+                    self.notes.add(Problem::new(&risk.setting, risk.span, risk.what, risk.expected).help(
+                        "if it must be so, say why in the same table: accept_risk = \"…\"; plans, tags and the trail \
+                         show the reason",
+                    ));
+                }
+            }
+        }
+    }
+
+    /// Notes what the table lacks, what it doesn't know, and what excludes each other. Called once all its settings
+    /// were read.
     pub(super) fn finish(self) {
-        let known: Vec<&'static str> = self.fields.iter().map(|field| field.key).collect();
+        debug_assert_eq!(self.never_asked(), Vec::<&str>::new(), "settings of {:?} that nobody reads", self.path);
+        self.note_alternatives();
+        let meant = self.note_unknown();
+        self.note_missing(&meant);
+    }
+
+    fn never_asked(&self) -> Vec<&'static str> {
+        let asked = self.asked.borrow();
+        self.shape.keys().into_iter().filter(|key| !asked.contains(key)).collect()
+    }
+
+    /// Of alternatives, the one that is begun first in the table of settings is taken to be meant.
+    fn note_alternatives(&self) {
+        let mut used = self.shape.alternatives.iter().filter_map(|keys| keys.iter().find(|key| self.has(key)));
+        let Some(first) = used.next() else { return };
+        for other in used {
+            let message = format!("`{other}` can't stand beside `{first}`");
+            let problem = Problem::new(&self.at(other), self.span_of(other), message, "one of the two");
+            self.notes.add(problem.help("take one of them out"));
+        }
+    }
+
+    /// Notes the keys that it doesn't know, and returns those that were meant by them.
+    fn note_unknown(&self) -> Vec<&'static str> {
+        let known = self.shape.keys();
         let mut meant = Vec::new();
         for (key, _) in self.table {
             let name = key.get_ref().as_ref();
             if known.contains(&name) {
+                continue;
+            }
+            if let Some(refused) = refused(name) {
+                let problem = Problem::new(&self.at(name), key.span(), refused.why, "no such setting");
+                self.notes.add(problem.help(refused.instead));
                 continue;
             }
             let near = nearest(name, &known);
@@ -179,6 +375,10 @@ impl<'t> Section<'t> {
                 None => problem.help(format!("take it out; here there may be {}", join(&quoted(&known), "and"))),
             });
         }
+        meant
+    }
+
+    fn note_missing(&self, meant: &[&str]) {
         let missing: Vec<&str> = self.missing.iter().copied().filter(|key| !meant.contains(key)).collect();
         if missing.is_empty() {
             return;
@@ -198,7 +398,9 @@ impl<'t> Section<'t> {
         );
     }
 
-    fn get(&self, key: &str) -> Option<Placed<&'t DeValue<'t>>> {
+    fn get(&self, key: &'static str) -> Option<Placed<&'t DeValue<'t>>> {
+        debug_assert!(self.shape.field(key).is_some(), "`{key}` isn't in the table of settings");
+        self.asked.borrow_mut().push(key);
         self.table.get(key).map(placed)
     }
 
@@ -210,7 +412,77 @@ impl<'t> Section<'t> {
         value
     }
 
-    fn parse<T: FromStr<Err = Refusal>>(&self, path: String, value: Placed<&'t DeValue<'t>>) -> Option<Placed<T>> {
+    fn field(&self, key: &str) -> Option<&'static Field> {
+        self.shape.field(key)
+    }
+
+    /// What the table of settings says that a setting is where it isn't there.
+    fn default(&self, key: &str) -> &'static str {
+        match self.field(key).map(|field| field.presence) {
+            Some(Presence::Default(literal)) => literal,
+            _ => "",
+        }
+    }
+
+    /// A default, which stands where the table does.
+    fn in_place_of<T>(&self, default: Option<T>) -> Option<Placed<T>> {
+        debug_assert!(default.is_some(), "a default of {:?} isn't what its setting takes", self.path);
+        Some(Placed { value: default?, span: self.span.clone() })
+    }
+
+    fn bounds(&self, key: &str) -> Bounds {
+        match self.field(key).map(|field| field.shape) {
+            Some(Shape::Number(bounds) | Shape::Numbers(bounds, _) | Shape::NumberOrTexts(bounds, ..)) => bounds,
+            _ => Bounds { least: 0, most: u32::MAX },
+        }
+    }
+
+    fn length(&self, key: &str) -> Length {
+        match self.field(key).map(|field| field.shape) {
+            Some(
+                Shape::Texts(_, length)
+                | Shape::Numbers(_, length)
+                | Shape::NumberOrTexts(.., length)
+                | Shape::Tables(_, length),
+            ) => length,
+            _ => Length { least: 0, most: usize::MAX },
+        }
+    }
+
+    /// Notes a list that is too short or too long; false where it is too short to use.
+    fn note_length(&self, key: &str, span: &Range<usize>, entries: usize, length: Length) -> bool {
+        if entries < length.least {
+            let problem = Problem::new(&self.at(key), span.clone(), "the list is empty", "at least one");
+            self.notes.add(problem.help(format!("such as\n{}", indent(self.example(key)))));
+            return false;
+        }
+        if entries > length.most {
+            let message = format!("there are {entries} entries, and at most {} are possible", length.most);
+            self.notes.add(Problem::new(&self.at(key), span.clone(), message, format!("at most {}", length.most)));
+        }
+        true
+    }
+
+    /// The items of a list that are right.
+    fn items<T>(
+        &self,
+        key: &str,
+        list: &Placed<&'t DeValue<'t>>,
+        what: &str,
+        read: impl Fn(String, Placed<&'t DeValue<'t>>) -> Option<Placed<T>>,
+    ) -> Option<Vec<Placed<T>>> {
+        let DeValue::Array(items) = list.value else {
+            self.wrong_type(&self.at(key), list, what, wrap_hint(key, list));
+            return None;
+        };
+        if !self.note_length(key, &list.span, items.len(), self.length(key)) {
+            return None;
+        }
+        let read = |(index, item)| read(format!("{}[{index}]", self.at(key)), placed(item));
+        Some(items.iter().enumerate().filter_map(read).collect())
+    }
+
+    fn parse<T: Written>(&self, path: String, value: Placed<&'t DeValue<'t>>) -> Option<Placed<T>> {
         let DeValue::String(text) = value.value else {
             let quoted = matches!(value.value, DeValue::Integer(_)).then(|| "write it in quotes".to_owned());
             self.wrong_type(&path, &value, "a string", quoted);
@@ -225,9 +497,16 @@ impl<'t> Section<'t> {
         }
     }
 
-    fn number(&self, key: &str, value: Placed<&'t DeValue<'t>>, range: Range<u32>) -> Option<Placed<u32>> {
-        let path = self.at(key);
-        let expected = format!("a whole number from {} to {}", range.start, range.end - 1);
+    fn number(
+        &self,
+        path: String,
+        value: Placed<&'t DeValue<'t>>,
+        Bounds { least, most }: Bounds,
+    ) -> Option<Placed<u32>> {
+        let expected = match most {
+            u32::MAX => "a whole number".to_owned(),
+            _ => format!("a whole number from {least} to {most}"),
+        };
         let DeValue::Integer(digits) = value.value else {
             let hint = match value.value {
                 DeValue::String(text) if text.parse::<u32>().is_ok() => Some("write it without quotes".to_owned()),
@@ -243,7 +522,7 @@ impl<'t> Section<'t> {
             return None;
         };
         match i64::from_str_radix(digits.as_str(), digits.radix()).ok().and_then(|number| u32::try_from(number).ok()) {
-            Some(number) if range.contains(&number) => Some(Placed { value: number, span: value.span }),
+            Some(number) if (least..=most).contains(&number) => Some(Placed { value: number, span: value.span }),
             _ => {
                 self.notes.add(Problem::new(&path, value.span, format!("{digits} is out of bounds"), expected));
                 None
@@ -251,7 +530,20 @@ impl<'t> Section<'t> {
         }
     }
 
-    fn table(&self, key: &'static str, value: Placed<&'t DeValue<'t>>) -> Option<Placed<&'t DeTable<'t>>> {
+    fn section(&self, key: &'static str, value: Placed<&'t DeValue<'t>>) -> Option<Section<'t>> {
+        Some(self.inside(key, self.at(key), self.as_table(key, value)?))
+    }
+
+    fn inside(&self, key: &str, path: String, table: Table<'t>) -> Section<'t> {
+        let shape = match self.field(key).map(|field| field.shape) {
+            Some(Shape::Table(shape) | Shape::Tables(shape, _)) => shape,
+            // An environment has the whole tree.
+            _ => &ROOT,
+        };
+        Section::new(table, path, shape, self.notes)
+    }
+
+    fn as_table(&self, key: &'static str, value: Placed<&'t DeValue<'t>>) -> Option<Table<'t>> {
         match value.value {
             DeValue::Table(table) => Some(Placed { value: table, span: value.span }),
             DeValue::Array(items) if items.iter().any(|item| item.get_ref().is_table()) => {
@@ -281,13 +573,19 @@ impl<'t> Section<'t> {
     }
 
     fn example(&self, key: &str) -> &'static str {
-        self.fields.iter().find(|field| field.key == key).map_or("", |field| field.example)
+        self.field(key).map_or("", |field| field.example)
     }
 
     /// The path of a setting of this table.
-    fn at(&self, key: &str) -> String {
+    pub(super) fn at(&self, key: &str) -> String {
         if self.path.is_empty() { key.to_owned() } else { format!("{}.{key}", self.path) }
     }
+}
+
+/// What [`Section::number_or_list`] reads.
+pub(super) enum NumberOrList<T> {
+    Number(Placed<u32>),
+    List(Vec<Placed<T>>),
 }
 
 fn placed<'t>(value: &'t toml::Spanned<DeValue<'t>>) -> Placed<&'t DeValue<'t>> {
@@ -303,7 +601,7 @@ fn quoted(words: &[&str]) -> Vec<String> {
 }
 
 /// `a, b and c`.
-fn join(words: &[String], last: &str) -> String {
+pub(super) fn join(words: &[String], last: &str) -> String {
     match words {
         [] => String::new(),
         [one] => one.clone(),

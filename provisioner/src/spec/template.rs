@@ -45,7 +45,9 @@ pub fn first_spec(answers: &Answers) -> String {
     let Answers { allow, ssh_key, image, hosts, monthly_usd, alert, .. } = answers;
     let ssh_key = quoted(ssh_key.as_str());
     let mut text = format!(
-        r#"# An estate of isolation hosts behind a bastion. `provision plan` shows what it would make, and makes nothing.
+        r#"#:schema ./estate.schema.json
+# An estate of isolation hosts behind a bastion. `provision plan` shows what it would make, and makes nothing.
+# `provision schema > estate.schema.json` makes what the first line names, by which editors complete this file.
 
 name = "{name}"
 region = "{region}"
@@ -72,7 +74,7 @@ id = "{image}"
 name = "worker"
 count = {hosts}
 
-# Alerts at 80 and 100 percent of this, and when a forecast says that it won't do.
+# What it may cost: `apply` refuses a plan that passes it. Alerts at 80 and 100 percent, and by forecast.
 [budget]
 monthly_usd = {monthly_usd}
 alert = ["{alert}"]

@@ -14,6 +14,7 @@ fn each_command_has_help_with_examples() {
     let commands: &[&[&str]] = &[
         &["init"],
         &["validate"],
+        &["schema"],
         &["plan"],
         &["apply"],
         &["status"],

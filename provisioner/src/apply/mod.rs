@@ -18,6 +18,7 @@ mod progress;
 mod run;
 pub mod witness;
 
+use std::collections::BTreeSet;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
@@ -144,12 +145,21 @@ fn locked(holder: Option<&Holder>, bucket: &str, key: &str, renewed: i64, left: 
     )
 }
 
+/// What failed, and below it each next step once: with the network away, all that was under way failed alike.
 fn failed(failures: &[(ResourceId, KindError)], done: usize, not_begun: usize) -> String {
-    let all: Vec<_> = failures.iter().map(|(id, error)| format!("{id}: {error}")).collect();
-    format!(
-        "{}\n{done} acts are done, {not_begun} weren't begun; correct that and apply again to go on",
-        all.join("\n")
-    )
+    let mut lines = Vec::new();
+    let mut next_steps = BTreeSet::new();
+    for (id, error) in failures {
+        if let KindError::Cloud(error) = error {
+            lines.push(format!("{id}: {}", error.what()));
+            next_steps.extend(error.next());
+        } else {
+            lines.push(format!("{id}: {error}"));
+        }
+    }
+    lines.extend(next_steps.into_iter().map(str::to_owned));
+    lines.push(format!("{done} acts are done, {not_begun} weren't begun; correct that and apply again to go on"));
+    lines.join("\n")
 }
 
 /// The estate's lock as it is; `None` where nobody holds it.
@@ -232,7 +242,7 @@ fn check_unmoved(plan: &Plan, world: &World) -> Result<(), ApplyError> {
         .filter(|change| !plan.changes.contains(change))
         .chain(plan.changes.iter().filter(|change| !now.changes.contains(change)))
         .map(|change| change.id.to_string())
-        .collect::<std::collections::BTreeSet<_>>()
+        .collect::<BTreeSet<_>>()
         .into_iter()
         .collect();
     let what = if changed.is_empty() { "something that it doesn't change".to_owned() } else { changed.join(", ") };

@@ -18,6 +18,7 @@ mod progress;
 mod run;
 pub mod witness;
 
+use std::collections::BTreeSet;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
@@ -144,8 +145,20 @@ fn locked(holder: Option<&Holder>, bucket: &str, key: &str, renewed: i64, left: 
     )
 }
 
+/// What failed, and below it each next step once: with the network away, all that was under way failed alike.
 fn failed(failures: &[(ResourceId, KindError)]) -> String {
-    failures.iter().map(|(id, error)| format!("{id}: {error}")).collect::<Vec<_>>().join("\n")
+    let mut lines = Vec::new();
+    let mut next_steps = BTreeSet::new();
+    for (id, error) in failures {
+        if let KindError::Cloud(error) = error {
+            lines.push(format!("{id}: {}", error.what()));
+            next_steps.extend(error.next());
+        } else {
+            lines.push(format!("{id}: {error}"));
+        }
+    }
+    lines.extend(next_steps.into_iter().map(str::to_owned));
+    lines.join("\n")
 }
 
 fn so_far(done: &[String], not_begun: &[String]) -> String {
@@ -233,7 +246,7 @@ fn check_unmoved(plan: &Plan, world: &World) -> Result<(), ApplyError> {
         .filter(|change| !plan.changes.contains(change))
         .chain(plan.changes.iter().filter(|change| !now.changes.contains(change)))
         .map(|change| change.id.to_string())
-        .collect::<std::collections::BTreeSet<_>>()
+        .collect::<BTreeSet<_>>()
         .into_iter()
         .collect();
     let what = if changed.is_empty() { "something that it doesn't change".to_owned() } else { changed.join(", ") };

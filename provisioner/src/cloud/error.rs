@@ -1,5 +1,6 @@
 //! What a call to AWS can fail with, and what to do about it.
 
+use aws_credential_types::provider::error::CredentialsError;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
@@ -109,7 +110,10 @@ impl CloudError {
             }
             SdkError::DispatchFailure(dispatch) if dispatch.is_io() => (Failure::Unreachable, chain(&error)),
             // Credentials are had while a request is built: the SDK has no variant of its own for them.
-            SdkError::DispatchFailure(_) | SdkError::ConstructionFailure(_) => (Failure::Credentials, chain(&error)),
+            SdkError::DispatchFailure(_) if is_of_credentials(&error) => (Failure::Credentials, chain(&error)),
+            SdkError::ConstructionFailure(_) => (Failure::Credentials, chain(&error)),
+            // A connection that ended before the answer came, among others.
+            SdkError::DispatchFailure(_) => (Failure::Unreachable, chain(&error)),
             _ => (Failure::Answer, chain(&error)),
         };
         let next = match failure {
@@ -213,7 +217,13 @@ impl CloudError {
         self.code.as_deref().is_some_and(|code| codes.contains(&code))
     }
 
-    fn render(&self) -> String {
+    /// What to do about it, where that is known.
+    pub fn next(&self) -> Option<&str> {
+        self.next.as_deref()
+    }
+
+    /// What failed, without what to do about it.
+    pub fn what(&self) -> String {
         let mut text = format!("{} {}: ", self.service, self.operation);
         if let Some(code) = &self.code {
             text.push_str(code);
@@ -223,11 +233,14 @@ impl CloudError {
         if let Some(id) = &self.request_id {
             text.push_str(&format!(" (request {id})"));
         }
-        if let Some(next) = &self.next {
-            text.push_str("; ");
-            text.push_str(next);
-        }
         text
+    }
+
+    fn render(&self) -> String {
+        match &self.next {
+            Some(next) => format!("{}; {next}", self.what()),
+            None => self.what(),
+        }
     }
 }
 
@@ -245,6 +258,12 @@ fn next(code: &str, status: u16) -> Option<&'static str> {
         return Some(QUOTA);
     }
     (status >= 500).then_some(AWS_FAILED)
+}
+
+/// Whether credentials are among an error's causes.
+fn is_of_credentials(error: &(dyn std::error::Error + 'static)) -> bool {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    causes.into_iter().any(|cause| cause.is::<CredentialsError>())
 }
 
 /// An error with its causes, on one line.

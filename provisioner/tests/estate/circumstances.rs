@@ -114,17 +114,17 @@ fn lost_answers_double_nothing() {
 
 #[test]
 fn what_aws_refuses_ends_in_one_error_with_the_next_step_and_goes_on_after_it() {
+    // In the order in which an apply meets them: each goes on from the one before.
     let refusals = [
-        ("RunInstances", 500, "InsufficientInstanceCapacity", "name another zone or instance type"),
-        ("RunInstances", 400, "VcpuLimitExceeded", "raise the quota of running On-Demand instances"),
-        ("RunInstances", 400, "PendingVerification", "apply again"),
-        ("CreateVpc", 400, "VpcLimitExceeded", "VPCs per Region"),
-        ("CreateKey", 400, "LimitExceededException", "raise that quota in Service Quotas"),
-        ("CreateRole", 403, "AccessDenied", "let an administrator allow this call"),
-        ("CreateSubnet", 500, "InternalError", "https://health.aws.amazon.com"),
-        ("DescribeVpcs", 503, "RequestLimitExceeded", "repeat the command later"),
         ("GetCallerIdentity", 403, "InvalidClientTokenId", "the region is enabled in the account"),
         ("GetCallerIdentity", 403, "ExpiredToken", "log in again"),
+        ("DescribeVpcs", 503, "RequestLimitExceeded", "repeat the command later"),
+        ("CreateKey", 400, "LimitExceededException", "raise that quota in Service Quotas"),
+        ("CreateVpc", 400, "VpcLimitExceeded", "VPCs per Region"),
+        ("CreateSubnet", 500, "InternalError", "https://health.aws.amazon.com"),
+        ("CreateRole", 403, "AccessDenied", "let an administrator allow this call"),
+        ("RunInstances", 500, "InsufficientInstanceCapacity", "name another zone or instance type"),
+        ("RunInstances", 400, "VcpuLimitExceeded", "raise the quota of running On-Demand instances"),
     ];
     let fixture = fixture();
     for (operation, status, code, next) in refusals {
@@ -177,9 +177,14 @@ fn without_s3_there_is_no_lock_and_nothing_changes() {
 }
 
 #[test]
-fn a_clock_that_is_an_hour_off_is_corrected() {
-    for seconds in [3600, -3600] {
-        let fixture = fixture();
+fn a_clock_that_is_off_is_corrected_where_the_service_says_by_how_much_and_named_where_not() {
+    let fixture = fixture();
+    let said = failed(&fixture, vec![Fault::on_any(Action::ClockAhead(3600)).always()]);
+    assert!(said.contains("RequestExpired") && said.contains("set this machine's clock right"), "{said}");
+    assert_eq!(fixture.changes(), Vec::<String>::new());
+    // Ten minutes are little to EC2, and IAM, KMS and Budgets say what time it is.
+    for seconds in [600, -600] {
+        let fixture = fixture.copy();
         fixture.faults().script(vec![Fault::on_any(Action::ClockAhead(seconds)).always()]);
         succeed(&fixture.provision(APPLY));
         assert_same(&fixture.inventory(), &BEFORE.1, &format!("a clock {seconds} s ahead"));

@@ -10,9 +10,12 @@ use super::message::Message;
 use super::operation::Operation;
 use super::script::Refusal;
 
-/// How far a signature's time may be from the service's; S3 allows 15 minutes, most others 5.
+/// How far a signature's time may be from the service's: EC2 and S3 allow 15 minutes, others 5.
+/// <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/errors-overview.html>,
 /// <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-troubleshooting.html>
-const ALLOWED_SECONDS: i64 = 300;
+fn allowed_seconds(service: &str) -> i64 {
+    if matches!(service, "ec2" | "s3") { 900 } else { 300 }
+}
 
 /// What time it is for a service whose clock is so many seconds ahead.
 pub(super) fn ahead(seconds: i64) -> SystemTime {
@@ -25,7 +28,7 @@ pub(super) fn refusal(request: &Message, operation: &Operation, now: SystemTime)
     let signed = request.header("x-amz-date").and_then(|date| DateTime::strptime("%Y%m%dT%H%M%SZ", date).ok())?;
     let signed = TimeZone::UTC.to_timestamp(signed).ok()?;
     let now = Timestamp::try_from(now).ok()?;
-    if (now.as_second() - signed.as_second()).abs() <= ALLOWED_SECONDS {
+    if (now.as_second() - signed.as_second()).abs() <= allowed_seconds(&operation.service) {
         return None;
     }
     let (status, code) = match operation.service.as_str() {

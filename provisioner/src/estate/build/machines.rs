@@ -63,7 +63,7 @@ impl Builder<'_> {
         let template = LaunchTemplate {
             image: self.facts.image.id.clone(),
             instance_type: machine.instance_type.to_owned(),
-            profile: Ref::attribute(&id(Kind::InstanceProfile, machine.purpose), "arn").into(),
+            profile: Ref::attribute(&id(Kind::InstanceProfile, machine.name), "arn").into(),
             subnet: subnet.clone(),
             groups: groups.clone(),
             public_address: machine.public_address,

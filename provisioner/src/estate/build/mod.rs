@@ -114,6 +114,32 @@ pub enum BuildError {
     /// The network wasn't looked up: a bug.
     #[error("{0} wasn't looked up; please report this")]
     NotLookedUp(String),
+    /// A role's name over IAM's limit.
+    #[error(
+        "the role of group {group} would be named {name}, {over} characters over the 64 that IAM takes; give the group \
+         or the estate a shorter name"
+    )]
+    RoleName {
+        /// Whose role.
+        group: String,
+        /// Its name.
+        name: String,
+        /// How many characters are too many.
+        over: usize,
+    },
+    /// A role's policies over IAM's limit.
+    #[error(
+        "the policies of group {group}'s role have {size} characters, and IAM takes {limit}; give its `permissions` \
+         fewer actions or resources, or split the group"
+    )]
+    Permissions {
+        /// Whose role.
+        group: String,
+        /// The size of all its inline policies together, as IAM counts it.
+        size: usize,
+        /// IAM's limit.
+        limit: usize,
+    },
     /// Not JSON: a bug in a kind's properties.
     #[error("{id}: its properties aren't JSON: {source}; please report this")]
     Json {

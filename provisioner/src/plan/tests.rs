@@ -201,10 +201,14 @@ fn a_changed_spec_plans_just_that() {
             "name = \"runner\"",
             &[
                 "update budget: tags.holdfast:resources",
+                "create role/runner",
+                "create instance-profile/runner",
                 "create launch-template/runner",
                 "create instances/runner",
                 "delete instances/worker",
                 "delete launch-template/worker",
+                "delete instance-profile/worker",
+                "delete role/worker",
             ],
         ),
     ];

@@ -69,6 +69,13 @@ pub fn host_trust() -> Policy {
     Policy::new(Kind::Trust, [Statement::allow("OnlyInstances", [Action::StsAssumeRole]).by(ec2)])
 }
 
+/// Who may assume the role that AWS Backup works as: AWS Backup. A role can be passed within its account only, so no
+/// other account's backups can name it.
+pub fn backup_trust() -> Policy {
+    let backup = Principal::Service("backup.amazonaws.com".to_owned());
+    Policy::new(Kind::Trust, [Statement::allow("OnlyBackup", [Action::StsAssumeRole]).by(backup)])
+}
+
 fn ship_own_records(writer: &TrailWriter) -> [Statement; 2] {
     let bucket = &writer.bucket;
     let keys = Resource::Within {

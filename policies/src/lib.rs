@@ -28,7 +28,7 @@ mod names;
 
 pub use document::{Broad, Condition, Effect, Kind, Operator, Policy, Principal, Resource, Statement, same_meaning};
 pub use estate::{EstateKey, S3Endpoint, estate_key, s3_endpoint};
-pub use host::{Machine, TrailWriter, host_trust, machine_role};
+pub use host::{Machine, TrailWriter, backup_trust, host_trust, machine_role};
 pub use ids::{AccountId, KmsKeyArn, OrgId, PlainName, PrincipalArn, Region, TrailBucketName};
 pub use names::{Action, Key};
 pub use trail::{Readers, TrailBucket, TrailKey, auditor_role, trail_bucket, trail_key};

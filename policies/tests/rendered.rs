@@ -11,7 +11,8 @@ use std::path::{Path, PathBuf};
 
 use holdfast_policies::{
     EstateKey, Machine, Policy, PrincipalArn, Readers, S3Endpoint, TrailBucket, TrailBucketName, TrailKey, TrailWriter,
-    auditor_role, estate_key, host_trust, machine_role, s3_endpoint, same_meaning, trail_bucket, trail_key,
+    auditor_role, backup_trust, estate_key, host_trust, machine_role, s3_endpoint, same_meaning, trail_bucket,
+    trail_key,
 };
 
 /// The made-up organisation: `111111111111` runs hosts, `222222222222` keeps the trail.
@@ -44,6 +45,7 @@ fn policies() -> BTreeMap<&'static str, Policy> {
     let trail = TrailBucket { bucket: bucket.clone(), org: writer.org.clone(), key, readers: readers.clone() };
     BTreeMap::from([
         ("auditor-role", auditor_role(&bucket)),
+        ("backup-trust", backup_trust()),
         ("bastion-role", bastion),
         ("estate-key", estate_key),
         ("host-role", host),

@@ -59,6 +59,8 @@ pub struct Identity {
 /// Clients of one account and region.
 #[derive(Debug)]
 pub struct Cloud {
+    /// AWS Backup.
+    pub backup: aws_sdk_backup::Client,
     /// EC2.
     pub ec2: aws_sdk_ec2::Client,
     /// IAM.
@@ -106,6 +108,7 @@ impl Cloud {
         // everywhere means that what was tested is what runs.
         let s3 = aws_sdk_s3::config::Builder::from(&config).force_path_style(true).build();
         Ok(Self {
+            backup: aws_sdk_backup::Client::new(&config),
             ec2: aws_sdk_ec2::Client::new(&config),
             iam: aws_sdk_iam::Client::new(&config),
             kms: aws_sdk_kms::Client::new(&config),

@@ -12,6 +12,8 @@ use tokio::time::{Instant, sleep};
 /// A service of AWS that is called.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Service {
+    /// AWS Backup.
+    Backup,
     /// Elastic Compute Cloud.
     Ec2,
     /// Identity and Access Management.
@@ -31,6 +33,7 @@ pub enum Service {
 impl std::fmt::Display for Service {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.pad(match self {
+            Self::Backup => "Backup",
             Self::Ec2 => "EC2",
             Self::Iam => "IAM",
             Self::Kms => "KMS",
@@ -51,8 +54,8 @@ struct Rate {
 }
 
 /// EC2's own buckets are 100 filled by 20 a second for filtered reads and 50 by 5 for changes (EC2 API Reference,
-/// "Request throttling"); KMS allows 5 a second for most changes (KMS Developer Guide, "Request quotas"). IAM and
-/// Budgets publish none: these are what is known not to be refused.
+/// "Request throttling"); KMS allows 5 a second for most changes (KMS Developer Guide, "Request quotas"). IAM,
+/// Budgets and Backup publish none: these are what is known not to be refused.
 const RATES: &[Rate] = &[
     Rate { service: Service::Ec2, changes: false, burst: 80.0, per_second: 18.0 },
     Rate { service: Service::Ec2, changes: true, burst: 40.0, per_second: 4.5 },
@@ -62,6 +65,8 @@ const RATES: &[Rate] = &[
     Rate { service: Service::Kms, changes: true, burst: 5.0, per_second: 4.0 },
     Rate { service: Service::S3, changes: false, burst: 100.0, per_second: 100.0 },
     Rate { service: Service::S3, changes: true, burst: 100.0, per_second: 100.0 },
+    Rate { service: Service::Backup, changes: false, burst: 15.0, per_second: 8.0 },
+    Rate { service: Service::Backup, changes: true, burst: 8.0, per_second: 3.0 },
     Rate { service: Service::Budgets, changes: false, burst: 10.0, per_second: 5.0 },
     Rate { service: Service::Budgets, changes: true, burst: 8.0, per_second: 2.0 },
     Rate { service: Service::Organizations, changes: false, burst: 2.0, per_second: 1.0 },

@@ -35,6 +35,10 @@ pub const ACCEPTED_RISK: &str = "holdfast:accepted-risk:";
 pub const GENERATION: &str = "holdfast:generation";
 /// On instances: the index in its group of the first instance of the call that started them.
 pub const FIRST: &str = "holdfast:first";
+/// What the estate's backup plan selects by; the value is the estate's name.
+pub const BACKUP: &str = "holdfast:backup";
+/// Whether a resource stays when the estate goes, `true` or `false`; only where a spec can say so.
+pub const KEEP: &str = "holdfast:keep";
 
 /// All tags of one resource but its digest, which is over them too.
 pub(super) fn tags(spec: &Spec, id: &ResourceId, name: &str, description: &str) -> BTreeMap<String, String> {

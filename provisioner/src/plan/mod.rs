@@ -200,7 +200,7 @@ impl Plan {
         let left = pending
             .filter_map(|observed| {
                 let what = format!("{} {}", observed.kind, observed.physical);
-                Some(Left { what, why: observed.state.clone()? })
+                Some(Left { what, why: observed.state.clone().or_else(|| observed.kept().map(str::to_owned))? })
             })
             .collect();
         Self {
@@ -326,7 +326,7 @@ fn change_of(
 /// Deletions, what was built last first.
 fn delete<'a>(all: impl Iterator<Item = (&'a Observed, (&'a str, Cause))>) -> Vec<Change> {
     let mut changes: Vec<_> = all
-        .filter(|(observed, _)| operations(observed.kind).deletable(observed))
+        .filter(|(observed, _)| observed.kept().is_none() && operations(observed.kind).deletable(observed))
         .map(|(observed, (why, cause))| Change {
             id: observed.id.clone(),
             kind: observed.kind,

@@ -4,6 +4,7 @@
 
 mod bad_circumstances;
 mod life;
+mod permissions;
 mod terminal;
 
 use std::fs;

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::{BASTION, BuildError, Builder, Draft, HOSTS, PRIVATE, PUBLIC, id};
-use crate::estate::{Kind, Link, Ref, ResourceId};
+use crate::estate::{Kind, Ref, ResourceId};
 use crate::kind::instances::Instances;
 use crate::kind::launch_template::{LaunchTemplate, Metadata, Volume};
 
@@ -45,7 +45,7 @@ impl Builder<'_> {
     }
 
     fn machine(&mut self, machine: &Machine<'_>) -> Result<(), BuildError> {
-        let key = Link::from(Ref::attribute(&ResourceId::only(Kind::Key), "arn"));
+        let key = self.key_arn();
         let subnet = self.subnets_of(machine.subnet)?.into_iter().next();
         let subnet = subnet.ok_or_else(|| BuildError::NotLookedUp(format!("a {} subnet", machine.subnet)))?;
         let groups = vec![Ref::id(&id(Kind::SecurityGroup, machine.purpose)).into()];

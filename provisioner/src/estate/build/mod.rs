@@ -1,5 +1,6 @@
 //! Spec → estate: what is wanted of each resource, and why it is there. One file for each part of the picture.
 
+mod backup;
 mod machines;
 mod money;
 mod network;
@@ -33,6 +34,26 @@ pub struct Facts {
     pub s3_prefix_list: String,
     /// The organisation, for who may write to the trail; not asked for where the spec names none.
     pub organization: Option<String>,
+}
+
+impl Facts {
+    /// Facts that the spec alone can tell, for what doesn't depend on the others: which kinds an estate has.
+    pub(crate) fn assumed(spec: &Spec) -> Self {
+        let (public, private) = match &spec.network.place {
+            Place::Made { .. } => (0, 0),
+            Place::Existing { public, private, .. } => (public.len(), private.len()),
+        };
+        let subnet = ExistingSubnet { id: String::new(), zone: String::new(), cidr: String::new() };
+        let subnets = |count| vec![subnet.clone(); count];
+        Self {
+            image: BootImage { id: String::new(), devices: Vec::new() },
+            zones: ["a", "b", "c"].map(|letter| format!("{}{letter}", spec.region)).to_vec(),
+            used_zones: BTreeMap::new(),
+            network: Some(ExistingNetwork { ranges: Vec::new(), public: subnets(public), private: subnets(private) }),
+            s3_prefix_list: String::new(),
+            organization: spec.audit.as_ref().map(|_| "o-0000000000".to_owned()),
+        }
+    }
 }
 
 /// A network that is there, as it was found.
@@ -172,6 +193,7 @@ impl Estate {
         builder.groups()?;
         builder.endpoints()?;
         builder.roles()?;
+        builder.backup()?;
         builder.machines()?;
         builder.seal();
         Ok(Self {
@@ -221,6 +243,13 @@ impl Builder<'_> {
         let needs = needs.iter().cloned().collect::<BTreeSet<_>>();
         self.resources.push(Resource { id, kind, name, properties, tags, needs });
         Ok(())
+    }
+
+    /// Says of what was added last whether it stays when the estate goes.
+    fn keep(&mut self, keep: bool) {
+        if let Some(resource) = self.resources.last_mut() {
+            resource.tags.insert(tags::KEEP.to_owned(), keep.to_string());
+        }
     }
 
     /// Adds the tags that say what an apply wanted, now that all of it is known.

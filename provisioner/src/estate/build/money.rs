@@ -3,11 +3,11 @@
 use holdfast_policies::{self as policies, EstateKey};
 
 use super::{BuildError, Builder, Draft, policy};
-use crate::estate::{Kind, Ref, ResourceId, tags};
+use crate::estate::{Kind, Link, Ref, ResourceId, tags};
 use crate::kind::Alias;
 use crate::kind::budget::{Budget, Notification};
 use crate::kind::key::Key;
-use crate::spec::Mode;
+use crate::spec::{Encryption, Mode};
 
 impl Builder<'_> {
     /// Money first: nothing that costs is made before somebody is told of its cost.
@@ -29,7 +29,16 @@ impl Builder<'_> {
         self.add(Draft { id, kind: Kind::Budget, name, description, properties: budget }, &[])
     }
 
+    /// The ARN of what encrypts volumes, logs and backups.
+    pub(super) fn key_arn(&self) -> Link {
+        match &self.spec.encryption {
+            Encryption::Made { .. } => Ref::attribute(&ResourceId::only(Kind::Key), "arn").into(),
+            Encryption::Existing(arn) => Link::Is(arn.to_string()),
+        }
+    }
+
     pub(super) fn key(&mut self) -> Result<(), BuildError> {
+        let Encryption::Made { keep } = self.spec.encryption else { return Ok(()) };
         let users = EstateKey {
             account: self.account()?,
             region: self.region()?,
@@ -47,6 +56,7 @@ impl Builder<'_> {
         };
         let (id, name) = (ResourceId::only(Kind::Key), self.scope.name("volumes"));
         self.add(Draft { id: id.clone(), kind: Kind::Key, name, description: &description, properties: key }, &[])?;
+        self.keep(keep);
         let alias = Alias { key: Ref::id(&id) };
         let (id, name) = (ResourceId::only(Kind::Alias), self.scope.alias_name());
         self.add(Draft { id, kind: Kind::Alias, name, description: "", properties: alias }, &[])

@@ -17,7 +17,7 @@ use crate::{AccountId, Action, Key, PolicyError, Region};
 /// Where a policy is attached, which decides its size limit and whether it names principals.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// Within a role; the limit is for all of a role's inline policies together, of which Holdfast's roles have one.
+    /// Within a role; the limit is for all of a role's inline policies together.
     Inline,
     /// A customer-managed IAM policy.
     Managed,
@@ -85,8 +85,8 @@ pub enum Principal {
     },
     /// An account: each of its principals whose own policies allow the action as well, and nobody of another account.
     Account(AccountId, Region),
-    /// An AWS service.
-    Service(&'static str),
+    /// An AWS service, such as `ec2.amazonaws.com`; some have the region in their name.
+    Service(String),
 }
 
 impl Serialize for Principal {
@@ -94,7 +94,7 @@ impl Serialize for Principal {
         let (sort, value) = match self {
             Principal::Anyone { .. } => return serializer.serialize_str("*"),
             Principal::Account(account, region) => ("AWS", format!("arn:{}:iam::{account}:root", region.partition())),
-            Principal::Service(name) => ("Service", (*name).to_owned()),
+            Principal::Service(name) => ("Service", name.clone()),
         };
         serializer.collect_map([(sort, value)])
     }
@@ -135,6 +135,8 @@ pub enum Operator {
     StringNotEquals,
     /// One of the patterns.
     StringLike,
+    /// One of these ARNs, exactly.
+    ArnEquals,
     /// An ARN that none of the patterns matches, or the key is absent.
     ArnNotLike,
     /// An ARN that one of the patterns matches.
@@ -153,6 +155,7 @@ impl Operator {
             Operator::StringEquals => "StringEquals",
             Operator::StringNotEquals => "StringNotEquals",
             Operator::StringLike => "StringLike",
+            Operator::ArnEquals => "ArnEquals",
             Operator::ArnNotLike => "ArnNotLike",
             Operator::ArnLike => "ArnLike",
             Operator::Bool => "Bool",

@@ -77,6 +77,24 @@ impl FromStr for Region {
     }
 }
 
+/// The name of an estate or of a group of its machines, as it stands in ARNs: lower-case letters, digits and hyphens.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PlainName(String);
+
+impl FromStr for PlainName {
+    type Err = PolicyError;
+
+    fn from_str(text: &str) -> Result<Self, PolicyError> {
+        let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+        // 64 is IAM's limit for a role's name, which such a name is part of.
+        if (1..=64).contains(&text.len()) && text.bytes().all(plain) {
+            Ok(PlainName(text.to_owned()))
+        } else {
+            Err(PolicyError::PlainName(text.to_owned()))
+        }
+    }
+}
+
 /// The ARN of one KMS key.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct KmsKeyArn(String);
@@ -181,7 +199,7 @@ macro_rules! displays_as_its_text {
     )*};
 }
 
-displays_as_its_text!(AccountId, OrgId, Region, KmsKeyArn, PrincipalArn);
+displays_as_its_text!(AccountId, OrgId, Region, PlainName, KmsKeyArn, PrincipalArn);
 
 /// The six parts of an ARN; the last may hold more colons, which none of the ARNs here do.
 fn split_arn(text: &str) -> Option<[&str; 6]> {
@@ -240,6 +258,7 @@ mod tests {
             prop_assert!(text.parse::<AccountId>().is_err());
             prop_assert!(text.parse::<OrgId>().is_err());
             prop_assert!(text.parse::<Region>().is_err());
+            prop_assert!(text.parse::<PlainName>().is_err());
             prop_assert!(text.parse::<KmsKeyArn>().is_err());
             prop_assert!(text.parse::<PrincipalArn>().is_err());
             let role = format!("arn:aws:iam::222222222222:role/{text}");

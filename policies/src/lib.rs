@@ -27,9 +27,9 @@ mod ids;
 mod names;
 
 pub use document::{Broad, Condition, Effect, Kind, Operator, Policy, Principal, Resource, Statement, same_meaning};
-pub use estate::{S3Endpoint, estate_key, s3_endpoint};
-pub use host::{TrailWriter, bastion_role, host_role, host_trust};
-pub use ids::{AccountId, KmsKeyArn, OrgId, PrincipalArn, Region, TrailBucketName};
+pub use estate::{EstateKey, S3Endpoint, estate_key, s3_endpoint};
+pub use host::{Machine, TrailWriter, backup_trust, host_trust, machine_role};
+pub use ids::{AccountId, KmsKeyArn, OrgId, PlainName, PrincipalArn, Region, TrailBucketName};
 pub use names::{Action, Key};
 pub use trail::{Readers, TrailBucket, TrailKey, auditor_role, trail_bucket, trail_key};
 
@@ -45,6 +45,9 @@ pub enum PolicyError {
     /// Not a region, or one of a partition whose names differ.
     #[error("region {0:?} isn't one of the commercial or GovCloud regions; name one such as eu-central-1")]
     Region(String),
+    /// Not a name of an estate or a group.
+    #[error("name {0:?} isn't made of lower-case letters, digits and hyphens, 1 to 64 of them; choose such a one")]
+    PlainName(String),
     /// Not a KMS key's ARN.
     #[error(
         "{0:?} isn't a KMS key's ARN (arn:aws:kms:REGION:ACCOUNT:key/ID); an alias won't do, policies need the key"

@@ -10,8 +10,9 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use holdfast_policies::{
-    Policy, PrincipalArn, Readers, S3Endpoint, TrailBucket, TrailBucketName, TrailKey, TrailWriter, auditor_role,
-    bastion_role, estate_key, host_role, host_trust, s3_endpoint, same_meaning, trail_bucket, trail_key,
+    EstateKey, Machine, Policy, PrincipalArn, Readers, S3Endpoint, TrailBucket, TrailBucketName, TrailKey, TrailWriter,
+    auditor_role, backup_trust, estate_key, host_trust, machine_role, s3_endpoint, same_meaning, trail_bucket,
+    trail_key,
 };
 
 /// The made-up organisation: `111111111111` runs hosts, `222222222222` keeps the trail.
@@ -25,12 +26,29 @@ fn policies() -> BTreeMap<&'static str, Policy> {
     let readers = Readers::new(&audit, readers).unwrap();
     let key = "arn:aws:kms:eu-central-1:222222222222:key/11111111-2222-3333-4444-555555555555".parse().unwrap();
     let writer = TrailWriter { account: workloads, org, bucket: bucket.clone() };
+    let machine = |group: &str| Machine {
+        account: writer.account.clone(),
+        region: region.clone(),
+        estate: "judge".parse().unwrap(),
+        group: group.parse().unwrap(),
+        trail: Some(writer.clone()),
+    };
+    let (bastion, host) = (machine_role(&machine("bastion")), machine_role(&machine("web")));
+    let estate_key = estate_key(&EstateKey {
+        account: writer.account.clone(),
+        region: region.clone(),
+        estate: "judge".parse().unwrap(),
+        fleets: true,
+        logs: true,
+        backups: true,
+    });
     let trail = TrailBucket { bucket: bucket.clone(), org: writer.org.clone(), key, readers: readers.clone() };
     BTreeMap::from([
         ("auditor-role", auditor_role(&bucket)),
-        ("bastion-role", bastion_role(&writer)),
-        ("estate-key", estate_key(&writer.account, &region)),
-        ("host-role", host_role(&writer)),
+        ("backup-trust", backup_trust()),
+        ("bastion-role", bastion),
+        ("estate-key", estate_key),
+        ("host-role", host),
         ("host-trust", host_trust()),
         ("s3-endpoint", s3_endpoint(&S3Endpoint::Trail(writer.clone()))),
         ("s3-endpoint-closed", s3_endpoint(&S3Endpoint::Closed)),

@@ -17,6 +17,7 @@ pub mod cloud;
 mod command;
 pub mod estate;
 pub mod kind;
+pub mod permission;
 pub mod plan;
 pub mod price;
 mod render;

@@ -7,6 +7,9 @@ use std::path::Path;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+/// The policies of the table that are none of Holdfast's.
+pub(crate) const MADE_UP: [&str; 3] = ["everything", "anyone", "compute"];
+
 /// The table, with the policies that it speaks of.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -114,7 +117,10 @@ impl Table {
         let everything = json!({ "Effect": "Allow", "Action": "*", "Resource": "*" });
         let mut anyone = everything.clone();
         anyone["Principal"] = json!("*");
-        table.policies.extend([("everything".to_owned(), policy(everything)), ("anyone".to_owned(), policy(anyone))]);
+        let compute = json!({ "Effect": "Allow", "Action": "ec2:*", "Resource": "*" });
+        let made_up =
+            MADE_UP.iter().map(ToString::to_string).zip([policy(everything), policy(anyone), policy(compute)]);
+        table.policies.extend(made_up);
         table
     }
 

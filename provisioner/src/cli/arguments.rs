@@ -116,6 +116,13 @@ Examples:
 An apply takes over an expired lock by itself; this is for whoever wants it gone without one.")]
     Unlock(UnlockArguments),
 
+    /// Show the least IAM policy that whoever runs these commands needs, without any call to AWS
+    #[command(after_help = "\
+Examples:
+  provision permissions                            each managed policy as JSON, and why its statements are there
+  provision permissions --json | jq '.policies[0].document' > policy.json")]
+    Permissions(SpecFile),
+
     /// Make, read and verify the audit trail in its central account
     Audit {
         /// What to do with it.

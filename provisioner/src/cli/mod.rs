@@ -59,6 +59,7 @@ fn run(command: &Command, output: Output) -> Result<Outcome, CommandError> {
         Command::Unlock(arguments) => command::unlock::run(arguments, output),
         Command::Status(spec) => command::status::run(spec, output),
         Command::Destroy(arguments) => command::destroy::run(arguments, output),
+        Command::Permissions(spec) => command::permissions::run(spec, output),
         Command::Audit { command } => command::audit::run(command, output),
     }
 }

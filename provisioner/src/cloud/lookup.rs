@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 
 use aws_sdk_ec2::types::{self as ec2, Filter, ImageState};
+use aws_sdk_kms::types::{KeySpec, KeyState};
 
 use super::{Cloud, CloudError, Service, found};
 use crate::estate::{BootImage, Device, Facts};
-use crate::spec::{AccountId, Image, ImageId, Region, Spec};
+use crate::spec::{AccountId, Encryption, Image, ImageId, Region, Spec};
 
 impl Cloud {
     /// Looks up what must be known of the region before it can be said what is wanted.
@@ -17,15 +18,38 @@ impl Cloud {
                 None => Ok(None),
             }
         };
-        let (image, zones, network, s3_prefix_list, organization) = tokio::try_join!(
+        let (image, zones, network, s3_prefix_list, organization, ()) = tokio::try_join!(
             self.image(&spec.image, &spec.region),
             self.zones(spec),
             self.existing_network(spec),
             self.s3_prefix_list(&spec.region),
-            organization
+            organization,
+            self.check_key(spec)
         )?;
         // Which zones are in use is known once the world is.
         Ok(Facts { image, zones, used_zones: BTreeMap::new(), network, s3_prefix_list, organization })
+    }
+
+    /// Sees that the key that a spec names can encrypt what is made under it.
+    async fn check_key(&self, spec: &Spec) -> Result<(), CloudError> {
+        const OPERATION: &str = "DescribeKey";
+        let Encryption::Existing(arn) = &spec.encryption else { return Ok(()) };
+        let next = "name another one as the spec's `encryption.key`, or leave it out to have one made";
+        let refuse = |what: &str| Err(CloudError::found(Service::Kms, OPERATION, format!("key {arn} {what}"), next));
+        if arn.as_str().split(':').nth(3) != Some(spec.region.as_str()) {
+            return refuse(&format!("isn't in {}, and volumes take keys of their own region only", spec.region));
+        }
+        let request = self.kms.describe_key().key_id(arn.as_str()).send();
+        let answer = found(self.call(Service::Kms, OPERATION, request).await, &["NotFoundException"])?;
+        let Some(key) = answer.and_then(|answer| answer.key_metadata) else { return refuse("isn't there") };
+        match (key.key_state, key.key_spec) {
+            (Some(KeyState::Enabled), Some(KeySpec::SymmetricDefault)) => Ok(()),
+            (Some(KeyState::Enabled), _) => refuse("isn't a symmetric key, and volumes take no other"),
+            (state, _) => {
+                let state = state.map_or_else(|| "of unknown state".to_owned(), |state| state.to_string());
+                refuse(&format!("is {state}, and volumes take enabled keys only"))
+            }
+        }
     }
 
     /// The image that a spec names, and its devices.

@@ -53,6 +53,8 @@ pub struct Identity {
 pub struct Cloud {
     /// Auto Scaling.
     pub autoscaling: aws_sdk_autoscaling::Client,
+    /// AWS Backup.
+    pub backup: aws_sdk_backup::Client,
     /// EC2.
     pub ec2: aws_sdk_ec2::Client,
     /// IAM.
@@ -97,6 +99,7 @@ impl Cloud {
         let s3 = aws_sdk_s3::config::Builder::from(&config).force_path_style(true).build();
         Ok(Self {
             autoscaling: aws_sdk_autoscaling::Client::new(&config),
+            backup: aws_sdk_backup::Client::new(&config),
             ec2: aws_sdk_ec2::Client::from_conf(ec2),
             iam: aws_sdk_iam::Client::new(&config),
             kms: aws_sdk_kms::Client::new(&config),

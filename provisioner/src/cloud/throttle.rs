@@ -14,6 +14,8 @@ use tokio::time::{Instant, sleep};
 pub enum Service {
     /// EC2 Auto Scaling.
     AutoScaling,
+    /// AWS Backup.
+    Backup,
     /// Elastic Compute Cloud.
     Ec2,
     /// Identity and Access Management.
@@ -34,6 +36,7 @@ impl std::fmt::Display for Service {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.pad(match self {
             Self::AutoScaling => "Auto Scaling",
+            Self::Backup => "Backup",
             Self::Ec2 => "EC2",
             Self::Iam => "IAM",
             Self::Kms => "KMS",
@@ -55,7 +58,7 @@ struct Rate {
 
 /// EC2's own buckets are 100 filled by 20 a second for filtered reads and 50 by 5 for changes (EC2 API Reference,
 /// "Request throttling"); KMS allows 5 a second for most changes (KMS Developer Guide, "Request quotas"). IAM,
-/// Auto Scaling and Budgets publish none: these are what is known not to be refused.
+/// Auto Scaling, Backup and Budgets publish none: these are what is known not to be refused.
 const RATES: &[Rate] = &[
     Rate { service: Service::AutoScaling, changes: false, burst: 20.0, per_second: 10.0 },
     Rate { service: Service::AutoScaling, changes: true, burst: 10.0, per_second: 4.0 },
@@ -67,6 +70,8 @@ const RATES: &[Rate] = &[
     Rate { service: Service::Kms, changes: true, burst: 5.0, per_second: 4.0 },
     Rate { service: Service::S3, changes: false, burst: 100.0, per_second: 100.0 },
     Rate { service: Service::S3, changes: true, burst: 100.0, per_second: 100.0 },
+    Rate { service: Service::Backup, changes: false, burst: 15.0, per_second: 8.0 },
+    Rate { service: Service::Backup, changes: true, burst: 8.0, per_second: 3.0 },
     Rate { service: Service::Budgets, changes: false, burst: 10.0, per_second: 5.0 },
     Rate { service: Service::Budgets, changes: true, burst: 8.0, per_second: 2.0 },
     Rate { service: Service::Organizations, changes: false, burst: 2.0, per_second: 1.0 },

@@ -7,6 +7,7 @@ use crate::apply::ApplyError;
 use crate::cloud::CloudError;
 use crate::estate::BuildError;
 use crate::kind::KindError;
+use crate::permission::PermissionError;
 use crate::plan::PlanError;
 use crate::price::Money;
 use crate::spec::Problems;
@@ -56,6 +57,9 @@ pub(crate) enum CommandError {
         /// What to do.
         help: Option<String>,
     },
+    /// What the caller needs can't be said.
+    #[error(transparent)]
+    Permission(#[from] PermissionError),
     /// An answer was needed, and there is nobody to ask.
     #[error("this needs {}, and stdin is no terminal to ask at", flags.join(", "))]
     NobodyToAsk {
@@ -226,7 +230,12 @@ impl CommandError {
             | Self::Build(_)
             | Self::Apply(_)
             | Self::Trail(_) => None,
-            Self::NotConfirmed | Self::Runtime(_) | Self::Print(_) | Self::Terminal(_) | Self::Json(_) => None,
+            Self::NotConfirmed
+            | Self::Permission(_)
+            | Self::Runtime(_)
+            | Self::Print(_)
+            | Self::Terminal(_)
+            | Self::Json(_) => None,
         }
     }
 }

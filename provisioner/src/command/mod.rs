@@ -8,6 +8,7 @@ pub(crate) mod drift;
 pub(crate) mod error;
 pub(crate) mod init;
 mod interrupt;
+pub(crate) mod permissions;
 pub(crate) mod plan;
 mod plan_file;
 mod prompt;

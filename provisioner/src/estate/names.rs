@@ -26,6 +26,11 @@ impl Scope {
         format!("alias/holdfast/{}", self.estate)
     }
 
+    /// The name of the estate's backup vault and plan; AWS takes 50 characters for either.
+    pub(crate) fn vault_name(&self) -> String {
+        format!("holdfast-{}", self.estate)
+    }
+
     /// The name of the estate's budget.
     pub(crate) fn budget_name(&self) -> String {
         format!("holdfast-{}-{}", self.estate, self.region)

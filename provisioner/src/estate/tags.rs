@@ -31,7 +31,7 @@ pub const BUDGET: &str = "holdfast:budget";
 /// Which defaults were weakened on purpose and why, or `none`. On every resource, so that whoever looks at any of them
 /// finds it; always there, since tags are set and never taken away.
 pub const ACCEPTED_RISKS: &str = "holdfast:accepted-risks";
-/// Whether a key stays when the estate is destroyed: `yes` or `no`.
+/// Whether a resource stays when the estate goes, `true` or `false`; only where a spec can say so.
 pub const KEEP: &str = "holdfast:keep";
 /// The most characters of a tag's value (AWS General Reference, "Tag naming limits").
 const LONGEST_VALUE: usize = 256;

@@ -99,12 +99,4 @@ pub enum KindError {
         /// Which promise is broken.
         what: String,
     },
-    /// The key is needed by what isn't Holdfast's to delete.
-    #[error("key {key} encrypts {what}, which stay: delete or re-encrypt them, then destroy again")]
-    KeyInUse {
-        /// The key.
-        key: String,
-        /// What it encrypts.
-        what: String,
-    },
 }

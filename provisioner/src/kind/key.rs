@@ -16,6 +16,7 @@ use futures::stream::{StreamExt, TryStreamExt};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::backup_vault;
 use super::ec2::of_estate;
 use super::{
     Call, Context, KindError, Left, Observed, Operations, Practice, Priced, SOON, Sku, Usage, Wanted, When, json,
@@ -70,6 +71,7 @@ const CALLS: &[Call] = &[
     Call { when: When::Delete, action: "kms:ScheduleKeyDeletion", resources: &["*"] },
     Call { when: When::Delete, action: "ec2:DescribeVolumes", resources: &["*"] },
     Call { when: When::Delete, action: "ec2:DescribeSnapshots", resources: &["*"] },
+    Call { when: When::Delete, action: "backup:ListBackupVaults", resources: &["*"] },
 ];
 
 impl Operations for Keys {
@@ -94,7 +96,7 @@ impl Operations for Keys {
     }
 
     fn deleted_after(&self) -> &'static [Kind] {
-        &[Kind::Instances, Kind::LaunchTemplate, Kind::Alias]
+        &[Kind::Instances, Kind::LaunchTemplate, Kind::BackupVault, Kind::Alias]
     }
 
     fn discover<'a>(&'a self, cloud: &'a Cloud, scope: &'a Scope) -> BoxFuture<'a, Result<Vec<Observed>, KindError>> {
@@ -165,7 +167,11 @@ impl Operations for Keys {
         current: &'a Observed,
     ) -> BoxFuture<'a, Result<Option<Left>, KindError>> {
         Box::pin(async move {
-            refuse_if_needed(cx.cloud, cx.scope, current).await?;
+            let needed = needed_by(cx.cloud, cx.scope, current).await?;
+            if !needed.is_empty() {
+                let why = format!("it encrypts {}, which stay; destroy again once they are gone", needed.join(", "));
+                return Ok(Some(Left { what: format!("key {}", current.physical), why }));
+            }
             let request =
                 cx.cloud.kms.schedule_key_deletion().key_id(&current.physical).pending_window_in_days(PENDING_DAYS);
             let answer = cx.cloud.call(Service::Kms, "ScheduleKeyDeletion", request.send()).await;
@@ -281,8 +287,8 @@ async fn enable_rotation(cloud: &Cloud, id: &str) -> Result<(), KindError> {
     Ok(())
 }
 
-/// A volume or snapshot that stays would be lost with its key.
-async fn refuse_if_needed(cloud: &Cloud, scope: &Scope, key: &Observed) -> Result<(), KindError> {
+/// Volumes, snapshots and vaults that stay, and would be lost with their key.
+async fn needed_by(cloud: &Cloud, scope: &Scope, key: &Observed) -> Result<Vec<String>, KindError> {
     let arn = key.attributes.get("arn").map(String::as_str);
     let volumes = cloud.ec2.describe_volumes().filters(of_estate(scope)).max_results(500).into_paginator();
     let volumes: Vec<_> = cloud.call(Service::Ec2, "DescribeVolumes", volumes.items().send().try_collect()).await?;
@@ -297,9 +303,7 @@ async fn refuse_if_needed(cloud: &Cloud, scope: &Scope, key: &Observed) -> Resul
         .filter(|volume| volume.state != Some(aws_sdk_ec2::types::VolumeState::Deleting))
         .filter_map(|volume| volume.volume_id)
         .chain(snapshots.into_iter().filter(|one| one.kms_key_id.as_deref() == arn).filter_map(|one| one.snapshot_id))
+        .chain(backup_vault::under_key(cloud, arn).await?)
         .collect();
-    if kept.is_empty() {
-        return Ok(());
-    }
-    Err(KindError::KeyInUse { key: key.physical.clone(), what: kept.join(", ") })
+    Ok(kept)
 }

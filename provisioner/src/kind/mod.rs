@@ -17,6 +17,8 @@
 mod about;
 mod alias;
 pub mod auto_scaling_group;
+pub mod backup_plan;
+pub mod backup_vault;
 pub mod budget;
 mod ec2;
 mod error;
@@ -47,7 +49,7 @@ use sha2::{Digest, Sha256};
 use tokio::time::{Instant, sleep};
 
 use crate::cloud::Cloud;
-use crate::estate::{Properties, Resource, ResourceId, Scope};
+use crate::estate::{Properties, Resource, ResourceId, Scope, tags};
 
 /// Calls that fail since what they name was just made are repeated for so long.
 pub(crate) const SOON: Duration = Duration::from_secs(90);
@@ -102,6 +104,12 @@ impl Observed {
     /// The kind's struct of what was found.
     pub(crate) fn parse<T: serde::de::DeserializeOwned>(&self) -> Result<T, KindError> {
         self.properties.parse().map_err(|source| KindError::Properties { id: self.id.clone(), source })
+    }
+
+    /// Why destroying the estate leaves it, where the spec that it was made for keeps it.
+    pub fn kept(&self) -> Option<&'static str> {
+        let kept = self.tags.get(tags::KEEP).is_some_and(|keep| keep == "true");
+        kept.then_some("the spec has `keep = true`; it goes with `keep = false`, an apply and another destroy")
     }
 
     pub(crate) fn attribute(mut self, name: &str, value: impl Into<String>) -> Self {
@@ -325,6 +333,8 @@ kinds! {
     SecurityGroup, "security-group", security_group::SecurityGroups, "A security group, without its rules.";
     SecurityGroupRules, "security-group-rules", security_group_rules::AllRules, "All rules of one security group.";
     Role, "role", role::Roles, "An IAM role with its policies.";
+    BackupVault, "backup-vault", backup_vault::BackupVaults, "A vault of AWS Backup.";
+    BackupPlan, "backup-plan", backup_plan::BackupPlans, "A plan of AWS Backup, with what it selects.";
     InstanceProfile, "instance-profile", instance_profile::InstanceProfiles, "An IAM instance profile.";
     LaunchTemplate, "launch-template", launch_template::LaunchTemplates, "A launch template.";
     Instances, "instances", instances::Groups, "All instances of one launch template.";

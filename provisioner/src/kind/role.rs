@@ -77,7 +77,7 @@ impl Operations for Roles {
     }
 
     fn deleted_after(&self) -> &'static [Kind] {
-        &[Kind::InstanceProfile]
+        &[Kind::InstanceProfile, Kind::BackupPlan]
     }
 
     fn discover<'a>(&'a self, cloud: &'a Cloud, scope: &'a Scope) -> BoxFuture<'a, Result<Vec<Observed>, KindError>> {

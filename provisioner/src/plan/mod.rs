@@ -35,7 +35,7 @@ pub use steps::StepError;
 pub(crate) use steps::{Step, steps};
 pub use world::World;
 
-use crate::estate::{Estate, Kind, Known, Resource, ResourceId, Scope, resolve, tags};
+use crate::estate::{Estate, Kind, Known, Resource, ResourceId, Scope, resolve};
 use crate::kind::{Difference, KINDS, Left, Observed, Replaced, operations};
 use crate::price::Cost;
 
@@ -215,24 +215,15 @@ impl Plan {
         let settled = Settled::of(world, None);
         let why = ("the estate is destroyed", Cause::Spec);
         let all = || settled.kept.values().chain(&settled.surplus);
-        let keys: Vec<_> = all().filter(|one| one.tags.get(tags::KEEP).is_some_and(|keep| keep == "yes")).collect();
+        let kept: Vec<_> = all().filter(|one| one.kept().is_some()).collect();
         // A key's name stays with it.
         let stays =
-            |one: &&Observed| keys.contains(one) || keys.iter().any(|key| one.kind == Kind::Alias && refers(one, key));
-        let kept: Vec<_> = all()
-            .filter(stays)
-            .map(|one| Left {
-                what: format!("{} {}", one.kind, one.physical),
-                why: "the spec has `keep = true`; it goes with `keep = false`, an apply and another destroy".to_owned(),
-            })
-            .collect();
+            |one: &&Observed| kept.contains(one) || kept.iter().any(|key| one.kind == Kind::Alias && refers(one, key));
         let changes = delete(all().filter(|one| !stays(one)).map(|observed| (observed, why)));
         let environments: BTreeSet<_> =
             all().filter_map(|observed| observed.tags.get("Environment")).map(String::as_str).collect();
         let environment = environments.into_iter().collect::<Vec<_>>().join(", ");
-        let mut plan = Self::new(world, settled, changes, environment, None);
-        plan.left.extend(kept);
-        plan
+        Self::new(world, settled, changes, environment, None)
     }
 
     fn new(world: &World, settled: Settled, changes: Vec<Change>, environment: String, estate: Option<Estate>) -> Self {
@@ -244,7 +235,7 @@ impl Plan {
         let left = pending
             .filter_map(|observed| {
                 let what = format!("{} {}", observed.kind, observed.physical);
-                Some(Left { what, why: observed.state.clone()? })
+                Some(Left { what, why: observed.state.clone().or_else(|| observed.kept().map(str::to_owned))? })
             })
             .collect();
         Self {
@@ -438,7 +429,7 @@ fn change_of(
 /// Deletions, what was built last first.
 fn delete<'a>(all: impl Iterator<Item = (&'a Observed, (&'a str, Cause))>) -> Vec<Change> {
     let mut changes: Vec<_> = all
-        .filter(|(observed, _)| operations(observed.kind).deletable(observed))
+        .filter(|(observed, _)| observed.kept().is_none() && operations(observed.kind).deletable(observed))
         .map(|(observed, (why, cause))| Change {
             id: observed.id.clone(),
             kind: observed.kind,

@@ -228,10 +228,14 @@ fn a_changed_spec_plans_just_that() {
             "name = \"runner\"",
             &[
                 "update budget: tags.holdfast:resources",
+                "create role/runner",
+                "create instance-profile/runner",
                 "create launch-template/runner",
                 "create instances/runner",
                 "delete instances/worker",
                 "delete launch-template/worker",
+                "delete instance-profile/worker",
+                "delete role/worker",
             ],
         ),
     ];
@@ -404,7 +408,7 @@ fn what_changed_behind_our_back_is_named_property_by_property() {
         (set("key", "enabled", false.into()), vec!["update key: enabled"]),
         (set("vpc", "dns_support", false.into()), vec!["update vpc: dns_support"]),
         (set("internet-gateway", "vpc", "".into()), vec!["update internet-gateway: vpc"]),
-        (set("role/hosts", "attached", serde_json::json!(["arn:admin"])), vec!["update role/hosts: attached"]),
+        (set("role/worker", "attached", serde_json::json!(["arn:admin"])), vec!["update role/worker: attached"]),
         (set("role/bastion", "trust", Value::Null), vec!["update role/bastion: trust"]),
         (
             set("security-group-rules/default", "egress", serde_json::json!([{}])),
@@ -718,12 +722,18 @@ fn every_resource_that_can_be_tagged_has_all_tags() {
 }
 
 #[test]
-fn a_spec_with_a_trail_gives_hosts_the_right_to_write_it_and_nothing_else() {
+fn a_group_has_the_rights_of_its_own_and_of_the_spec_alone() {
     let with_trail = estate(&format!("{SPEC}[audit]\naccount = \"222222222222\"\n"));
-    let policies = |estate: &Estate| -> BTreeMap<String, Value> {
-        let role = estate.get(&ResourceId::named(Kind::Role, "hosts")).unwrap();
-        serde_json::from_value(role.properties.0["policies"].clone()).unwrap()
+    let sids = |estate: &Estate, group| -> Vec<String> {
+        let role = estate.get(&ResourceId::named(Kind::Role, group)).unwrap();
+        let policies: BTreeMap<String, Value> = serde_json::from_value(role.properties.0["policies"].clone()).unwrap();
+        assert_eq!(policies.keys().collect::<Vec<_>>(), ["machine"]);
+        let statements = policies["machine"]["Statement"].as_array().unwrap().iter();
+        statements.map(|statement| statement["Sid"].as_str().unwrap().to_owned()).collect()
     };
-    assert_eq!(policies(&with_trail).keys().collect::<Vec<_>>(), ["trail"]);
-    assert!(policies(&estate(SPEC)).is_empty());
+    let own = ["ReadOwnParameters", "DecryptOwnParameters", "ReadCommands", "ReportItself", "TakeCommands"];
+    for group in ["bastion", "worker"] {
+        assert_eq!(sids(&estate(SPEC), group), own);
+        assert_eq!(sids(&with_trail, group), [&["PutOwnRecords", "EncryptOwnRecords"][..], &own].concat());
+    }
 }

@@ -7,6 +7,7 @@ pub(crate) mod cost;
 pub(crate) mod drift;
 pub(crate) mod error;
 pub(crate) mod lock;
+pub(crate) mod permissions;
 pub(crate) mod plan;
 pub(crate) mod problem;
 pub(crate) mod progress;

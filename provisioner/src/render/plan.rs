@@ -36,6 +36,8 @@ fn telling(kind: Kind) -> &'static [&'static str] {
         Kind::Alias => &[],
         Kind::Vpc | Kind::Subnet => &["cidr"],
         Kind::InternetGateway | Kind::InstanceProfile => &[],
+        Kind::BackupVault => &[],
+        Kind::BackupPlan => &["rules"],
         Kind::RouteTable => &["routes"],
         Kind::VpcEndpoint => &["service"],
         Kind::SecurityGroup | Kind::Role => &["description"],

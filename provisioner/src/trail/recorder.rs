@@ -320,6 +320,8 @@ fn resource_type(kind: Kind) -> &'static str {
         Kind::SecurityGroupRules => "Holdfast::EC2::SecurityGroupRules",
         Kind::Role => "AWS::IAM::Role",
         Kind::InstanceProfile => "AWS::IAM::InstanceProfile",
+        Kind::BackupVault => "AWS::Backup::BackupVault",
+        Kind::BackupPlan => "AWS::Backup::BackupPlan",
         Kind::LaunchTemplate => "AWS::EC2::LaunchTemplate",
         Kind::Instances => "AWS::EC2::Instance",
         Kind::AutoScalingGroup => "AWS::AutoScaling::AutoScalingGroup",

@@ -5,6 +5,7 @@
 mod bad_circumstances;
 mod life;
 mod money;
+mod permissions;
 mod terminal;
 
 use std::fs;

@@ -136,7 +136,7 @@ fn what_others_changed_is_put_right() {
         "group = next(g for g in ec2.describe_security_groups(Filters=ours)['SecurityGroups'] if g['GroupName'] == 'default')\n\
          ec2.authorize_security_group_ingress(GroupId=group['GroupId'], IpPermissions=[{'IpProtocol': 'tcp',\n\
          \x20   'FromPort': 22, 'ToPort': 22, 'IpRanges': [{'CidrIp': '0.0.0.0/0'}]}])\n\
-         role = next(r['RoleName'] for r in iam.list_roles()['Roles'] if r['RoleName'].endswith('-hosts'))\n\
+         role = next(r['RoleName'] for r in iam.list_roles()['Roles'] if r['RoleName'].endswith('-worker'))\n\
          iam.put_role_policy(RoleName=role, PolicyName='more', PolicyDocument=json.dumps({'Version': '2012-10-17',\n\
          \x20   'Statement': [{'Effect': 'Allow', 'Action': 's3:GetObject', 'Resource': '*'}]}))\n\
          key = next(a['TargetKeyId'] for a in kms.list_aliases()['Aliases'] if a['AliasName'] == 'alias/holdfast/judge')\n\
@@ -151,7 +151,7 @@ fn what_others_changed_is_put_right() {
     plan.remove(subnet);
     assert_eq!(
         plan,
-        ["update key", "create vpc-endpoint/s3", "update security-group-rules/default", "update role/hosts"]
+        ["update key", "create vpc-endpoint/s3", "update security-group-rules/default", "update role/worker"]
     );
     fixture.apply();
     assert_same(&fixture.inventory(), &made, "again");

@@ -65,7 +65,7 @@ fn an_estate_that_is_applied_again_calls_its_key_back() {
 fn a_name_that_is_another_s_is_refused_and_left_alone() {
     let fixture = Fixture::start();
     fixture.boto(
-        "iam.create_role(RoleName='holdfast-judge-eu-central-1-hosts', AssumeRolePolicyDocument=json.dumps({\n\
+        "iam.create_role(RoleName='holdfast-judge-eu-central-1-worker', AssumeRolePolicyDocument=json.dumps({\n\
          \x20   'Version': '2012-10-17', 'Statement': [{'Effect': 'Allow', 'Action': 'sts:AssumeRole',\n\
          \x20   'Principal': {'Service': 'ec2.amazonaws.com'}}]}))",
     );
@@ -74,7 +74,7 @@ fn a_name_that_is_another_s_is_refused_and_left_alone() {
     let stderr = text(&output.stderr);
     assert!(stderr.contains("isn't this estate's"), "{stderr}");
     let inventory = fixture.inventory();
-    let role = |role: &&Value| role["id"] == "holdfast-judge-eu-central-1-hosts";
+    let role = |role: &&Value| role["id"] == "holdfast-judge-eu-central-1-worker";
     let role = inventory["role"].as_array().unwrap().iter().find(role).unwrap();
     assert_eq!((&role["path"], &role["tags"]), (&Value::from("/"), &serde_json::json!({})));
 }

@@ -23,6 +23,7 @@ TABLE = tomllib.loads((POLICIES / "tests/table.toml").read_text())
 LIVE = [row for row in TABLE["row"] if "unlike_live" not in row]
 BUCKET = "holdfast-trail-222222222222-eu-central-1"
 ATTACKERS_BUCKET = "the-attackers-bucket"
+COMPUTE = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "ec2:*", "Resource": "*"}]}
 EVERYTHING = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}
 HEADERS = {key: header for header, key in HEADER_KEYS.items()}
 
@@ -35,7 +36,8 @@ def expand(text: str) -> str:
 
 
 def policy(name: str) -> str:
-    return json.dumps(EVERYTHING) if name == "everything" else (POLICIES / f"rendered/{name}.json").read_text()
+    made_up = {"everything": EVERYTHING, "compute": COMPUTE}
+    return json.dumps(made_up[name]) if name in made_up else (POLICIES / f"rendered/{name}.json").read_text()
 
 
 @pytest.fixture(scope="module")

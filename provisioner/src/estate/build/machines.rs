@@ -95,7 +95,7 @@ impl Builder<'_> {
         let template = LaunchTemplate {
             image: self.facts.image.id.clone(),
             instance_type: machine.instance_types.values().next().cloned().unwrap_or_default(),
-            profile: Ref::attribute(&id(Kind::InstanceProfile, machine.purpose), "arn").into(),
+            profile: Ref::attribute(&id(Kind::InstanceProfile, machine.name), "arn").into(),
             groups: vec![Ref::id(&id(Kind::SecurityGroup, machine.purpose)).into()],
             public_address: machine.public_address,
             volumes: self.volumes(machine),
@@ -193,7 +193,7 @@ impl Builder<'_> {
 
     /// The image's own volumes, the root first, then those that the spec adds; all encrypted with the estate's key.
     fn volumes(&self, machine: &Machine<'_>) -> Vec<Volume> {
-        let key = Link::from(Ref::attribute(&ResourceId::only(Kind::Key), "arn"));
+        let key = self.key_arn();
         let volume = |device: String, gib, iops, throughput, keep: bool| Volume {
             device,
             gib,

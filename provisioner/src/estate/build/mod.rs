@@ -1,5 +1,6 @@
 //! Spec → estate: what is wanted of each resource, and why it is there. One file for each part of the picture.
 
+mod backup;
 mod machines;
 mod money;
 mod network;
@@ -17,7 +18,7 @@ use serde_json::Value;
 use zones::ZonePlace;
 
 use super::{Estate, Kind, Properties, Ref, Resource, ResourceId, Scope, tags};
-use crate::spec::{Encryption, Place, Spec};
+use crate::spec::{Place, Spec};
 
 /// What of the region an estate is built on, looked up before it is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -34,6 +35,26 @@ pub struct Facts {
     pub s3_prefix_list: String,
     /// The organisation, for who may write to the trail; not asked for where the spec names none.
     pub organization: Option<String>,
+}
+
+impl Facts {
+    /// Facts that the spec alone can tell, for what doesn't depend on the others: which kinds an estate has.
+    pub(crate) fn assumed(spec: &Spec) -> Self {
+        let (public, private) = match &spec.network.place {
+            Place::Made { .. } => (0, 0),
+            Place::Existing { public, private, .. } => (public.len(), private.len()),
+        };
+        let subnet = ExistingSubnet { id: String::new(), zone: String::new(), cidr: String::new() };
+        let subnets = |count| vec![subnet.clone(); count];
+        Self {
+            image: BootImage { id: String::new(), devices: Vec::new() },
+            zones: ["a", "b", "c"].map(|letter| format!("{}{letter}", spec.region)).to_vec(),
+            used_zones: BTreeMap::new(),
+            network: Some(ExistingNetwork { ranges: Vec::new(), public: subnets(public), private: subnets(private) }),
+            s3_prefix_list: String::new(),
+            organization: spec.audit.as_ref().map(|_| "o-0000000000".to_owned()),
+        }
+    }
 }
 
 /// A network that is there, as it was found.
@@ -148,6 +169,32 @@ pub enum BuildError {
         /// What the serializer says.
         source: toml::ser::Error,
     },
+    /// A role's name over IAM's limit.
+    #[error(
+        "the role of group {group} would be named {name}, {over} characters over the 64 that IAM takes; give the group \
+         or the estate a shorter name"
+    )]
+    RoleName {
+        /// Whose role.
+        group: String,
+        /// Its name.
+        name: String,
+        /// How many characters are too many.
+        over: usize,
+    },
+    /// A role's policies over IAM's limit.
+    #[error(
+        "the policies of group {group}'s role have {size} characters, and IAM takes {limit}; give its `permissions` \
+         fewer actions or resources, or split the group"
+    )]
+    Permissions {
+        /// Whose role.
+        group: String,
+        /// The size of all its inline policies together, as IAM counts it.
+        size: usize,
+        /// IAM's limit.
+        limit: usize,
+    },
     /// Not JSON: a bug in a kind's properties.
     #[error("{id}: its properties aren't JSON: {source}; please report this")]
     Json {
@@ -180,6 +227,7 @@ impl Estate {
         builder.groups()?;
         builder.endpoints()?;
         builder.roles()?;
+        builder.backup()?;
         builder.machines()?;
         builder.seal();
         Ok(Self {
@@ -236,6 +284,13 @@ impl Builder<'_> {
         Ok(())
     }
 
+    /// Says of what was added last whether it stays when the estate goes.
+    fn keep(&mut self, keep: bool) {
+        if let Some(resource) = self.resources.last_mut() {
+            resource.tags.insert(tags::KEEP.to_owned(), keep.to_string());
+        }
+    }
+
     /// Adds the tags that say what an apply wanted, now that all of it is known.
     fn seal(&mut self) {
         let ids = tags::digest_of(self.resources.iter().map(|resource| resource.id.as_str()));
@@ -247,10 +302,6 @@ impl Builder<'_> {
             };
             if resource.kind == Kind::Budget {
                 resource.tags.insert(tags::RESOURCES.to_owned(), ids.clone());
-            }
-            if resource.kind == Kind::Key {
-                let keep = matches!(self.spec.encryption, Encryption::Made { keep: true });
-                resource.tags.insert(tags::KEEP.to_owned(), if keep { "yes" } else { "no" }.to_owned());
             }
             let digest = tags::digest(resource.kind, &resource.properties, &resource.tags);
             resource.tags.insert(key.to_owned(), digest);

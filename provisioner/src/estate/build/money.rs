@@ -1,12 +1,13 @@
 //! What the estate may cost, and what encrypts it.
 
-use holdfast_policies as policies;
+use holdfast_policies::{self as policies, EstateKey};
 
 use super::{BuildError, Builder, Draft, policy};
-use crate::estate::{Kind, Ref, ResourceId, tags};
+use crate::estate::{Kind, Link, Ref, ResourceId, tags};
 use crate::kind::Alias;
 use crate::kind::budget::{Budget, Notification};
 use crate::kind::key::Key;
+use crate::spec::{Encryption, Mode};
 
 impl Builder<'_> {
     /// Money first: nothing that costs is made before somebody is told of its cost.
@@ -28,17 +29,34 @@ impl Builder<'_> {
         self.add(Draft { id, kind: Kind::Budget, name, description, properties: budget }, &[])
     }
 
+    /// The ARN of what encrypts volumes, logs and backups.
+    pub(super) fn key_arn(&self) -> Link {
+        match &self.spec.encryption {
+            Encryption::Made { .. } => Ref::attribute(&ResourceId::only(Kind::Key), "arn").into(),
+            Encryption::Existing(arn) => Link::Is(arn.to_string()),
+        }
+    }
+
     pub(super) fn key(&mut self) -> Result<(), BuildError> {
-        let (account, region) = (self.account()?, self.region()?);
+        let Encryption::Made { keep } = self.spec.encryption else { return Ok(()) };
+        let users = EstateKey {
+            account: self.account()?,
+            region: self.region()?,
+            estate: self.scope.estate.as_str().parse().map_err(BuildError::Policy)?,
+            fleets: self.spec.hosts.iter().any(|group| matches!(group.mode, Mode::Fleet { .. })),
+            logs: self.spec.network.flow_logs_days.is_some(),
+            backups: self.spec.backup.is_some(),
+        };
         let description = format!("Encrypts the volumes of estate {}", self.scope.estate);
         let key = Key {
             description: description.clone(),
             enabled: true,
             rotation: true,
-            policy: policy(&policies::estate_key(&account, &region))?,
+            policy: policy(&policies::estate_key(&users))?,
         };
         let (id, name) = (ResourceId::only(Kind::Key), self.scope.name("volumes"));
         self.add(Draft { id: id.clone(), kind: Kind::Key, name, description: &description, properties: key }, &[])?;
+        self.keep(keep);
         let alias = Alias { key: Ref::id(&id) };
         let (id, name) = (ResourceId::only(Kind::Alias), self.scope.alias_name());
         self.add(Draft { id, kind: Kind::Alias, name, description: "", properties: alias }, &[])

@@ -9,6 +9,8 @@ const ROLE_NAME: usize = 64;
 const LONGEST_REGION: usize = 14;
 /// What an estate's name may take of a role's name, beside the region and the longest purpose, `bastion`.
 const ESTATE_NAME: usize = ROLE_NAME - "holdfast-".len() - "-".len() - LONGEST_REGION - "-bastion".len();
+/// Names of roles that an estate has beside its groups': the bastion's and those of services.
+const OWN_ROLES: &[&str] = &["backup", "bastion", "flow-logs"];
 /// A group's name is part of a launch template's (128) and of a host's `Name`, which people read in columns.
 const GROUP_NAME: usize = 32;
 
@@ -18,7 +20,8 @@ checked_string! {
 }
 
 checked_string! {
-    /// The name of a group of hosts: the same characters as [`EstateName`]; `bastion` is taken.
+    /// The name of a group of hosts: the same characters as [`EstateName`]; those of an estate's own roles,
+    /// `backup`, `bastion` and `flow-logs`, are taken.
     GroupName, check_group
 }
 
@@ -33,9 +36,12 @@ fn check_estate(text: &str) -> Result<(), Refusal> {
 
 fn check_group(text: &str) -> Result<(), Refusal> {
     check(text, "a group's name", GROUP_NAME)?;
-    if text == "bastion" {
-        return Err(Refusal::new("`bastion` is the name of the estate's own bastion", "another name")
-            .help("name the group after what its hosts do, such as \"worker\""));
+    if OWN_ROLES.contains(&text) {
+        return Err(Refusal::new(
+            format!("{} is the name of a role that an estate has itself", quote(text)),
+            "another name",
+        )
+        .help("name the group after what its hosts do, such as \"worker\""));
     }
     Ok(())
 }

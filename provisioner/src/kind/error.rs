@@ -87,7 +87,7 @@ pub enum KindError {
         /// Types and subnets, in the order in which they were tried.
         tried: Vec<String>,
         /// What EC2 said last.
-        source: CloudError,
+        source: Box<CloudError>,
     },
     /// What was made isn't as safe as it was asked to be.
     #[error("instance {instance} of {id} isn't as it was asked for: {what}; it was left as it is, to be looked at")]

@@ -37,9 +37,7 @@ def apply(_plane: Any) -> None:
         return result
 
     # moto leaves it out of DescribeVolumes.
-    VolumeAttachment.delete_on_termination = property(
-        lambda self: self.instance.block_device_mapping[self.device].delete_on_termination
-    )
+    VolumeAttachment.delete_on_termination = property(_delete_on_termination)
 
     @override(EBSBackend, "create_snapshot")
     def create_snapshot(original: Any, self: Any, volume_id: str, *args: Any, **kwargs: Any) -> Any:
@@ -51,6 +49,12 @@ def apply(_plane: Any) -> None:
     def create_volume(original: Any, self: Any) -> Any:
         encrypt(self.ec2_backend, self.params, self.ec2_backend.snapshots.get(self._get_param("SnapshotId")))
         return original(self)
+
+
+def _delete_on_termination(attachment: VolumeAttachment) -> bool:
+    # The answer to DetachVolume shows an attachment that its instance has no more.
+    device = attachment.instance.block_device_mapping.get(attachment.device)
+    return device is not None and bool(device.delete_on_termination)
 
 
 def effective(backend: Any, image: Any, requested: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -6,7 +6,7 @@ use super::user_data::UserData;
 use super::{BASTION, BuildError, Builder, Draft, HOSTS, PRIVATE, PUBLIC, id};
 use crate::estate::{Kind, Link, Ref, ResourceId, tags};
 use crate::kind::auto_scaling_group::AutoScalingGroup;
-use crate::kind::instances::Instances;
+use crate::kind::instances::{Elastic, Instances};
 use crate::kind::launch_template::{LaunchTemplate, Metadata, Volume};
 use crate::spec::{DataVolume, Environment, HostGroup, Mode};
 
@@ -92,12 +92,13 @@ impl Builder<'_> {
         let (name, description) = (self.scope.name(machine.name), machine.description);
         let user_data = UserData { machine: machine.name, launch: &name, agent: &machine.agent };
         let (generation, user_data) = self.user_data(&user_data)?;
+        let address = self.address_of(machine);
         let template = LaunchTemplate {
             image: self.facts.image.id.clone(),
             instance_type: machine.instance_types.values().next().cloned().unwrap_or_default(),
             profile: Ref::attribute(&id(Kind::InstanceProfile, machine.name), "arn").into(),
             groups: vec![Ref::id(&id(Kind::SecurityGroup, machine.purpose)).into()],
-            public_address: machine.public_address,
+            public_address: machine.public_address && address.is_none(),
             volumes: self.volumes(machine),
             metadata: Metadata::HARDENED,
             protected: machine.protected,
@@ -111,8 +112,8 @@ impl Builder<'_> {
         let subnets = self.subnets_of(machine.part)?;
         match machine.mode {
             Mode::Instances => {
-                let (id, properties) =
-                    (id(Kind::Instances, machine.name), self.group(machine, template, generation, subnets));
+                let id = id(Kind::Instances, machine.name);
+                let properties = Instances { address, ..self.group(machine, template, generation, subnets) };
                 self.add(Draft { id, kind: Kind::Instances, name, description, properties }, &needs)?;
             }
             Mode::Fleet { min, max } => {
@@ -125,6 +126,13 @@ impl Builder<'_> {
             added.tags.extend(machine.tags.clone());
         }
         Ok(())
+    }
+
+    /// The address that a machine keeps when it is replaced, where the network has one for it.
+    fn address_of(&self, machine: &Machine<'_>) -> Option<Elastic> {
+        let id = ResourceId::from_tag(&format!("address/{}", machine.name));
+        let is_there = self.resources.iter().any(|resource| resource.id == id);
+        is_there.then(|| Elastic { allocation: Ref::id(&id).into(), ip: Ref::attribute(&id, "address").into() })
     }
 
     fn group(
@@ -146,7 +154,7 @@ impl Builder<'_> {
             profile: template.profile,
             groups: template.groups,
             volumes: template.volumes,
-            public_address: machine.public_address,
+            public_address: template.public_address,
             address: None,
             protected: machine.protected,
         }

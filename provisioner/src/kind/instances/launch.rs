@@ -128,7 +128,10 @@ impl Launch<'_> {
             }
         }
         match last {
-            Some(source) => Err(KindError::NoCapacity { id: self.id().clone(), count: batch.count, tried, source }),
+            Some(error) => {
+                let source = Box::new(error);
+                Err(KindError::NoCapacity { id: self.id().clone(), count: batch.count, tried, source })
+            }
             None => Ok(Some(Vec::new())),
         }
     }

@@ -20,28 +20,37 @@ use crate::server::truths_tests;
 const TOOLS: [(&str, &str); 2] = [("cargo-deny", "0.20.2"), ("cargo-machete", "0.9.2")];
 
 /// A check's name, and what it runs.
-type Check = (&'static str, fn(&Layout) -> Result<(), LabError>);
+type Check = (&'static str, fn(&Layout, Deaths) -> Result<(), LabError>);
+
+/// At which calls tests kill `provision`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Deaths {
+    /// At every one that changes something, and at one read of each kind.
+    Some,
+    /// At every one.
+    All,
+}
 
 const CHECKS: [Check; 7] = [
-    ("formatting", |layout| show(&mut cargo(layout, &["fmt", "--all", "--check"]))),
-    ("lints", |layout| {
+    ("formatting", |layout, _| show(&mut cargo(layout, &["fmt", "--all", "--check"]))),
+    ("lints", |layout, _| {
         show(&mut cargo(layout, &["clippy", "--workspace", "--all-targets", "--quiet", "--", "--deny", "warnings"]))
     }),
-    ("dependencies", dependencies),
-    ("documentation", documentation),
-    ("the lab is as strict as AWS", |layout| show(&mut truths_tests(layout)?)),
+    ("dependencies", |layout, _| dependencies(layout)),
+    ("documentation", |layout, _| documentation(layout)),
+    ("the lab is as strict as AWS", |layout, _| show(&mut truths_tests(layout)?)),
     ("tests", tests),
-    ("the demo", demo),
+    ("the demo", |layout, _| demo(layout)),
 ];
 
 /// Runs all checks; returns how many failed.
-pub fn run_checks(layout: &Layout) -> usize {
+pub fn run_checks(layout: &Layout, deaths: Deaths) -> usize {
     let mut table = String::new();
     let mut failed = 0;
     for (name, check) in CHECKS {
         eprintln!("\n=== {name}");
         let start = Instant::now();
-        let result = check(layout);
+        let result = check(layout, deaths);
         let seconds = start.elapsed().as_secs();
         let word = match result {
             Ok(()) => "passed",
@@ -74,9 +83,14 @@ fn documentation(layout: &Layout) -> Result<(), LabError> {
     show(cargo(layout, &doc).env("RUSTDOCFLAGS", flags))
 }
 
-fn tests(layout: &Layout) -> Result<(), LabError> {
+fn tests(layout: &Layout, deaths: Deaths) -> Result<(), LabError> {
     let sandbox = static_sandbox(layout)?;
-    show(cargo(layout, &["test", "--workspace", "--no-fail-fast"]).env("HOLDFAST_SANDBOX", sandbox))
+    let mut command = cargo(layout, &["test", "--workspace", "--no-fail-fast"]);
+    command.env("HOLDFAST_SANDBOX", sandbox);
+    if deaths == Deaths::All {
+        command.env("HOLDFAST_DEATHS", "all");
+    }
+    show(&mut command)
 }
 
 fn demo(layout: &Layout) -> Result<(), LabError> {

@@ -60,7 +60,14 @@ pub(crate) enum Command {
     /// Show all that Holdfast does, once, in a lab of the demo's own: launch, contain, prove.
     Demo,
     /// Run every check of the project: formatting, lints, dependencies, documentation, tests, the demo.
-    Test,
+    Test(TestArguments),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct TestArguments {
+    /// Kill `provision` at every call that it makes, not only at changes and one read of each kind: takes much longer.
+    #[arg(long)]
+    pub(crate) exhaustive: bool,
 }
 
 #[derive(Debug, Args)]

@@ -31,7 +31,7 @@ mod shell;
 mod trust;
 mod venv;
 
-pub use checks::run_checks;
+pub use checks::{Deaths, run_checks};
 pub use control_plane::{Account, ControlPlane, Credentials, Identity};
 pub use demo::run_demo;
 pub use error::LabError;

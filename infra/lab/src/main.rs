@@ -11,7 +11,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use cli::{Cli, Command, EnvArguments, FaultsArguments, UpArguments};
-use holdfast_lab::{Account, ControlPlane, Down, Layout, Up};
+use holdfast_lab::{Account, ControlPlane, Deaths, Down, Layout, Up};
 
 fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
@@ -29,7 +29,7 @@ fn main() -> ExitCode {
         Command::Env(arguments) => env(&layout, &arguments),
         Command::Faults(arguments) => faults(&layout, &arguments),
         Command::Demo => holdfast_lab::run_demo(&layout).map_err(Box::from),
-        Command::Test => test(&layout),
+        Command::Test(arguments) => test(&layout, if arguments.exhaustive { Deaths::All } else { Deaths::Some }),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -95,8 +95,8 @@ fn faults(layout: &Layout, arguments: &FaultsArguments) -> Result<(), Box<dyn Er
     }
 }
 
-fn test(layout: &Layout) -> Result<(), Box<dyn Error>> {
-    match holdfast_lab::run_checks(layout) {
+fn test(layout: &Layout, deaths: Deaths) -> Result<(), Box<dyn Error>> {
+    match holdfast_lab::run_checks(layout, deaths) {
         0 => Ok(()),
         failed => Err(format!("{failed} of the checks failed: what each printed is above").into()),
     }

@@ -67,7 +67,13 @@ fn uninterrupted(base: &Fixture, arguments: &[&str]) -> (Value, Vec<Call>) {
     let fixture = base.copy();
     succeed(&fixture.provision(arguments));
     let calls = fixture.faults().calls();
-    (fixture.inventory(), calls)
+    (consistent(&fixture), calls)
+}
+
+/// All that is in the account, once everybody sees it.
+fn consistent(fixture: &Fixture) -> Value {
+    fixture.lab().set_eventual(0).unwrap();
+    fixture.inventory()
 }
 
 /// Dies once, runs again, and looks at what there is.
@@ -84,7 +90,7 @@ fn die_and_repeat(base: &Fixture, arguments: &[&str], cut: &Cut, whole: &Value) 
     fixture.lab().age_objects(AN_HOUR).unwrap();
     let repeated = fixture.provision(arguments);
     assert!(repeated.status.success(), "{cut:?}, then {}\n{}", repeated.status, text(&repeated.stderr));
-    let mut found = fixture.inventory();
+    let mut found = consistent(&fixture);
     // A run that finds nothing to do takes no lock, so the dead one's stays, expired, for the next to take over.
     if text(&repeated.stdout).starts_with("Unchanged:") {
         for bucket in found["bucket"].as_array_mut().into_iter().flatten() {
@@ -119,14 +125,64 @@ fn die_everywhere(base: &Fixture, arguments: &[&str]) {
     assert!(failures.is_empty(), "{} of {count} deaths:\n{}", failures.len(), failures.join("\n\n"));
 }
 
+const APPLY: &[&str] = &["apply", "--yes"];
+const DESTROY: &[&str] = &["destroy", "--yes"];
+/// For how many requests nobody sees what was made or deleted.
+const EVENTUAL: u32 = 3;
+
+/// A lab with the estate in it.
+fn made() -> Fixture {
+    let fixture = Fixture::start();
+    fixture.apply();
+    fixture
+}
+
+/// The same where what changes isn't seen at once.
+fn eventual(fixture: Fixture) -> Fixture {
+    fixture.lab().set_eventual(EVENTUAL).unwrap();
+    fixture
+}
+
+/// A lab with the estate in it, and a spec that wants another image.
+fn with_another_image() -> Fixture {
+    let fixture = made();
+    let image = fixture.boto(
+        "volume = ec2.create_volume(Size=4, AvailabilityZone='eu-central-1a')['VolumeId']\n\
+         snapshot = ec2.create_snapshot(VolumeId=volume)['SnapshotId']\n\
+         out = ec2.register_image(Name='another', Architecture='x86_64', RootDeviceName='/dev/xvda', BlockDeviceMappings=[\n\
+         \x20   {'DeviceName': '/dev/xvda', 'Ebs': {'SnapshotId': snapshot, 'VolumeSize': 4}}])['ImageId']",
+    );
+    let spec = fixture.spec().replace(fixture.lab().stock_image(), image.as_str().unwrap());
+    fixture.write_spec(&spec);
+    fixture
+}
+
 #[test]
 fn an_apply_that_died_at_any_call_converges_when_it_is_repeated() {
-    die_everywhere(&Fixture::start(), &["apply", "--yes"]);
+    die_everywhere(&Fixture::start(), APPLY);
+}
+
+#[test]
+fn an_apply_that_died_where_changes_are_seen_late_converges_when_it_is_repeated() {
+    die_everywhere(&eventual(Fixture::start()), APPLY);
+}
+
+#[test]
+fn a_replacement_of_hosts_that_died_at_any_call_converges_when_it_is_repeated() {
+    die_everywhere(&with_another_image(), APPLY);
+}
+
+#[test]
+fn a_replacement_of_hosts_that_died_where_changes_are_seen_late_converges_when_it_is_repeated() {
+    die_everywhere(&eventual(with_another_image()), APPLY);
 }
 
 #[test]
 fn a_destroy_that_died_at_any_call_ends_when_it_is_repeated() {
-    let base = Fixture::start();
-    base.apply();
-    die_everywhere(&base, &["destroy", "--yes"]);
+    die_everywhere(&made(), DESTROY);
+}
+
+#[test]
+fn a_destroy_that_died_where_changes_are_seen_late_ends_when_it_is_repeated() {
+    die_everywhere(&eventual(made()), DESTROY);
 }

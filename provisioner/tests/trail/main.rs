@@ -3,6 +3,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that can't go on fails")]
 
+mod secrets;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -46,13 +48,17 @@ impl World {
     }
 
     fn run(&self, identity: impl Into<Identity>, arguments: &[&str]) -> Ran {
+        ran(&mut self.command(identity, arguments))
+    }
+
+    fn command(&self, identity: impl Into<Identity>, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_provision"));
         self.lab.point(&mut command, identity).unwrap();
         command.args(arguments).current_dir(self.directory.path()).stdin(Stdio::null());
         // Operator and auditor are different people with different machines.
         let state = self.path(if arguments[0] == "audit" { "auditor" } else { "operator" });
         command.env("XDG_STATE_HOME", state);
-        ran(&mut command)
+        command
     }
 
     fn init(&self) -> Ran {

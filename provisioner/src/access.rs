@@ -219,6 +219,7 @@ mod tests {
             estate: "judge".parse().unwrap(),
             account: "111111111111".parse().unwrap(),
             region: "eu-central-1".parse().unwrap(),
+            vpc: None,
         };
         let resources = groups.into_iter().map(|(name, hosts)| {
             let id = ResourceId::named(Kind::Instances, name);

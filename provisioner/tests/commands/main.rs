@@ -5,6 +5,7 @@
 mod bad_circumstances;
 mod life;
 mod money;
+mod questions;
 mod terminal;
 
 use std::fs;

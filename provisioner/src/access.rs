@@ -207,9 +207,10 @@ mod tests {
     fn host(index: u32, generation: &str, addresses: (&str, Option<&str>)) -> Host {
         serde_json::from_value(json!({
             "instance": format!("i-{}", addresses.0.replace('.', "")), "index": index, "generation": generation,
-            "state": "running", "image": "ami-1", "instance_type": "t3.small", "vpc": "vpc-1", "subnet": "subnet-1",
-            "groups": [], "private_address": addresses.0, "public_address": addresses.1, "tokens_required": true,
-            "hop_limit": 1, "parts": [], "launched": 0, "tags": {},
+            "state": "running", "image": "ami-1", "instance_type": "t3.small", "profile": "p", "zone": "z",
+            "vpc": "vpc-1", "subnet": "subnet-1", "groups": [], "private_address": addresses.0,
+            "public_address": addresses.1, "protected": false, "volumes": [], "interfaces": [], "launched": 0,
+            "metadata": {"enabled": true, "tokens_required": true, "hop_limit": 1}, "tags": {},
         }))
         .unwrap()
     }

@@ -11,11 +11,13 @@
 
 #![forbid(unsafe_code)]
 
+pub mod access;
 pub mod apply;
 pub mod cli;
 pub mod cloud;
 mod command;
 pub mod estate;
+pub mod explain;
 pub mod kind;
 pub mod permission;
 pub mod plan;

@@ -4,7 +4,9 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Parser, Subcommand};
+use clap_complete::Shell;
 
+use super::{ConnectArguments, ExplainArguments, OutputArguments, SshConfigArguments};
 use crate::apply::Options;
 use crate::spec::{AccountId, BastionRange, Description, Email, Environment, EstateName, ImageId, Region, TagValue};
 use crate::trail::AuditCommand;
@@ -122,6 +124,65 @@ Examples:
   provision permissions                            each managed policy as JSON, and why its statements are there
   provision permissions --json | jq '.policies[0].document' > policy.json")]
     Permissions(SpecFile),
+
+    /// Show what the estate costs: an estimate by group and tag, and what AWS Budgets has counted
+    #[command(after_help = "\
+Examples:
+  provision cost
+  provision cost --json | jq -r .estimate.total_usd
+
+Prices are AWS's list prices of the date that is shown; `provision plan` shows what a change would cost.")]
+    Cost(SpecFile),
+
+    /// Say why a resource is there and why it is as it is, or what a rule says
+    #[command(after_help = "\
+Examples:
+  provision explain                                lists rules and kinds of resources
+  provision explain imdsv2                         a rule, the practice behind it, what to do instead
+  provision explain security-group-rules/bastion   a resource: the spec's line, what needs it, what it costs
+  provision explain vpc-0123456789abcdef0          the same, by its id in AWS")]
+    Explain(ExplainArguments),
+
+    /// Print addresses, ids and names as JSON, for other tools
+    #[command(after_help = "\
+Examples:
+  provision output                                 all: bastion, hosts by group, resources by id
+  provision output bastion.public_address          one value, raw
+  provision output hosts.worker.0.private_address
+  provision output resources.vpc.id")]
+    Output(OutputArguments),
+
+    /// Open a shell on a host, or run a command there, by SSH through the bastion
+    #[command(after_help = "\
+Examples:
+  provision connect worker-0                       a shell on the first host of group worker
+  provision connect bastion
+  provision connect i-0123456789abcdef0 -- journalctl -u holdfast-agent -n 20
+  provision connect worker-3 --known-hosts hosts.pub --user ana
+
+Host keys must be known under the instance's id; an unknown one is refused. No agent is forwarded. The exit code is
+that of ssh, which is that of the command.")]
+    Connect(ConnectArguments),
+
+    /// Print OpenSSH's configuration for all machines of the estate
+    #[command(after_help = "\
+Examples:
+  provision ssh-config > ~/.ssh/judge.conf         with `Include judge.conf` in ~/.ssh/config:
+  ssh judge-worker-0
+  scp judge-worker-0:/var/log/syslog .
+  provision ssh-config --json | jq -r '.machines[].alias'")]
+    SshConfig(SshConfigArguments),
+
+    /// Print what a shell completes commands and options by
+    #[command(after_help = "\
+Examples:
+  provision completions bash > ~/.local/share/bash-completion/completions/provision
+  provision completions zsh > ~/.zfunc/_provision
+  provision completions fish > ~/.config/fish/completions/provision.fish")]
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
 
     /// Make, read and verify the audit trail in its central account
     Audit {

@@ -6,6 +6,7 @@
 
 mod arguments;
 mod logging;
+mod questions;
 
 use std::process::ExitCode;
 
@@ -15,6 +16,7 @@ pub use arguments::{
 };
 use clap::Parser;
 use clap::error::ErrorKind;
+pub use questions::{ConnectArguments, ExplainArguments, OutputArguments, SshArguments, SshConfigArguments};
 
 use crate::command::{self, CommandError};
 use crate::render::{self, Output};
@@ -55,6 +57,12 @@ fn run(command: &Command, output: Output) -> Result<Outcome, CommandError> {
         Command::Schema(arguments) => command::schema::run(arguments, output),
         Command::Plan(arguments) => command::plan::run(arguments, output),
         Command::Apply(arguments) => command::apply::run(arguments, output),
+        Command::Cost(spec) => command::cost::run(spec, output),
+        Command::Explain(arguments) => command::explain::run(arguments, output),
+        Command::Output(arguments) => command::output::run(arguments, output),
+        Command::Connect(arguments) => command::connect::run(arguments),
+        Command::SshConfig(arguments) => command::connect::config(arguments, output),
+        Command::Completions { shell } => command::completions::run(*shell, output),
         Command::Drift(spec) => command::drift::run(spec, output),
         Command::Unlock(arguments) => command::unlock::run(arguments, output),
         Command::Status(spec) => command::status::run(spec, output),

@@ -3,6 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
+use crate::access::AccessError;
 use crate::apply::ApplyError;
 use crate::cloud::CloudError;
 use crate::estate::BuildError;
@@ -143,6 +144,38 @@ pub(crate) enum CommandError {
         /// Seconds since it was renewed.
         renewed: i64,
     },
+    /// A file can't be read.
+    #[error("{} can't be read: {source}", path.display())]
+    ReadFile {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// A machine can't be reached.
+    #[error(transparent)]
+    Access(#[from] AccessError),
+    /// OpenSSH didn't start.
+    #[error("ssh can't be started: {0}")]
+    Ssh(#[source] io::Error),
+    /// An output has no such value.
+    #[error("there is no {name}: where {part:?} stands there is {known}")]
+    NoOutput {
+        /// What was asked for.
+        name: String,
+        /// The part that leads nowhere.
+        part: String,
+        /// What there is instead.
+        known: String,
+    },
+    /// There is no such rule, kind or resource.
+    #[error("there is no rule, kind or resource {what}")]
+    NothingToExplain {
+        /// What was asked for.
+        what: String,
+        /// The name that is most like it.
+        nearest: String,
+    },
     /// The estate would cost more than its budget.
     #[error("the estimate of {estimate} US dollars a month{} passes the budget of {budget}", at_least(*is_lower_bound))]
     OverBudget {
@@ -217,6 +250,14 @@ impl CommandError {
             Self::LiveLock { .. } => {
                 Some("wait for it, or ask whoever runs it; --force takes the lock away all the same".to_owned())
             }
+            Self::ReadFile { .. } => Some("see that it is there, and its permissions".to_owned()),
+            Self::Ssh(_) => Some("install OpenSSH's client; `provision ssh-config` serves others".to_owned()),
+            Self::NoOutput { .. } => Some("`provision output` shows all that there is".to_owned()),
+            Self::NothingToExplain { nearest, .. } => {
+                Some(format!("did you mean {nearest}? `provision explain` lists rules and kinds"))
+            }
+            // Its message has the next step.
+            Self::Access(_) => None,
             Self::OverBudget { .. } => Some(
                 "make the estate smaller or `budget.monthly_usd` larger, or say why it may cost more for once: \
                  --over-budget REASON, which is recorded"

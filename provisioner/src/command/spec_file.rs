@@ -25,6 +25,14 @@ fn bytes(SpecFile { file: path, .. }: &SpecFile) -> Result<Vec<u8>, CommandError
     })
 }
 
+/// Reads a spec to use it and to point into its text.
+pub(super) fn load_with_text(file: &SpecFile) -> Result<(Spec, String), CommandError> {
+    let spec = load(file)?;
+    let path = &file.file;
+    let text = fs::read_to_string(path).map_err(|source| CommandError::ReadSpec { path: path.clone(), source })?;
+    Ok((spec, text))
+}
+
 /// Reads a spec to use it; what is odd in it is said on stderr.
 pub(super) fn load(file: &SpecFile) -> Result<Spec, CommandError> {
     let Checked { spec, warnings } = read(file)?;

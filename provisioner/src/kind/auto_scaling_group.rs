@@ -16,14 +16,14 @@ use aws_sdk_autoscaling::types::{
 };
 use futures::future::BoxFuture;
 use serde::{Deserialize, Serialize};
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 
 use super::ec2::put_tags;
 use super::instances::{self, Host};
 use super::launch_template::{LaunchTemplate, Metadata};
 use super::{
-    Call, Comparison, Context, Difference, KindError, Left, Observed, Operations, Practice, Priced, SOON, Usage,
+    Call, Comparison, Context, Difference, KindError, Left, Observed, Operations, Practice, Priced, SOON, Sku, Usage,
     Wanted, When, properties,
 };
 use crate::cloud::{Cloud, CloudError, Service};
@@ -97,15 +97,19 @@ impl Operations for AutoScalingGroups {
     }
 
     fn usage(&self, priced: &Priced<'_>) -> Vec<Usage> {
-        let (Ok(fleet), Some(name)) = (priced.properties.parse::<AutoScalingGroup>(), priced.id.name()) else {
-            return Vec::new();
-        };
         if !priced.hosts.is_empty() {
             return instances::usage_of_hosts(priced.hosts, false);
         }
-        let template = priced.all.get(&ResourceId::named(Kind::LaunchTemplate, name));
-        let Some(Ok(template)) = template.map(Properties::parse::<LaunchTemplate>) else { return Vec::new() };
-        instances::usage_of_wanted(&template.instance_type, &template.volumes, fleet.count)
+        let count = priced.properties.0.get("count").and_then(Value::as_u64).unwrap_or_default();
+        let template = priced.id.name().and_then(|name| priced.all.get(&ResourceId::named(Kind::LaunchTemplate, name)));
+        match template.map(Properties::parse::<LaunchTemplate>) {
+            _ if count == 0 => Vec::new(),
+            Some(Ok(template)) => {
+                let count = u32::try_from(count).unwrap_or(u32::MAX);
+                instances::usage_of_wanted(&template.instance_type, &template.volumes, count)
+            }
+            _ => vec![Usage::of(Sku::Unknown("host without a launch template".to_owned()), count)],
+        }
     }
 
     fn calls(&self) -> &'static [Call] {

@@ -38,8 +38,10 @@ pub struct Notification {
     pub of: String,
     /// Above how many per cent of the budget.
     pub percent: u32,
-    /// Whom, in sorted order.
+    /// Whom by mail, in sorted order.
     pub emails: Vec<String>,
+    /// The ARNs of SNS topics that are told; Budgets takes one.
+    pub topics: Vec<String>,
 }
 
 pub(super) struct Budgets;
@@ -179,20 +181,20 @@ fn notification(notification: &Notification) -> Result<AwsNotification, KindErro
         .map_err(|_| incomplete("CreateNotification"))
 }
 
-fn subscribers(emails: &[String]) -> Result<Vec<Subscriber>, KindError> {
-    emails
-        .iter()
-        .map(|email| {
-            let subscriber = Subscriber::builder().subscription_type(SubscriptionType::Email).address(email).build();
-            subscriber.map_err(|_| incomplete("CreateNotification"))
-        })
-        .collect()
+fn subscribers(notification: &Notification) -> Result<Vec<Subscriber>, KindError> {
+    let emails = notification.emails.iter().map(|email| (SubscriptionType::Email, email));
+    let topics = notification.topics.iter().map(|topic| (SubscriptionType::Sns, topic));
+    let all = emails.chain(topics).map(|(sort, address)| {
+        let subscriber = Subscriber::builder().subscription_type(sort).address(address).build();
+        subscriber.map_err(|_| incomplete("CreateNotification"))
+    });
+    all.collect()
 }
 
 fn with_subscribers(wanted: &Notification) -> Result<NotificationWithSubscribers, KindError> {
     NotificationWithSubscribers::builder()
         .notification(notification(wanted)?)
-        .set_subscribers(Some(subscribers(&wanted.emails)?))
+        .set_subscribers(Some(subscribers(wanted)?))
         .build()
         .map_err(|_| incomplete("CreateNotification"))
 }
@@ -258,12 +260,18 @@ async fn read_notifications(cloud: &Cloud, account: &str, name: &str) -> Result<
             .items();
         let subscribers: Vec<_> =
             cloud.call(Service::Budgets, "DescribeSubscribersForNotification", pages.send().try_collect()).await?;
-        let mut emails: Vec<_> = subscribers.into_iter().map(|subscriber| subscriber.address).collect();
-        emails.sort_unstable();
+        let (topics, emails): (Vec<_>, Vec<_>) =
+            subscribers.into_iter().partition(|subscriber| subscriber.subscription_type == SubscriptionType::Sns);
+        let sorted = |subscribers: Vec<Subscriber>| {
+            let mut addresses: Vec<_> = subscribers.into_iter().map(|subscriber| subscriber.address).collect();
+            addresses.sort_unstable();
+            addresses
+        };
+        let (topics, emails) = (sorted(topics), sorted(emails));
         // Thresholds that aren't whole per cents aren't Holdfast's, and differ from any that is wanted.
         #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
         let percent = notification.threshold.round() as u32;
-        all.push(Notification { of: notification.notification_type.to_string(), percent, emails });
+        all.push(Notification { of: notification.notification_type.to_string(), percent, emails, topics });
     }
     all.sort_unstable();
     Ok(all)
@@ -287,7 +295,7 @@ async fn change(cx: &Context<'_>, wanted: &Wanted<'_>, current: &Observed) -> Re
             .account_id(account)
             .budget_name(name)
             .notification(notification(added)?)
-            .set_subscribers(Some(subscribers(&added.emails)?))
+            .set_subscribers(Some(subscribers(added)?))
             .send();
         cx.cloud.call(Service::Budgets, "CreateNotification", request).await?;
     }

@@ -123,7 +123,7 @@ fn budget(estate: &Estate) -> Option<Money> {
 /// What a charge is counted under: a group of hosts, else the kind.
 fn group(kind: Kind, id: &ResourceId) -> String {
     match (kind, id.name()) {
-        (Kind::Instances, Some(name)) => name.to_owned(),
+        (Kind::Instances | Kind::AutoScalingGroup, Some(name)) => name.to_owned(),
         _ => kind.to_string(),
     }
 }

@@ -10,8 +10,10 @@
 
 mod estimate;
 mod money;
+mod report;
 mod table;
 
 pub use estimate::{Cost, Estimate, Line};
 pub use money::{Money, NoMoney};
+pub use report::Report;
 pub use table::Table;

@@ -6,7 +6,7 @@ use std::fmt::Write;
 use owo_colors::OwoColorize;
 
 use super::text::{figures, labelled};
-use crate::price::{Cost, Estimate, Money};
+use crate::price::{Cost, Estimate, Money, Report};
 
 /// What every estimate leaves out.
 const LEFT_OUT: &str = "traffic, logs, requests, snapshots and backups";
@@ -32,6 +32,31 @@ pub(crate) fn change(cost: &Cost, over_budget: Option<&str>) -> String {
     shown.push_str(&unpriced(&cost.after));
     shown.push_str(&basis(&cost.prices_as_of));
     shown
+}
+
+/// What an estate costs as it is.
+pub(crate) fn report(report: &Report) -> String {
+    let row = |(name, usd): (&String, &Money)| [name.clone(), usd.to_string()];
+    let mut rows: Vec<_> = report.estimate.groups.iter().map(row).collect();
+    rows.push(["total".to_owned(), report.estimate.total_usd.to_string()]);
+    let mut shown = format!("Cost of {}\n", super::plan::title(&report.scope)).bold().to_string();
+    // Writing to a string can't fail.
+    let _ = write!(shown, "\n{}\n{}", "Estimate in US dollars a month".bold(), figures(&rows));
+    let budget = report.spend.as_ref().and_then(|spend| spend.limit_usd.parse().ok());
+    if let Some(budget) = budget {
+        shown.push_str(&against(report.estimate.total_usd, budget));
+    }
+    shown.push_str(&unpriced(&report.estimate));
+    shown.push_str(&basis(&report.prices_as_of));
+    let tagged = report
+        .tags
+        .iter()
+        .flat_map(|(tag, values)| values.iter().map(move |(value, usd)| [format!("{tag}={value}"), usd.to_string()]));
+    let tagged: Vec<_> = tagged.collect();
+    if !tagged.is_empty() {
+        let _ = write!(shown, "\n{}\n{}", "The same by tag".bold(), figures(&tagged));
+    }
+    shown + &super::status::spend(report.spend.as_ref())
 }
 
 /// A share of the budget.

@@ -6,6 +6,7 @@
 pub(crate) mod cost;
 pub(crate) mod drift;
 pub(crate) mod error;
+pub(crate) mod explain;
 pub(crate) mod lock;
 pub(crate) mod permissions;
 pub(crate) mod plan;

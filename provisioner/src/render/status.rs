@@ -122,7 +122,7 @@ fn all_of(number: usize) -> String {
     if number == 1 { "the one resource".to_owned() } else { format!("all {number} resources that take tags") }
 }
 
-fn spend(spend: Option<&Spend>) -> String {
+pub(super) fn spend(spend: Option<&Spend>) -> String {
     let Some(spend) = spend else {
         return format!("\n{}\n  none: `provision apply` makes it\n", "Budget".bold());
     };

@@ -18,6 +18,7 @@ pub mod verify;
 
 pub use arguments::{AuditCommand, InitArguments, ListArguments, ShowArguments, SourceArguments, VerifyArguments};
 pub use error::TrailError;
+pub(crate) use place::state;
 pub use recorder::Recorder;
 
 /// What a command of `provision audit` comes to.

@@ -3,6 +3,7 @@
 //! ```text
 //! $XDG_STATE_HOME/holdfast/                       0700; ~/.local/state where the variable is unset
 //!   writer.key                                    the machine's lasting key, 0600
+//!   ssh/                                          configurations that `connect` wrote, one for each estate
 //!   trust.json                                    what its auditor believes, 0600
 //!   spool/<trail>/<account>/<user id>/0, 1, …     one for each run at a time; `unshipped` for those without a trail
 //! ```
@@ -15,7 +16,7 @@ use holdfast_audit::filesystem::{Disk, Filesystem};
 use super::TrailError;
 
 /// The directory of all that is kept; made where it is missing.
-pub(super) fn state() -> Result<PathBuf, TrailError> {
+pub(crate) fn state() -> Result<PathBuf, TrailError> {
     let directory = state_of(std::env::var_os("XDG_STATE_HOME"), std::env::var_os("HOME"))?;
     Disk.create_directory(&directory).map_err(TrailError::io("make", &directory))?;
     Ok(directory)

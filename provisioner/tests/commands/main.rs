@@ -6,6 +6,7 @@ mod bad_circumstances;
 mod life;
 mod money;
 mod permissions;
+mod questions;
 mod terminal;
 
 use std::fs;

@@ -14,15 +14,21 @@ impl Builder<'_> {
     pub(super) fn budget(&mut self) -> Result<(), BuildError> {
         let mut emails: Vec<_> = self.spec.budget.alert.iter().map(|email| email.as_str().to_owned()).collect();
         emails.sort_unstable();
-        let notification = |of: &str, percent| Notification { of: of.to_owned(), percent, emails: emails.clone() };
+        let topics: Vec<_> = self.spec.budget.topic.iter().map(|topic| topic.as_str().to_owned()).collect();
+        let notify = |of: &str, percent: &u32| Notification {
+            of: of.to_owned(),
+            percent: *percent,
+            emails: emails.clone(),
+            topics: topics.clone(),
+        };
+        let actual = self.spec.budget.actual.iter().map(|percent| notify("ACTUAL", percent));
+        let forecast = self.spec.budget.forecast.iter().map(|percent| notify("FORECASTED", percent));
+        let mut notifications: Vec<_> = actual.chain(forecast).collect();
+        notifications.sort_unstable();
         let budget = Budget {
             monthly_usd: self.spec.budget.monthly_usd.to_string(),
             tag: format!("user:{}${}", tags::ESTATE, self.scope.estate),
-            notifications: vec![
-                notification("ACTUAL", 80),
-                notification("ACTUAL", 100),
-                notification("FORECASTED", 100),
-            ],
+            notifications,
         };
         let (id, name) = (ResourceId::only(Kind::Budget), self.scope.budget_name());
         let description = "What the estate may cost in a month";

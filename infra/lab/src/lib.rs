@@ -28,6 +28,7 @@ mod run;
 mod server;
 mod shared;
 mod shell;
+mod switches;
 mod trust;
 mod venv;
 
@@ -42,4 +43,5 @@ pub use programs::{Programs, static_sandbox};
 pub use server::prepare;
 pub use shared::{Down, Up, current, down, up};
 pub use shell::exports;
+pub use switches::Quota;
 pub use venv::judges;

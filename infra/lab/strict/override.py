@@ -8,9 +8,13 @@ from typing import Any
 def override(owner: type, name: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Decorates the replacement of ``owner.name``: it gets moto's own method first, then that method's arguments.
 
-    A name that moto doesn't have is an error: a truth that overrides nothing would silently stop being one.
+    A name that moto doesn't have is an error: a truth that overrides nothing would silently stop being one. So is one
+    that a subclass has of its own, since calls would pass by: who overrides moto's EC2Response comes last.
     """
     original = getattr(owner, name)
+    passed_by = [subclass.__name__ for subclass in owner.__subclasses__() if name in vars(subclass)]
+    if passed_by:
+        raise TypeError(f"{owner.__name__}.{name} is overridden in {', '.join(passed_by)} already: put this before it")
 
     def decorate(replacement: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(original)

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
-use holdfast_lab::{Account, Identity, Lab, LabError, Layout};
+use holdfast_lab::{Account, Identity, Lab, LabError, Layout, Quota};
 
 /// A target directory of its own for `cargo lab`; what was started there is ended when this is dropped.
 struct Target(tempfile::TempDir);
@@ -235,6 +235,54 @@ fn an_instance_that_is_not_there_has_no_credentials() {
     let error = lab.env("i-0123456789abcdef0").unwrap_err();
     assert!(matches!(&error, LabError::Call { .. }));
     assert!(error.to_string().contains("there is no instance i-0123456789abcdef0"), "{error}");
+}
+
+/// Tries a launch and an address, and prints what became of each.
+const TRY: &str = "
+import boto3, sys
+from botocore.exceptions import ClientError
+ec2 = boto3.client('ec2')
+def outcome(make):
+    try:
+        return make()
+    except ClientError as error:
+        return error.response['Error']['Code']
+def launch():
+    request = {'ImageId': sys.argv[1], 'InstanceType': 't3.micro', 'MinCount': 1, 'MaxCount': 1}
+    started = ec2.run_instances(SubnetId=subnet, **request)['Instances'][0]['InstanceId']
+    for _ in range(4):
+        found = ec2.describe_instances(Filters=[{'Name': 'instance-id', 'Values': [started]}])['Reservations']
+        states = [i['State']['Name'] for r in found for i in r['Instances']]
+    return ','.join(states) or 'unseen'
+subnets = ec2.describe_subnets()['Subnets'] or [ec2.create_subnet(
+    VpcId=ec2.create_vpc(CidrBlock='10.0.0.0/16')['Vpc']['VpcId'], CidrBlock='10.0.0.0/24')['Subnet']]
+subnet = subnets[0]['SubnetId']
+print(outcome(launch), outcome(lambda: ec2.allocate_address()['Domain']))
+";
+
+#[test]
+fn what_aws_does_now_and_then_a_lab_does_on_demand() {
+    let directory = tempfile::tempdir().unwrap();
+    let lab = Lab::start(directory.path()).unwrap();
+    let outcomes = || {
+        let mut command = Command::new(Layout::of_this_workspace().venv().join("bin/python"));
+        command.args(["-c", TRY, lab.stock_image()]);
+        lab.point(&mut command, Account::Workloads).unwrap();
+        text(&command.output().unwrap()).trim().to_owned()
+    };
+    assert_eq!(outcomes(), "running vpc");
+    lab.slow_launches(1, 1000).unwrap();
+    assert_eq!(outcomes(), "pending vpc");
+    lab.fail_launches(1, "Server.InternalError").unwrap();
+    assert_eq!(outcomes(), "terminated vpc");
+    lab.set_eventual(100).unwrap();
+    assert_eq!(outcomes(), "unseen vpc");
+    lab.set_eventual(0).unwrap();
+    lab.limit_capacity("t3.micro", "", 0).unwrap();
+    lab.set_quota(Quota::Addresses, 0).unwrap();
+    assert_eq!(outcomes(), "InsufficientInstanceCapacity AddressLimitExceeded");
+    let error = lab.add_recovery_point("nowhere").unwrap_err().to_string();
+    assert!(error.contains("there is no backup vault nowhere"), "{error}");
 }
 
 #[test]

@@ -67,6 +67,7 @@ class Evaluator:
     def __init__(self, node: Path, directory: Path) -> None:
         self._command, self._directory = [node, "evaluator.mjs"], directory
         self._lock = threading.Lock()
+        self._resources: dict[str, list[tuple[str, bool]] | None] = {}
         self._start()
 
     def _start(self) -> None:
@@ -85,6 +86,18 @@ class Evaluator:
     def problems(self, document: Document, kind: str) -> list[str]:
         """What AWS would find wrong with a policy: kinds are ``identity``, ``resource``, ``trust``, ``endpoint``."""
         return list(self._ask({"validate": document, "as": kind})["problems"])
+
+    def resources_of(self, action: str) -> list[tuple[str, bool]] | None:
+        """The types of resources that an action is judged on, and whether each is always; none for no action of AWS.
+
+        https://docs.aws.amazon.com/service-authorization/latest/reference/reference_policies_actions-resources-contextkeys.html
+        """
+        if action not in self._resources:
+            answer = self._ask({"resourcesOf": action})["resources"]
+            self._resources[action] = (
+                None if answer is None else [(type_["name"], type_["required"]) for type_ in answer]
+            )
+        return self._resources[action]
 
     def _ask(self, question: dict[str, Any]) -> dict[str, Any]:
         with self._lock:

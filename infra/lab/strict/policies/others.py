@@ -1,8 +1,8 @@
-"""All other services: what a caller's own policies allow it to do to everything.
+"""All other services: what a caller's own policies allow it to do, to what the request names.
 
-Resources of these services aren't told apart: an action is allowed if it is for any resource (``Resource: "*"``), which
-is stricter than AWS for a policy that names resources, and never laxer. So a host's role can't describe instances here,
-and an administrator can.
+``resources`` says what that is, for the services that it knows. Of others (Organizations, …) resources aren't told
+apart: an action is allowed if it is for any (``Resource: "*"``), which is stricter than AWS for a policy that names
+resources, and never laxer.
 https://docs.aws.amazon.com/service-authorization/latest/reference/reference_policies_actions-resources-contextkeys.html
 """
 
@@ -14,7 +14,8 @@ from .caller import Caller
 from .evaluator import Document, Evaluator
 from .refusal import Refusal
 from .request import operation_of
-from .verdict import Wanted, permit
+from .resources import wanted_by
+from .verdict import permit
 
 
 def judge(evaluator: Evaluator, service: str, request: Request, body: bytes, caller: Caller | None) -> None:
@@ -25,8 +26,8 @@ def judge(evaluator: Evaluator, service: str, request: Request, body: bytes, cal
     operation = operation_of(service, request, body)
     if operation is None:
         raise Refusal(403, "AccessDenied", "the lab can't tell what is wanted, so it lets nobody do it")
-    action = f"{service}:{operation}"
-    permit(evaluator, request, caller, Wanted(action, "*", caller.account))
+    for wanted in wanted_by(evaluator, service, operation, request, body, caller):
+        permit(evaluator, request, caller, wanted)
 
 
 def _administrator(caller: Caller) -> bool:

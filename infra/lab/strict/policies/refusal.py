@@ -17,6 +17,8 @@ from .caller import Unknown
 _UNKNOWN_KEY = {"s3": (403, "InvalidAccessKeyId"), "ec2": (401, "AuthFailure")}
 _UNKNOWN_TOKEN = {"s3": (400, "InvalidToken"), "ec2": (401, "AuthFailure")}
 _UNKNOWN_ELSEWHERE = (403, "InvalidClientTokenId")
+# Services that speak JSON without X-Amz-Target.
+_REST_JSON = ("backup",)
 _DENIED = {"s3": "AccessDenied", "ec2": "UnauthorizedOperation", "iam": "AccessDenied", "sts": "AccessDenied"}
 
 
@@ -52,6 +54,11 @@ class Refusal(Exception):
             response = Response(body, 400 if self.status < 500 else self.status)
             response.content_type = "application/x-amz-json-1.1"
             response.headers["x-amzn-RequestId"] = request_id
+            return response
+        if service in _REST_JSON:
+            response = Response(json.dumps({"message": self.message}), self.status)
+            response.content_type = "application/json"
+            response.headers["x-amzn-ErrorType"] = self.code
             return response
         error = f"<Code>{self.code}</Code><Message>{escape(self.message)}</Message>"
         if service == "s3":

@@ -40,10 +40,10 @@ class Lab:
         self.stock_image = seed.image()
         self._trust = trust
 
-    def own_call(self, name: str, **parameters: Any) -> Any:
+    def own_call(self, call: str, **parameters: Any) -> Any:
         """One of the lab's own calls, which must succeed."""
         query = urllib.parse.urlencode(parameters)
-        url = f"{self.plain_endpoint}/_holdfast/{name}?{query}"
+        url = f"{self.plain_endpoint}/_holdfast/{call}?{query}"
         request = urllib.request.Request(url, headers={"x-holdfast-lab": self.plane.secret})
         with urllib.request.urlopen(request) as response:
             return json.load(response)

@@ -14,7 +14,7 @@ from typing import Any
 
 from moto.core.types import Base64EncodedString
 from moto.ec2.models.instances import InstanceBackend
-from moto.ec2.models.launch_templates import LaunchTemplate
+from moto.ec2.models.launch_templates import LaunchTemplate, LaunchTemplateBackend
 from moto.ec2.responses.instances import InstanceResponse
 from moto.ec2.responses.launch_templates import LaunchTemplates
 from moto.ec2.utils import parse_user_data
@@ -112,3 +112,11 @@ def _say_what_is_missing() -> None:
         else:
             self.get_launch_template_by_name(template["LaunchTemplateName"])
         return original(self, template)
+
+    @override(LaunchTemplateBackend, "delete_launch_template")
+    def delete_launch_template(original: Any, self: Any, name: str | None, template_id: str | None) -> Any:
+        if name:
+            self.get_launch_template_by_name(name)
+        elif template_id:
+            self.get_launch_template(template_id)
+        return original(self, name, template_id)

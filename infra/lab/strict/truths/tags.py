@@ -31,16 +31,16 @@ CHARACTERS = re.compile(r"[\w\s.:/=+\-@]*")
 
 
 def apply(_plane: Any) -> None:
-    for operation in get_service_model("ec2").operation_names:
-        action = camelcase_to_underscores(operation)
-        if hasattr(EC2Response, action) and (action.startswith(("create", "run", "register", "copy", "allocate"))):
-            _check_ec2(action)
-
     @override(TagResponse, "create_tags")
     def create_tags(original: Any, self: Any) -> Any:
         for tag in self._get_param("Tags", []):
             tag.setdefault("Value", "")
         return original(self)
+
+    for operation in get_service_model("ec2").operation_names:
+        action = camelcase_to_underscores(operation)
+        if hasattr(EC2Response, action) and (action.startswith(("create", "run", "register", "copy", "allocate"))):
+            _check_ec2(action)
 
     for action in (
         "create_role",

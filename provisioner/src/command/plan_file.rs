@@ -96,6 +96,7 @@ mod tests {
             estate: "judge".parse().unwrap(),
             account: "111111111111".parse().unwrap(),
             region: "eu-central-1".parse().unwrap(),
+            vpc: None,
         };
         let file = PlanFile { plan: Plan::destroy(&World::new(scope, vec![])), audit: None };
         let text = serde_json::to_string_pretty(&file.seal().unwrap()).unwrap();

@@ -296,7 +296,7 @@ fn carry_out(step: &Step, plan: &Plan, world: &World, suffix: &str) -> World {
                 .collect();
             resources.retain(|one| one.kind != Kind::SecurityGroupRules || groups.contains(&one.physical));
             // AWS refuses to delete what is used.
-            let user = resources.iter().find(|user| user.id != gone.id && settle::refers(user, gone));
+            let user = resources.iter().find(|user| user.id != gone.id && refers(user, gone));
             assert!(user.is_none(), "{} is deleted before {}", gone.physical, user.unwrap().physical);
         }
         Operation::Create | Operation::Change => {
@@ -322,9 +322,8 @@ fn carry_out(step: &Step, plan: &Plan, world: &World, suffix: &str) -> World {
             }
             one.tags.extend(resource.tags.clone());
             for host in &mut one.hosts {
-                host.generation = properties.0["generation"].as_str().unwrap().into();
-                host.subnet = properties.0["subnet"].as_str().unwrap().into();
-                host.vpc = known.get(&Ref::id(&ResourceId::only(Kind::Vpc))).unwrap().into();
+                let vpc = known.get(&Ref::id(&ResourceId::only(Kind::Vpc))).unwrap().to_owned();
+                *host = Host { vpc, ..self::host(resource, &normal(&properties), host.index.unwrap()) };
             }
             resources.retain(|one| !is_current(one));
             resources.push(one);
@@ -526,17 +525,12 @@ fn a_group_that_is_renamed_keeps_its_hosts() {
         brief(&plan),
         [
             "update budget: tags.holdfast:resources",
-            "update launch-template/runner: tags.Name tags.holdfast:id",
+            "update launch-template/runner: user_data tags.Name tags.holdfast:id",
             "update instances/runner: tags.Name tags.holdfast:id",
         ]
     );
     assert!(plan.changes.iter().all(|change| change.cause == Cause::Spec && change.physical.is_some()));
     let (after, _) = run(&plan, &world, usize::MAX, "1");
-    // The simulated cloud tags no hosts.
-    let after = with(&after, "instances/runner", |group| {
-        let tags = group.tags.clone();
-        group.hosts.iter_mut().for_each(|host| host.tags = tags.clone());
-    });
     assert_eq!(brief(&Plan::make(&renamed, &after)), Vec::<String>::new());
     check_renames(&renamed, &after).unwrap();
     // Cut off when half of the hosts had their new name.
@@ -663,7 +657,7 @@ fn destroying_deletes_users_before_what_they_use() {
         let Some(current) = &step.current else { panic!("a deletion of nothing") };
         for (place, other) in steps.iter().enumerate() {
             let user = other.current.as_ref().unwrap();
-            if user.id != current.id && settle::refers(user, current) {
+            if user.id != current.id && refers(user, current) {
                 assert!(step.after.contains(&place), "{} before {}", current.id, user.id);
             }
         }

@@ -11,5 +11,6 @@ def run_instances(account: str, region: str, request: dict[str, Any]) -> list[An
     response = EC2Response()
     response.current_account, response.region, response.partition = account, region, get_partition(region)
     response.params, response.uri_match = request, {}
+    response.normalized_request = None  # nobody has signed it
     instances: list[Any] = response.run_instances().result.instances
     return instances

@@ -19,7 +19,13 @@ _UNKNOWN_TOKEN = {"s3": (400, "InvalidToken"), "ec2": (401, "AuthFailure")}
 _UNKNOWN_ELSEWHERE = (403, "InvalidClientTokenId")
 # Services that speak JSON without X-Amz-Target.
 _REST_JSON = ("backup",)
-_DENIED = {"s3": "AccessDenied", "ec2": "UnauthorizedOperation", "iam": "AccessDenied", "sts": "AccessDenied"}
+_DENIED = {
+    "s3": "AccessDenied",
+    "ec2": "UnauthorizedOperation",
+    "iam": "AccessDenied",
+    "sts": "AccessDenied",
+    "autoscaling": "AccessDenied",
+}
 
 
 @dataclass

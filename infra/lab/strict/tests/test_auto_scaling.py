@@ -1,12 +1,24 @@
 """strict.truths.auto_scaling_groups, auto_scaling_instances"""
 
+import json
+
 import pytest
 
 REGION = "eu-central-1"
+ROOT = "arn:aws:iam::111111111111:root"
+SCALING = "arn:aws:iam::111111111111:role/aws-service-role/autoscaling.amazonaws.com/AWSServiceRoleForAutoScaling"
 TAGS = [
     {"Key": "Project", "Value": "p", "PropagateAtLaunch": True},
     {"Key": "own", "Value": "1", "PropagateAtLaunch": False},
 ]
+
+
+def key_policy(*principals):
+    statements = [
+        {"Effect": "Allow", "Principal": {"AWS": principal}, "Action": "kms:*", "Resource": "*"}
+        for principal in (ROOT, *principals)
+    ]
+    return json.dumps({"Version": "2012-10-17", "Statement": statements})
 
 
 @pytest.fixture
@@ -24,7 +36,7 @@ def subnets(ec2, vpc):
 
 @pytest.fixture
 def template(lab, ec2, vpc, unique):
-    key = lab.client("kms").create_key()["KeyMetadata"]["Arn"]
+    key = lab.client("kms").create_key(Policy=key_policy(SCALING))["KeyMetadata"]["Arn"]
     group = ec2.create_security_group(GroupName=unique, Description="hosts", VpcId=vpc)["GroupId"]
     ec2.create_launch_template(
         LaunchTemplateName=unique,
@@ -223,3 +235,22 @@ def test_a_launch_that_fails_is_an_activity(ec2, scaling, make, template):
     activity = scaling.describe_scaling_activities(AutoScalingGroupName=name)["Activities"][0]
     assert activity["StatusCode"] == "Failed"
     assert "Launching EC2 instance failed" in activity["StatusMessage"]
+
+
+def test_a_member_does_not_start_with_a_key_that_is_not_for_auto_scaling(lab, ec2, scaling, make, template):
+    described = ec2.describe_launch_template_versions(LaunchTemplateName=template["LaunchTemplateName"])
+    data = described["LaunchTemplateVersions"][0]["LaunchTemplateData"]
+    key = data["BlockDeviceMappings"][0]["Ebs"]["KmsKeyId"]
+    lab.client("kms").put_key_policy(KeyId=key, PolicyName="default", Policy=key_policy())
+    name = make(DesiredCapacity=1)
+
+    def failures():
+        activities = scaling.describe_scaling_activities(AutoScalingGroupName=name)["Activities"]
+        return [a["StatusMessage"] for a in activities if a["StatusCode"] == "Failed"]
+
+    for _ in range(20):
+        if failures():
+            break
+    assert "Client.InternalError" in failures()[0]
+    lab.client("kms").put_key_policy(KeyId=key, PolicyName="default", Policy=key_policy(SCALING))
+    settled(scaling, name, 1)

@@ -4,7 +4,8 @@ https://docs.aws.amazon.com/AWSEC2/latest/APIReference/errors-overview.html
 https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_InstanceMetadataOptionsRequest.html
 https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/troubleshooting-launch.html
 
-moto takes any image, type, key pair and hop limit, and an instance whose volume's key is gone runs.
+moto takes any image, type, key pair and hop limit, and an instance runs whose volume's key is gone, or isn't for who
+starts it.
 """
 
 from typing import Any
@@ -23,12 +24,14 @@ from moto.ec2.responses.launch_templates import LaunchTemplates
 
 from strict import keys
 from strict.override import override
+from strict.policies.caller import caller_of
+from strict.policies.volumes import may_encrypt
 
 HOP_LIMITS = range(1, 65)
 CHOICES = {"HttpTokens": ("optional", "required"), "HttpEndpoint": ("enabled", "disabled")}
 
 
-def apply(_plane: Any) -> None:
+def apply(plane: Any) -> None:
     @override(InstanceResponse, "run_instances")
     def run_instances(original: Any, self: Any) -> Any:
         _check_image(self.ec2_backend, self._get_param("ImageId"))
@@ -36,8 +39,10 @@ def apply(_plane: Any) -> None:
         _check_key_pair(self.ec2_backend, self._get_param("KeyName"))
         _check_metadata_options(self._get_param("MetadataOptions", {}))
         result = original(self)
+        request = self.normalized_request
+        caller = caller_of(request) if request is not None else None
         for instance in result.result.instances:
-            _end_without_key(self.ec2_backend, instance)
+            _end_without_key(plane, self.ec2_backend, instance, caller)
         return result
 
     @override(InstanceResponse, "modify_instance_metadata_options")
@@ -87,19 +92,17 @@ def _check_metadata_options(options: dict[str, Any]) -> None:
             raise EC2ClientError("InvalidParameterValue", f"Value ({options[name]}) for parameter {name} is invalid.")
 
 
-def _end_without_key(backend: Any, instance: Any) -> None:
+def _end_without_key(plane: Any, backend: Any, instance: Any, caller: Any | None) -> None:
     """EC2 finds out when it attaches the volumes, after it has answered."""
-    for device in list(instance.block_device_mapping.values()):
-        name = backend.volumes[device.volume_id].kms_key_id
-        if not name:
-            continue
+    named = {backend.volumes[device.volume_id].kms_key_id for device in instance.block_device_mapping.values()}
+    for name in named - {None, ""}:
         key = keys.find(backend.account_id, backend.region_name, name)
-        if key is not None and key.key_state == "Enabled":
-            continue
-        if key is None:
+        if key is not None and key.key_state != "Enabled":
+            code, why = "Client.InvalidKMSKey.InvalidState", "The KMS key provided is in an incorrect state"
+        elif key is None or not may_encrypt(plane, caller, backend.account_id, backend.region_name, key):
             code, why = "Client.InternalError", "Client error on launch"
         else:
-            code, why = "Client.InvalidKMSKey.InvalidState", "The KMS key provided is in an incorrect state"
+            continue
         instance.terminate()
         instance.state_reason = StateReason(f"{code}: {why}", code)
         return

@@ -59,6 +59,12 @@ pub(crate) enum Command {
     Faults(FaultsArguments),
     /// Show all that Holdfast does, once, in a lab of the demo's own: launch, contain, prove.
     Demo,
+    /// Count and time what a program takes, beside its peers, in a lab of the benchmark's own.
+    Bench {
+        /// Which program.
+        #[arg(value_enum)]
+        what: Bench,
+    },
     /// Run every check of the project: formatting, lints, dependencies, documentation, tests, the demo.
     Test(TestArguments),
 }
@@ -111,4 +117,10 @@ impl EnvArguments {
 enum AccountName {
     Workloads,
     Audit,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum Bench {
+    /// `provision`, built for release, beside Ansible's modules.
+    Provision,
 }

@@ -12,6 +12,7 @@
 
 #![forbid(unsafe_code)]
 
+mod bench;
 mod certificates;
 mod checks;
 mod control_plane;
@@ -32,6 +33,7 @@ mod switches;
 mod trust;
 mod venv;
 
+pub use bench::run_bench_provision;
 pub use checks::{Deaths, run_checks};
 pub use control_plane::{Account, ControlPlane, Credentials, Identity};
 pub use demo::run_demo;

@@ -10,7 +10,7 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 use clap::Parser;
-use cli::{Cli, Command, EnvArguments, FaultsArguments, UpArguments};
+use cli::{Bench, Cli, Command, EnvArguments, FaultsArguments, UpArguments};
 use holdfast_lab::{Account, ControlPlane, Deaths, Down, Layout, Up};
 
 fn main() -> ExitCode {
@@ -30,6 +30,7 @@ fn main() -> ExitCode {
         Command::Faults(arguments) => faults(&layout, &arguments),
         Command::Demo => holdfast_lab::run_demo(&layout).map_err(Box::from),
         Command::Test(arguments) => test(&layout, if arguments.exhaustive { Deaths::All } else { Deaths::Some }),
+        Command::Bench { what: Bench::Provision } => holdfast_lab::run_bench_provision(&layout).map_err(Box::from),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -36,6 +36,14 @@ impl Programs {
     }
 }
 
+/// Builds `provision` as it is shipped, which takes many minutes once, and returns where it lies.
+pub(crate) fn release_provision(layout: &Layout) -> Result<PathBuf, LabError> {
+    // With the whole workspace's features, as the other profile is built.
+    let arguments = ["build", "--release", "--workspace", "--bin", "provision"];
+    show(cargo(layout, &arguments).stdout(io::stderr()))?;
+    Ok(layout.target().join("release/provision"))
+}
+
 /// Builds the static `holdfast-sandbox` alone: no other package is to be linked so.
 pub fn static_sandbox(layout: &Layout) -> Result<PathBuf, LabError> {
     let target = format!("{ARCH}-unknown-linux-gnu");

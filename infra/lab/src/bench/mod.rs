@@ -113,5 +113,5 @@ impl Bench {
 
 /// When a call was under way, from the beginning of the run.
 fn spans(calls: &[Call]) -> Vec<(Duration, Duration)> {
-    calls.iter().map(|call| (call.began, call.ended)).collect()
+    calls.iter().filter_map(|call| Some((call.began, call.ended?))).collect()
 }

@@ -27,7 +27,7 @@ pub(super) fn serve(client: TcpStream, upstream: &str, shared: &Arc<Shared>) -> 
         if shared.state().deaths > deaths {
             return Ok(());
         }
-        let action = shared.take(&operation, attempt(&request));
+        let (number, action) = shared.take(&operation, attempt(&request));
         let mut refuse = |refusal, now| to_client.write_all(&answer::refusal(&request, &operation, refusal, now));
         let (mut ends, mut kills) = (None, false);
         match action {
@@ -56,6 +56,7 @@ pub(super) fn serve(client: TcpStream, upstream: &str, shared: &Arc<Shared>) -> 
             Some(Moment::Before) => None,
             _ => pass_on(&request, &mut to_server, &mut from_server, shared)?,
         };
+        shared.answered(number);
         if kills {
             end_client(&to_client, shared)?;
         }

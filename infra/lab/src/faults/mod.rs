@@ -44,6 +44,10 @@ pub struct Call {
     pub attempt: u32,
     /// What was done to it, if anything.
     pub fault: Option<Action>,
+    /// When it came, from when the script began.
+    pub began: Duration,
+    /// When the control plane had answered, where it has.
+    pub ended: Option<Duration>,
 }
 
 impl Call {
@@ -176,11 +180,18 @@ struct State {
     releases: u64,
     /// How many processes were killed: connections from before the last death say nothing more.
     deaths: u64,
+    /// When the script began.
+    since: Option<Instant>,
 }
 
 impl State {
     fn anew(&mut self) -> State {
-        State { watcher: self.watcher.take(), releases: self.releases, deaths: self.deaths, ..State::default() }
+        let (watcher, since) = (self.watcher.take(), Some(Instant::now()));
+        State { watcher, since, releases: self.releases, deaths: self.deaths, ..State::default() }
+    }
+
+    fn elapsed(&self) -> Duration {
+        self.since.map(|since| since.elapsed()).unwrap_or_default()
     }
 
     fn release(&mut self) {
@@ -199,8 +210,8 @@ impl Shared {
         self.changed.wait(state).unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Writes a call down and says what is to be done to it.
-    fn take(&self, operation: &Operation, attempt: u32) -> Option<Action> {
+    /// Writes a call down, and says its number and what is to be done to it.
+    fn take(&self, operation: &Operation, attempt: u32) -> (u64, Option<Action>) {
         let mut state = self.state();
         let mut action = None;
         for (fault, seen) in &mut state.script {
@@ -217,12 +228,24 @@ impl Shared {
             operation: operation.name.clone(),
             attempt,
             fault: action.clone(),
+            began: state.elapsed(),
+            ended: None,
         };
+        let number = call.number;
         if let Some(watcher) = &state.watcher {
             watcher(&call);
         }
         state.calls.push(call);
-        action
+        (number, action)
+    }
+
+    /// Notes when a call was answered.
+    fn answered(&self, number: u64) {
+        let mut state = self.state();
+        let ended = state.elapsed();
+        if let Some(call) = state.calls.iter_mut().find(|call| call.number == number) {
+            call.ended = Some(ended);
+        }
     }
 
     /// Keeps the caller until somebody lets go.

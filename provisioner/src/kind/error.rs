@@ -76,7 +76,7 @@ pub enum KindError {
     },
     /// No place had room for hosts.
     #[error(
-        "{id}: no room for {count} hosts: tried {}; the last answer was {source}; wait, or give the group \
+        "{id}: no room for {count} more: tried {}; the last answer was {source}; wait, or give the group \
          `alternatives`, or the network more `zones`", tried.join(", ")
     )]
     NoCapacity {

@@ -43,9 +43,9 @@ fn change(fixture: &Fixture, from: &str, to: &str) -> (Vec<String>, Vec<String>)
     assert!(spec.contains(from));
     fixture.write_spec(&spec.replace(from, to));
     let plan = fixture.plan();
-    fixture.proxy().arm(None);
+    fixture.faults().script(vec![]);
     fixture.apply();
-    let calls = fixture.proxy().changes();
+    let calls = fixture.changes();
     assert_eq!(fixture.plan(), Vec::<String>::new(), "{from} → {to}");
     (plan, calls)
 }
@@ -288,11 +288,50 @@ fn a_fleet_lives_is_scaled_by_others_and_ends() {
 fn a_thousand_hosts_are_a_number_in_the_spec() {
     let fixture = Fixture::start();
     fixture.write_spec(&fixture.spec().replace("count = 2", "count = 1200"));
-    fixture.proxy().arm(None);
+    fixture.faults().script(vec![]);
     fixture.apply();
-    let runs = fixture.proxy().changes().iter().filter(|call| *call == "RunInstances").count();
+    let runs = fixture.changes().iter().filter(|call| *call == "RunInstances").count();
     assert!(runs <= 1 + 14, "{runs}");
     assert_eq!(fixture.plan(), Vec::<String>::new());
     let indexes: BTreeSet<_> = workers(&fixture).iter().map(|one| one["index"].as_u64().unwrap()).collect();
     assert_eq!(indexes, (0..1200).collect());
+}
+
+#[test]
+fn hosts_are_spread_over_the_zones_and_another_count_moves_none() {
+    let fixture = Fixture::start();
+    fixture.write_spec(&fixture.spec().replace("count = 2", "count = 5"));
+    fixture.apply();
+    let made = workers(&fixture);
+    let zones: Vec<_> = made.iter().map(|one| one["zone"].as_str().unwrap().to_owned()).collect();
+    assert_eq!((&zones[0], &zones[1]), (&zones[2], &zones[3]));
+    assert_ne!(zones[0], zones[1]);
+    let (_, calls) = change(&fixture, "count = 2", "count = 8");
+    assert_eq!(calls.iter().filter(|call| *call == "RunInstances").count(), 2, "{calls:?}");
+    assert!(ids(&workers(&fixture)).is_superset(&ids(&made)));
+    change(&fixture, "count = 2", "count = 3");
+    assert_eq!(ids(&workers(&fixture)), ids(&made[..3]));
+}
+
+#[test]
+fn where_there_is_no_room_the_next_type_and_then_the_next_zone_are_tried() {
+    let fixture = Fixture::start();
+    fixture.lab().limit_capacity("t3.small", "", 0).unwrap();
+    let output = fixture.provision(&["apply", "--yes"]);
+    assert_eq!(output.status.code(), Some(1));
+    let said = text(&output.stderr);
+    assert!(said.contains("no room for 1 more") && said.contains("give the group `alternatives`"), "{said}");
+
+    let spec = fixture.spec().replace("count = 2", "count = 2\nalternatives = [\"t3a.small\"]");
+    fixture.write_spec(&spec);
+    fixture.apply();
+    assert_eq!(fixture.plan(), Vec::<String>::new());
+    let made = workers(&fixture);
+    assert_eq!(made.iter().map(|one| &one["type"]).collect::<Vec<_>>(), ["t3a.small"; 2]);
+
+    fixture.lab().limit_capacity("t3a.small", made[0]["zone"].as_str().unwrap(), 0).unwrap();
+    fixture.write_spec(&spec.replace("count = 2", "count = 3"));
+    fixture.apply();
+    assert_eq!(fixture.plan(), Vec::<String>::new());
+    assert_eq!(workers(&fixture)[2]["zone"], made[1]["zone"]);
 }

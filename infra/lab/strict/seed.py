@@ -4,12 +4,14 @@ Made in the process by moto's own functions, so that a start costs no calls. Ids
 in specs, policies and documents.
 """
 
+import functools
 import json
 from dataclasses import dataclass
+from typing import Any
 from unittest import mock
 
 from moto.iam.aws_managed_policies import aws_managed_policies_data
-from moto.iam.models import AWSManagedPolicy, iam_backends
+from moto.iam.models import AWSManagedPolicy, IAMBackend, iam_backends
 from moto.organizations.models import organizations_backends
 from moto.sts.models import sts_backends
 
@@ -54,14 +56,25 @@ def _let_administrate(account: str) -> None:
     """AWS gives the role that it makes in a new account all rights; moto makes the role alone.
 
     https://docs.aws.amazon.com/organizations/latest/userguide/orgs_manage_accounts_access.html
-    Of AWS's thousand managed policies this one is loaded: all of them would cost seconds at each start.
     """
     iam = iam_backends[account][PARTITION]
-    data = json.loads(aws_managed_policies_data)[ADMINISTRATOR]
-    policy = AWSManagedPolicy.from_data(ADMINISTRATOR, account, REGION, data)
-    iam.aws_managed_policies.append(policy)
-    iam.managed_policies[policy.arn] = policy
-    iam.attach_role_policy(policy.arn, ACCESS_ROLE)
+    load_managed(iam, ADMINISTRATOR)
+    iam.attach_role_policy(f"arn:{PARTITION}:iam::aws:policy/{ADMINISTRATOR}", ACCESS_ROLE)
+
+
+def load_managed(iam: IAMBackend, name: str) -> None:
+    """Gives an account one of AWS's thousand managed policies; none where there is none of that name."""
+    data = _managed_policies().get(name)
+    if data is not None:
+        policy = AWSManagedPolicy.from_data(name, iam.account_id, REGION, data)
+        iam.aws_managed_policies.append(policy)
+        iam.managed_policies[policy.arn] = policy
+
+
+@functools.cache
+def _managed_policies() -> dict[str, Any]:
+    policies: dict[str, Any] = json.loads(aws_managed_policies_data)
+    return policies
 
 
 def operator(account: str) -> Credentials:

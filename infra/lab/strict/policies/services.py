@@ -1,4 +1,4 @@
-"""What a service of AWS may do in its own name: use a key, take a role. Truths ask this before they let a service do it.
+"""What a service of AWS may do in its own name: use a key, take a role. Truths ask before they let a service do it.
 
 https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_principal.html#principal-services
 """

@@ -1,5 +1,7 @@
 """strict.truths.pages"""
 
+import json
+
 
 def test_instances_are_counted_not_reservations(lab, ec2, subnet):
     request = {"ImageId": lab.stock_image, "InstanceType": "t3.micro", "SubnetId": subnet}
@@ -42,3 +44,34 @@ def test_every_version_of_a_template_is_listed(ec2, unique):
         ec2.create_launch_template_version(LaunchTemplateName=unique, LaunchTemplateData=data)
     versions = ec2.describe_launch_template_versions(LaunchTemplateName=unique)["LaunchTemplateVersions"]
     assert len(versions) == 18
+
+
+def test_a_role_s_policies_and_profiles_come_in_pages(lab, unique):
+    iam = lab.client("iam")
+    trust = {"Effect": "Allow", "Principal": {"Service": "ec2.amazonaws.com"}, "Action": "sts:AssumeRole"}
+    document = json.dumps({"Version": "2012-10-17", "Statement": [trust]})
+    iam.create_role(RoleName=unique, AssumeRolePolicyDocument=document)
+    allow = {"Effect": "Allow", "Action": "s3:GetObject", "Resource": "*"}
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [allow]})
+    for n in range(3):
+        iam.put_role_policy(RoleName=unique, PolicyName=f"p{n}", PolicyDocument=policy)
+        iam.create_instance_profile(InstanceProfileName=f"{unique}-{n}")
+    size = {"PageSize": 2}
+    pages = iam.get_paginator("list_role_policies").paginate(RoleName=unique, PaginationConfig=size)
+    assert [page["PolicyNames"] for page in pages] == [["p0", "p1"], ["p2"]]
+    pages = [p["InstanceProfiles"] for p in iam.get_paginator("list_instance_profiles").paginate(PaginationConfig=size)]
+    assert all(len(page) <= 2 for page in pages)
+    names = {profile["InstanceProfileName"] for page in pages for profile in page}
+    assert names >= {f"{unique}-{n}" for n in range(3)}
+
+
+def test_aws_s_own_policies_are_there(lab, unique, refused):
+    iam = lab.client("iam")
+    trust = {"Effect": "Allow", "Principal": {"Service": "backup.amazonaws.com"}, "Action": "sts:AssumeRole"}
+    document = json.dumps({"Version": "2012-10-17", "Statement": [trust]})
+    iam.create_role(RoleName=unique, AssumeRolePolicyDocument=document)
+    arn = "arn:aws:iam::aws:policy/service-role/AWSBackupServiceRolePolicyForBackup"
+    iam.attach_role_policy(RoleName=unique, PolicyArn=arn)
+    assert [p["PolicyArn"] for p in iam.list_attached_role_policies(RoleName=unique)["AttachedPolicies"]] == [arn]
+    with refused("NoSuchEntity"):
+        iam.attach_role_policy(RoleName=unique, PolicyArn="arn:aws:iam::aws:policy/NoSuchPolicy")

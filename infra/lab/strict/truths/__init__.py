@@ -29,6 +29,7 @@ ORDER = (
     "security_groups",
     "networks_in_use",
     "references",
+    "managed_policies",
     "iam_in_use",
     "key_states",
     "budgets",

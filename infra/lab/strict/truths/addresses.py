@@ -44,7 +44,8 @@ def _associate() -> None:
             if address.association_id and address.eni is not interface:
                 raise EC2ClientError(
                     "Resource.AlreadyAssociated",
-                    f"resource {address.allocation_id} is already associated with associate-id {address.association_id}",
+                    f"resource {address.allocation_id} is already associated with associate-id "
+                    f"{address.association_id}",
                 )
             if has is not None:
                 raise EC2ClientError(

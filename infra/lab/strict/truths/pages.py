@@ -14,6 +14,7 @@ from typing import Any
 from moto.core.responses import ActionResult
 from moto.ec2.exceptions import EC2ClientError
 from moto.ec2.responses import EC2Response
+from moto.iam.responses import IamResponse
 
 from strict.override import override
 
@@ -36,6 +37,12 @@ PAGED = {
     "describe_vpc_endpoints": ("VpcEndpoints", 1000),
     "describe_vpcs": ("Vpcs", 1000),
 }
+# The same for IAM, whose pages are asked for by MaxItems and Marker. moto has the others.
+PAGED_BY_MARKER = {
+    "list_instance_profiles": "InstanceProfiles",
+    "list_instance_profiles_for_role": "InstanceProfiles",
+    "list_role_policies": "PolicyNames",
+}
 INSTANCES_AT_MOST = 1000
 FEWEST = 5
 # For calls in which moto limits by itself.
@@ -45,6 +52,9 @@ EVERYTHING = 1_000_000
 def apply(_plane: Any) -> None:
     for action, (name, most) in PAGED.items():
         _page(action, name, most)
+
+    for action, name in PAGED_BY_MARKER.items():
+        _page_by_marker(action, name)
 
     @override(EC2Response, "describe_instances")
     def describe_instances(original: Any, self: Any) -> Any:
@@ -66,6 +76,14 @@ def _page(action: str, name: str, most: int) -> None:
         return ActionResult({**result, name: page, "NextToken": token})
 
 
+def _page_by_marker(action: str, name: str) -> None:
+    @override(IamResponse, action)
+    def listed(original: Any, self: Any) -> Any:
+        size, marker = int(self._get_param("MaxItems", 100)), self._get_param("Marker")
+        page, token = _cut(list(original(self).result[name]), _start(marker) if marker else 0, size)
+        return ActionResult({name: page, "IsTruncated": token is not None, "Marker": token})
+
+
 def _asked(response: Any, most: int) -> tuple[int, int]:
     """The page's size and where it starts. moto is asked for everything."""
     size = int(response.params.pop("MaxResults", most))
@@ -79,8 +97,12 @@ def _asked(response: Any, most: int) -> tuple[int, int]:
         )
     if token is None:
         return min(size, most), 0
+    return min(size, most), _start(token)
+
+
+def _start(token: str) -> int:
     try:
-        return min(size, most), int(base64.b64decode(token, validate=True).decode())
+        return int(base64.b64decode(token, validate=True).decode())
     except (binascii.Error, ValueError):
         raise EC2ClientError("InvalidNextToken", "The token is not valid") from None
 

@@ -6,8 +6,8 @@ https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DeleteSecurityGroup.h
 https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_AuthorizeSecurityGroupIngress.html
 
 moto's default group lacks the rule that lets its members in, and is deleted like any; so is a group that an interface
-has or another group's rule names. Names and descriptions may hold anything, and the VPC needn't be there. Of several permissions in one
-call some are added although another is refused.
+has or another group's rule names. Names and descriptions may hold anything, and the VPC needn't be there. Of several
+permissions in one call some are added although another is refused.
 """
 
 import re

@@ -41,7 +41,7 @@ const OURS: When = ("StringEquals", "aws:ResourceTag/holdfast:estate", &["{estat
 const BECOMES_OURS: When = ("StringEquals", "aws:RequestTag/holdfast:estate", &["{estate}"]);
 /// The resource is nobody's yet.
 const NOBODYS: When = ("Null", "aws:ResourceTag/holdfast:estate", &["true"]);
-const ALL_EC2: &[&str] = &["arn:{partition}:ec2:{region}:{account}:*/*"];
+const ALL_EC2: &[&str] = &["arn:{partition}:ec2:{region}:{account}:*"];
 const LOCKS: &str = "arn:{partition}:s3:::holdfast-{account}-{region}";
 const THROUGH_EC2: When = ("StringEquals", "kms:ViaService", &["ec2.{region}.amazonaws.com"]);
 
@@ -393,8 +393,8 @@ const CLAUSES: &[Clause] = &[
         which: Which::Always(&["organizations:DescribeOrganization"]),
         on: &["*"],
         when: &[],
-        only: "audit",
-        because: "whose organisation's trail it is; the action knows no resources",
+        only: "",
+        because: "a record says whose organisation it is of; the action knows no resources",
     },
     Clause {
         sid: "PutOwnRecords",

@@ -308,7 +308,12 @@ impl Judge<'_> {
             let policy = std::fs::read_to_string(path).unwrap().replace("111111111111", &account);
             simulation["resourcePolicy"] = serde_json::from_str(&policy).unwrap();
         }
-        self.evaluator.judge(&simulation).decision == "Allowed"
+        let judged = self.evaluator.judge(&simulation);
+        // Said where a test fails: a key that AWS doesn't give with this action takes no part in its judgement.
+        if judged.decision != "Allowed" && !judged.ignored.is_empty() {
+            println!("{}: without {:?}", asked.name(), judged.ignored);
+        }
+        judged.decision == "Allowed"
     }
 }
 

@@ -126,8 +126,16 @@ def test_flow_logs_of_what_is_not_there_are_unsuccessful(ec2, logs, vpc, role, u
     ]
 
 
-def test_flow_logs_are_not_delivered_by_a_role_that_trusts_another(ec2, logs, vpc, role, unique):
+def test_flow_logs_are_not_delivered_until_the_role_trusts_the_service(lab, ec2, logs, vpc, role, unique):
     logs.create_log_group(logGroupName=unique)
-    made = flow_logs(ec2, unique, role("ec2.amazonaws.com"), vpc)["FlowLogIds"]
-    shown = ec2.describe_flow_logs(FlowLogIds=made)["FlowLogs"][0]
-    assert (shown["DeliverLogsStatus"], shown["DeliverLogsErrorMessage"]) == ("FAILED", "Access error")
+    arn = role("ec2.amazonaws.com")
+    made = flow_logs(ec2, unique, arn, vpc)["FlowLogIds"]
+
+    def shown():
+        return ec2.describe_flow_logs(FlowLogIds=made)["FlowLogs"][0]
+
+    assert (shown()["DeliverLogsStatus"], shown()["DeliverLogsErrorMessage"]) == ("FAILED", "Access error")
+    trust = {"Effect": "Allow", "Principal": {"Service": "vpc-flow-logs.amazonaws.com"}, "Action": "sts:AssumeRole"}
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [trust]})
+    lab.client("iam").update_assume_role_policy(RoleName=arn.rpartition("/")[2], PolicyDocument=policy)
+    assert shown()["DeliverLogsStatus"] == "SUCCESS"

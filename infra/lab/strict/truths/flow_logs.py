@@ -11,19 +11,20 @@ from typing import Any
 
 from moto.core.responses import ActionResult
 from moto.ec2.exceptions import EC2ClientError
-from moto.ec2.models.flow_logs import FlowLogsBackend
+from moto.ec2.models.flow_logs import FlowLogs, FlowLogsBackend
 from moto.ec2.models.vpcs import VPCBackend
-from moto.ec2.responses.flow_logs import FlowLogs
+from moto.ec2.responses.flow_logs import FlowLogs as FlowLogsResponse
 
 from strict.override import override
 from strict.policies.services import may_assume
 
 DELIVERS = "vpc-flow-logs.amazonaws.com"
+TO_LOGS = "cloud-watch-logs"
 GROUP = ":log-group:"
 
 
 def apply(plane: Any) -> None:
-    @override(FlowLogs, "create_flow_logs")
+    @override(FlowLogsResponse, "create_flow_logs")
     def create_flow_logs(original: Any, self: Any) -> Any:
         asked = self._get_param("ResourceIds", [])
         missing = {resource_id: error for resource_id in asked if (error := _missing(self, resource_id))}
@@ -41,16 +42,14 @@ def apply(plane: Any) -> None:
     def create(
         original: Any, self: Any, *, log_destination: str | None, log_group_name: str | None, **rest: Any
     ) -> Any:
-        to_logs = (rest.get("log_destination_type") or "cloud-watch-logs") == "cloud-watch-logs"
+        to_logs = (rest.get("log_destination_type") or TO_LOGS) == TO_LOGS
         if to_logs and log_destination and GROUP in log_destination:
             log_group_name = log_destination.partition(GROUP)[2].removesuffix(":*")
-        made, errors = original(self, log_destination=log_destination, log_group_name=log_group_name, **rest)
-        for flow_log in made:
-            arn = f"arn:{self.partition}:ec2:{self.region_name}:{self.account_id}:vpc-flow-log/{flow_log.id}"
-            role = flow_log.deliver_logs_permission_arn
-            if to_logs and not may_assume(plane, DELIVERS, self.account_id, role, arn):
-                flow_log.deliver_logs_status, flow_log.deliver_logs_error_message = "FAILED", "Access error"
-        return made, errors
+        return original(self, log_destination=log_destination, log_group_name=log_group_name, **rest)
+
+    # Delivery is tried again and again: what the role lacks today, it may have tomorrow.
+    FlowLogs.deliver_logs_status = property(lambda self: "FAILED" if _error(plane, self) else "SUCCESS", _drop)
+    FlowLogs.deliver_logs_error_message = property(lambda self: _error(plane, self), _drop)
 
     @override(VPCBackend, "delete_vpc")
     def delete_vpc(original: Any, self: Any, vpc_id: str) -> Any:
@@ -58,6 +57,19 @@ def apply(plane: Any) -> None:
         for flow_log in [f for f in self.flow_logs.values() if f.resource_id == vpc_id]:
             del self.flow_logs[flow_log.id]
         return vpc
+
+
+def _drop(_flow_log: Any, _value: Any) -> None:
+    """What moto sets once is found out each time."""
+
+
+def _error(plane: Any, flow_log: Any) -> str | None:
+    if flow_log.log_destination_type != TO_LOGS:
+        return None
+    backend = flow_log.ec2_backend
+    arn = f"arn:{backend.partition}:ec2:{backend.region_name}:{backend.account_id}:vpc-flow-log/{flow_log.id}"
+    trusted = may_assume(plane, DELIVERS, backend.account_id, flow_log.deliver_logs_permission_arn, arn)
+    return None if trusted else "Access error"
 
 
 def _missing(response: Any, resource_id: str) -> EC2ClientError | None:

@@ -24,7 +24,7 @@ fn a_valid_spec_as_json_has_its_defaults() {
     assert!(output.status.success() && output.stderr.is_empty());
     let result: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(result["valid"], true);
-    assert_eq!(result["spec"]["network"]["cidr"], "10.0.0.0/16");
+    assert_eq!(result["spec"]["network"]["place"]["made"]["cidr"], "10.0.0.0/16");
     assert_eq!(result["warnings"], Value::Array(Vec::new()));
 }
 

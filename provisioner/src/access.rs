@@ -210,7 +210,7 @@ mod tests {
             "state": "running", "image": "ami-1", "instance_type": "t3.small", "profile": "p", "zone": "z",
             "vpc": "vpc-1", "subnet": "subnet-1", "groups": [], "private_address": addresses.0,
             "public_address": addresses.1, "protected": false, "volumes": [], "interfaces": [], "launched": 0,
-            "metadata": {"enabled": true, "tokens_required": true, "hop_limit": 1}, "tags": {},
+            "metadata": {"enabled": true, "tokens_required": true, "hop_limit": 1, "tags": false}, "tags": {},
         }))
         .unwrap()
     }
@@ -246,7 +246,23 @@ mod tests {
             identity: Some("/home/ana/a key".into()),
             known_hosts: Some("/srv/100%/known_hosts".into()),
         };
-        insta::assert_snapshot!(Access::of(&world).unwrap().ssh_config(&world.scope, &ssh));
+        let config = Access::of(&world).unwrap().ssh_config(&world.scope, &ssh);
+        let worker = [
+            "Host judge-worker-0",
+            "  HostName 10.0.64.10",
+            "  User admin",
+            "  HostKeyAlias i-1006410",
+            "  StrictHostKeyChecking yes",
+            "  ForwardAgent no",
+            "  ForwardX11 no",
+            "  UserKnownHostsFile \"/srv/100%%/known_hosts\"",
+            "  IdentityFile \"/home/ana/a key\"",
+            "  IdentitiesOnly yes",
+            "  ProxyJump judge-bastion",
+        ];
+        assert!(config.contains(&format!("\n{}\n", worker.join("\n"))), "{config}");
+        assert!(config.contains("\nHost judge-bastion\n  HostName 203.0.113.9\n"), "{config}");
+        assert_eq!(config.matches("StrictHostKeyChecking yes").count(), 3, "{config}");
     }
 
     #[test]

@@ -15,7 +15,7 @@ const ATTEMPTS: u32 = 8;
 const FIRST_ATTEMPTS: u32 = 3;
 /// How long one attempt may take; EC2's slowest calls answer within some seconds.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(60);
-const FIRST_ATTEMPT_TIMEOUT: Duration = Duration::from_secs(10);
+const FIRST_ATTEMPT_TIMEOUT: Duration = Duration::from_secs(20);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// What every AWS tool reads it from.
 const ATTEMPTS_VARIABLE: &str = "AWS_MAX_ATTEMPTS";

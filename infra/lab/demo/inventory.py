@@ -3,9 +3,9 @@
 import boto3
 from botocore.config import Config
 
-ec2, iam, kms, s3, budgets, sts = (
+ec2, iam, kms, s3, budgets, sts, logs = (
     boto3.client(name, config=Config(s3={"addressing_style": "path"}))
-    for name in ("ec2", "iam", "kms", "s3", "budgets", "sts")
+    for name in ("ec2", "iam", "kms", "s3", "budgets", "sts", "logs")
 )
 
 for reservation in ec2.describe_instances()["Reservations"]:
@@ -17,6 +17,8 @@ for name, call, key in [
     ("network interface", ec2.describe_network_interfaces, "NetworkInterfaceId"),
     ("launch template", ec2.describe_launch_templates, "LaunchTemplateId"),
     ("VPC endpoint", ec2.describe_vpc_endpoints, "VpcEndpointId"),
+    ("elastic address", ec2.describe_addresses, "AllocationId"),
+    ("flow log", ec2.describe_flow_logs, "FlowLogId"),
 ]:
     answer = call()
     for entries in (value for value in answer.values() if isinstance(value, list)):
@@ -26,6 +28,8 @@ for name, call, key in [
 for vpc in ec2.describe_vpcs()["Vpcs"]:
     if not vpc["IsDefault"]:
         print(vpc["VpcId"], "VPC")
+for group in logs.describe_log_groups()["logGroups"]:
+    print(group["logGroupName"], "log group")
 for profile in iam.list_instance_profiles()["InstanceProfiles"]:
     print(profile["InstanceProfileName"], "instance profile")
 for role in iam.list_roles()["Roles"]:

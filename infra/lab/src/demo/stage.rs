@@ -21,6 +21,10 @@ pub(super) enum Show {
     Last(usize),
     /// The lines that have one of these words.
     With(&'static [&'static str]),
+    /// All but the paragraph that begins with this line.
+    Without(&'static str),
+    /// Of what it told on the way, the lines that have one of these words.
+    Told(&'static [&'static str]),
 }
 
 /// A step: a command, how it is written on the screen, how it must end, what is shown.
@@ -70,8 +74,8 @@ impl Stage {
             return Err(unexpected(&step, output.status, &format!("{stdout}{stderr}")));
         }
         // A refusal speaks on standard error; whatever succeeds has its result on standard output.
-        let shown = if stdout.trim().is_empty() { &*stderr } else { &*stdout };
-        self.show(shown, step.show);
+        let told = stdout.trim().is_empty() || matches!(step.show, Show::Told(_));
+        self.show(if told { &stderr } else { &stdout }, step.show);
         Ok(stdout)
     }
 
@@ -80,7 +84,8 @@ impl Stage {
         let shown: Vec<&str> = match show {
             Show::All => lines.clone(),
             Show::Last(count) => lines[lines.len().saturating_sub(count)..].to_vec(),
-            Show::With(words) => {
+            Show::Without(paragraph) => without(text, paragraph),
+            Show::With(words) | Show::Told(words) => {
                 lines.iter().copied().filter(|line| words.iter().any(|word| line.contains(word))).collect()
             }
         };
@@ -99,6 +104,16 @@ impl Stage {
         let text = format!("$ {typed}\n{stdout}{stderr}");
         fs::write(&path, text).map_err(LabError::file("write", &path))
     }
+}
+
+/// The lines of a text without a paragraph and without empty ones.
+fn without<'a>(text: &'a str, paragraph: &str) -> Vec<&'a str> {
+    let mut within = false;
+    let kept = text.lines().filter(|line| {
+        within = (within || line.starts_with(paragraph)) && !line.trim().is_empty();
+        !within && !line.trim().is_empty()
+    });
+    kept.collect()
 }
 
 fn unexpected(step: &Step<'_>, status: ExitStatus, output: &str) -> LabError {

@@ -233,7 +233,16 @@ impl Statement {
         Statement::new(sid, Effect::Deny, actions)
     }
 
-    /// A statement that denies every action which the pattern matches. There is no such `allow`.
+    /// A statement that allows every action which the pattern matches. Only for an endpoint's policy, which gives nobody
+    /// a right: what a principal may do, its own policies say.
+    pub fn allow_all(sid: &'static str, pattern: &'static str, because: &'static str) -> Statement {
+        let mut statement = Statement::new(sid, Effect::Allow, []);
+        statement.action = OneOrMany(vec![pattern.to_owned()]);
+        statement.note("Action", pattern, because);
+        statement
+    }
+
+    /// A statement that denies every action which the pattern matches.
     pub fn deny_all(sid: &'static str, pattern: &'static str, because: &'static str) -> Statement {
         let mut statement = Statement::new(sid, Effect::Deny, []);
         statement.action = OneOrMany(vec![pattern.to_owned()]);

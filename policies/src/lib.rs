@@ -14,12 +14,14 @@
 //! who may do what under them, and is judged by an evaluator that nobody here wrote.
 //!
 //! The attacks that these policies stop are named where the statements are: [`trail`] for the audit trail's bucket and
-//! key, [`host`] for what runs on hosts, [`estate`] for the estate's key and its way out to S3.
+//! key, [`host`] for what runs on hosts, [`estate`] for the estate's key and its way out to S3,
+//! [`network`] for its other ways out and the record of its traffic.
 
 #![forbid(unsafe_code)]
 
 pub mod estate;
 pub mod host;
+pub mod network;
 pub mod trail;
 
 mod document;
@@ -31,6 +33,7 @@ pub use estate::{EstateKey, S3Endpoint, estate_key, s3_endpoint};
 pub use host::{Machine, TrailWriter, backup_trust, host_trust, machine_role};
 pub use ids::{AccountId, KmsKeyArn, OrgId, PlainName, PrincipalArn, Region, TrailBucketName};
 pub use names::{Action, Key};
+pub use network::{FlowLogWriter, flow_log_role, flow_log_trust, service_endpoint};
 pub use trail::{Readers, TrailBucket, TrailKey, auditor_role, trail_bucket, trail_key};
 
 /// What is wrong with a policy or with a value that it is made from.

@@ -103,6 +103,10 @@ names! {
         SsmMessagesCreateDataChannel = "ssmmessages:CreateDataChannel",
         SsmMessagesOpenControlChannel = "ssmmessages:OpenControlChannel",
         SsmMessagesOpenDataChannel = "ssmmessages:OpenDataChannel",
+        LogsCreateLogStream = "logs:CreateLogStream",
+        LogsDescribeLogGroups = "logs:DescribeLogGroups",
+        LogsDescribeLogStreams = "logs:DescribeLogStreams",
+        LogsPutLogEvents = "logs:PutLogEvents",
         StsAssumeRole = "sts:AssumeRole",
     }
 }
@@ -114,6 +118,8 @@ names! {
         PrincipalArn = "aws:PrincipalArn",
         PrincipalOrgId = "aws:PrincipalOrgID",
         ResourceAccount = "aws:ResourceAccount",
+        SourceAccount = "aws:SourceAccount",
+        SourceArn = "aws:SourceArn",
         SecureTransport = "aws:SecureTransport",
         S3IfNoneMatch = "s3:if-none-match",
         S3ObjectCreationOperation = "s3:ObjectCreationOperation",

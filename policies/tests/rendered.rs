@@ -10,9 +10,9 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use holdfast_policies::{
-    EstateKey, Machine, Policy, PrincipalArn, Readers, S3Endpoint, TrailBucket, TrailBucketName, TrailKey, TrailWriter,
-    auditor_role, backup_trust, estate_key, host_trust, machine_role, s3_endpoint, same_meaning, trail_bucket,
-    trail_key,
+    EstateKey, FlowLogWriter, Machine, Policy, PrincipalArn, Readers, S3Endpoint, TrailBucket, TrailBucketName,
+    TrailKey, TrailWriter, auditor_role, backup_trust, estate_key, flow_log_role, flow_log_trust, host_trust,
+    machine_role, s3_endpoint, same_meaning, service_endpoint, trail_bucket, trail_key,
 };
 
 /// The made-up organisation: `111111111111` runs hosts, `222222222222` keeps the trail.
@@ -42,16 +42,21 @@ fn policies() -> BTreeMap<&'static str, Policy> {
         logs: true,
         backups: true,
     });
+    let flow_logs =
+        FlowLogWriter { account: writer.account.clone(), region: region.clone(), estate: "judge".parse().unwrap() };
     let trail = TrailBucket { bucket: bucket.clone(), org: writer.org.clone(), key, readers: readers.clone() };
     BTreeMap::from([
         ("auditor-role", auditor_role(&bucket)),
         ("backup-trust", backup_trust()),
         ("bastion-role", bastion),
         ("estate-key", estate_key),
+        ("flow-log-role", flow_log_role(&flow_logs)),
+        ("flow-log-trust", flow_log_trust(&flow_logs)),
         ("host-role", host),
         ("host-trust", host_trust()),
         ("s3-endpoint", s3_endpoint(&S3Endpoint::Trail(writer.clone()))),
         ("s3-endpoint-closed", s3_endpoint(&S3Endpoint::Closed)),
+        ("service-endpoint", service_endpoint(&writer.account)),
         ("trail-bucket", trail_bucket(&trail)),
         ("trail-key", trail_key(&TrailKey { bucket, org: writer.org, readers })),
     ])

@@ -77,6 +77,11 @@ const NEXT: &[(&str, &str)] = &[
     ("RequestInTheFuture", "set this machine's clock right (`timedatectl`) and repeat the command"),
     ("OptInRequired", "enable the region or the service for the account"),
     ("VpcLimitExceeded", "raise the quota \"VPCs per Region\" in Service Quotas, or use another region"),
+    (
+        "AddressLimitExceeded",
+        "raise the quota \"EC2-VPC Elastic IPs\" in Service Quotas, or release those that nobody uses",
+    ),
+    ("VpcEndpointLimitExceeded", "raise the quota \"Interface VPC endpoints per VPC\" in Service Quotas"),
     ("InstanceLimitExceeded", "raise the quota of running instances in Service Quotas"),
     ("VcpuLimitExceeded", "raise the quota of running On-Demand instances in Service Quotas"),
     ("InsufficientInstanceCapacity", "wait, or name another zone or instance type in the spec"),

@@ -63,6 +63,8 @@ pub struct Cloud {
     pub kms: aws_sdk_kms::Client,
     /// S3.
     pub s3: aws_sdk_s3::Client,
+    /// CloudWatch Logs.
+    pub logs: aws_sdk_cloudwatchlogs::Client,
     /// Budgets.
     pub budgets: aws_sdk_budgets::Client,
     organizations: aws_sdk_organizations::Client,
@@ -104,6 +106,7 @@ impl Cloud {
             iam: aws_sdk_iam::Client::new(&config),
             kms: aws_sdk_kms::Client::new(&config),
             s3: aws_sdk_s3::Client::from_conf(s3),
+            logs: aws_sdk_cloudwatchlogs::Client::new(&config),
             budgets: aws_sdk_budgets::Client::new(&config),
             organizations: aws_sdk_organizations::Client::new(&config),
             identity,

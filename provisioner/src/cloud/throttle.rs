@@ -24,6 +24,8 @@ pub enum Service {
     Kms,
     /// Simple Storage Service.
     S3,
+    /// CloudWatch Logs.
+    Logs,
     /// Budgets.
     Budgets,
     /// Organizations.
@@ -41,6 +43,7 @@ impl std::fmt::Display for Service {
             Self::Iam => "IAM",
             Self::Kms => "KMS",
             Self::S3 => "S3",
+            Self::Logs => "CloudWatch Logs",
             Self::Budgets => "Budgets",
             Self::Organizations => "Organizations",
             Self::Sts => "STS",
@@ -57,8 +60,9 @@ struct Rate {
 }
 
 /// EC2's own buckets are 100 filled by 20 a second for filtered reads and 50 by 5 for changes (EC2 API Reference,
-/// "Request throttling"); KMS allows 5 a second for most changes (KMS Developer Guide, "Request quotas"). IAM,
-/// Auto Scaling, Backup and Budgets publish none: these are what is known not to be refused.
+/// "Request throttling"); KMS allows 5 a second for most changes (KMS Developer Guide, "Request quotas"), CloudWatch Logs
+/// 5 a second and more for all that is called here (its User Guide, "CloudWatch Logs quotas"). IAM, Auto Scaling, Backup
+/// and Budgets publish none: these are what is known not to be refused.
 const RATES: &[Rate] = &[
     Rate { service: Service::AutoScaling, changes: false, burst: 20.0, per_second: 10.0 },
     Rate { service: Service::AutoScaling, changes: true, burst: 10.0, per_second: 4.0 },
@@ -72,6 +76,8 @@ const RATES: &[Rate] = &[
     Rate { service: Service::S3, changes: true, burst: 100.0, per_second: 100.0 },
     Rate { service: Service::Backup, changes: false, burst: 15.0, per_second: 8.0 },
     Rate { service: Service::Backup, changes: true, burst: 8.0, per_second: 3.0 },
+    Rate { service: Service::Logs, changes: false, burst: 5.0, per_second: 5.0 },
+    Rate { service: Service::Logs, changes: true, burst: 5.0, per_second: 5.0 },
     Rate { service: Service::Budgets, changes: false, burst: 10.0, per_second: 5.0 },
     Rate { service: Service::Budgets, changes: true, burst: 8.0, per_second: 2.0 },
     Rate { service: Service::Organizations, changes: false, burst: 2.0, per_second: 1.0 },

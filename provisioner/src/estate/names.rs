@@ -35,4 +35,9 @@ impl Scope {
     pub(crate) fn budget_name(&self) -> String {
         format!("holdfast-{}-{}", self.estate, self.region)
     }
+
+    /// The name of a log group; without a part, what the names of all of the estate's begin with.
+    pub(crate) fn log_group_name(&self, part: &str) -> String {
+        format!("/holdfast/{}/{part}", self.estate)
+    }
 }

@@ -35,6 +35,8 @@ pub const ACCEPTED_RISKS: &str = "holdfast:accepted-risks";
 pub const KEEP: &str = "holdfast:keep";
 /// The most characters of a tag's value (AWS General Reference, "Tag naming limits").
 const LONGEST_VALUE: usize = 256;
+/// On elastic addresses that a network's gateways have: the VPC.
+pub const NETWORK: &str = "holdfast:network";
 /// On instances: the digest of what they were started as and can't be changed in.
 pub const GENERATION: &str = "holdfast:generation";
 /// On instances: the index in its group of the first instance of the call that started them.

@@ -29,6 +29,10 @@ pub(super) const NOT_YET: &[&str] = &[
     "InvalidVolume.NotFound",
     "InvalidNetworkInterfaceID.NotFound",
     "InvalidVpcEndpointId.NotFound",
+    "InvalidAllocationID.NotFound",
+    "InvalidNatGatewayID.NotFound",
+    "NatGatewayNotFound",
+    "InvalidNetworkAclID.NotFound",
 ];
 
 /// What EC2 says of something that is used by what is still going.

@@ -15,6 +15,7 @@
 //! - `delete` of what is gone already is success.
 
 mod about;
+pub mod address;
 mod alias;
 pub mod auto_scaling_group;
 pub mod backup_plan;
@@ -22,11 +23,15 @@ pub mod backup_vault;
 pub mod budget;
 mod ec2;
 mod error;
+pub mod flow_log;
 pub mod instance_profile;
 pub mod instances;
 pub mod internet_gateway;
 pub mod key;
 pub mod launch_template;
+pub mod log_group;
+pub mod nat_gateway;
+pub mod network_acl;
 pub mod role;
 pub mod route_table;
 pub mod security_group;
@@ -327,14 +332,19 @@ kinds! {
     Alias, "alias", alias::Aliases, "The name of a KMS key.";
     Vpc, "vpc", vpc::Vpcs, "A virtual private cloud.";
     InternetGateway, "internet-gateway", internet_gateway::InternetGateways, "A gateway between a VPC and the internet.";
+    NetworkAcl, "network-acl", network_acl::NetworkAcls, "The network ACL that a VPC comes with.";
     Subnet, "subnet", subnet::Subnets, "A subnet.";
+    Address, "address", address::Addresses, "An elastic address.";
+    NatGateway, "nat-gateway", nat_gateway::NatGateways, "A NAT gateway.";
     RouteTable, "route-table", route_table::RouteTables, "A route table with its routes and the subnets that it serves.";
-    VpcEndpoint, "vpc-endpoint", vpc_endpoint::VpcEndpoints, "An endpoint of a VPC.";
     SecurityGroup, "security-group", security_group::SecurityGroups, "A security group, without its rules.";
     SecurityGroupRules, "security-group-rules", security_group_rules::AllRules, "All rules of one security group.";
+    VpcEndpoint, "vpc-endpoint", vpc_endpoint::VpcEndpoints, "An endpoint of a VPC.";
     Role, "role", role::Roles, "An IAM role with its policies.";
     BackupVault, "backup-vault", backup_vault::BackupVaults, "A vault of AWS Backup.";
     BackupPlan, "backup-plan", backup_plan::BackupPlans, "A plan of AWS Backup, with what it selects.";
+    LogGroup, "log-group", log_group::LogGroups, "A log group of CloudWatch Logs.";
+    FlowLog, "flow-log", flow_log::FlowLogs, "The record of a VPC's traffic.";
     InstanceProfile, "instance-profile", instance_profile::InstanceProfiles, "An IAM instance profile.";
     LaunchTemplate, "launch-template", launch_template::LaunchTemplates, "A launch template.";
     Instances, "instances", instances::Groups, "All instances of one launch template.";

@@ -40,6 +40,7 @@ const CALLS: &[Call] = &[
     Call { when: When::Create, action: "ec2:CreateRoute", resources: &["*"] },
     Call { when: When::Create, action: "ec2:AssociateRouteTable", resources: &["*"] },
     Call { when: When::Change, action: "ec2:CreateRoute", resources: &["*"] },
+    Call { when: When::Change, action: "ec2:ReplaceRoute", resources: &["*"] },
     Call { when: When::Change, action: "ec2:DeleteRoute", resources: &["*"] },
     Call { when: When::Change, action: "ec2:AssociateRouteTable", resources: &["*"] },
     Call { when: When::Change, action: "ec2:DisassociateRouteTable", resources: &["*"] },
@@ -246,13 +247,11 @@ fn associations(table: &Table) -> Vec<(String, String)> {
 
 async fn reconcile(cloud: &Cloud, id: &str, new: &RouteTable<String>, table: &Table) -> Result<(), KindError> {
     let old = routes(table);
-    for destination in old.iter().filter(|(key, value)| new.routes.get(*key) != Some(*value)).map(|(key, _)| key) {
+    for destination in old.keys().filter(|destination| !new.routes.contains_key(*destination)) {
         delete_route(cloud, id, destination).await?;
     }
-    for (destination, gateway) in new.routes.iter().filter(|(key, value)| old.get(*key) != Some(*value)) {
-        let request =
-            cloud.ec2.create_route().route_table_id(id).destination_cidr_block(destination).gateway_id(gateway);
-        cloud.patiently(SOON, NOT_YET, || cloud.call(Service::Ec2, "CreateRoute", request.clone().send())).await?;
+    for (destination, target) in new.routes.iter().filter(|(key, value)| old.get(*key) != Some(*value)) {
+        put_route(cloud, id, (destination, target), old.contains_key(destination)).await?;
     }
     let old = associations(table);
     let (have, want): (BTreeSet<_>, BTreeSet<_>) =
@@ -262,6 +261,29 @@ async fn reconcile(cloud: &Cloud, id: &str, new: &RouteTable<String>, table: &Ta
     }
     for subnet in want.difference(&have) {
         associate(cloud, id, subnet).await?;
+    }
+    Ok(())
+}
+
+/// Makes a route, or gives it another target in one step, so that traffic always has a way.
+async fn put_route(
+    cloud: &Cloud,
+    table: &str,
+    (destination, target): (&str, &str),
+    there: bool,
+) -> Result<(), KindError> {
+    let is_nat = target.starts_with("nat-");
+    let (nat, gateway) = (is_nat.then(|| target.to_owned()), (!is_nat).then(|| target.to_owned()));
+    if there {
+        let request = cloud.ec2.replace_route().route_table_id(table).destination_cidr_block(destination);
+        let request = request.set_nat_gateway_id(nat).set_gateway_id(gateway);
+        cloud.patiently(SOON, NOT_YET, || cloud.call(Service::Ec2, "ReplaceRoute", request.clone().send())).await?;
+    } else {
+        let request = cloud.ec2.create_route().route_table_id(table).destination_cidr_block(destination);
+        let request = request.set_nat_gateway_id(nat).set_gateway_id(gateway);
+        let call = || cloud.call(Service::Ec2, "CreateRoute", request.clone().send());
+        // One that is there already is a crashed run's, and compared next time.
+        found(cloud.patiently(SOON, NOT_YET, call).await, &["RouteAlreadyExists"])?;
     }
     Ok(())
 }

@@ -1,34 +1,67 @@
-//! The VPC's gateway endpoint for S3, by which hosts reach their trail without a way to the internet.
+//! The VPC's endpoints, by which hosts reach AWS's services without a way to the internet: a gateway for S3, which is a
+//! route, and interfaces for others, which are addresses in the private subnets that the services' own names lead to.
 //!
-//! Its policy is the wall that a host's stolen foreign credentials meet: what it doesn't allow doesn't leave by it.
+//! An endpoint's policy is the wall that a host's stolen foreign credentials meet: what it doesn't allow doesn't leave
+//! by it. An interface takes a minute or two to be made, and hosts wait for it.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
-use aws_sdk_ec2::types::{ResourceType, State, VpcEndpointType};
+use aws_sdk_ec2::types::{ResourceType, State, VpcEndpoint as Endpoint, VpcEndpointType};
 use futures::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use tokio::time::{Instant, sleep};
 
 use super::ec2::{NOT_YET, PAGE, id_of, of_estate, read_tags, retag, tagged, with_tags};
 use super::{
-    Call, Context, KindError, Left, Observed, Operations, Practice, SOON, Wanted, When, json, make_by_token, only_id,
-    properties,
+    Call, Context, KindError, Left, Observed, Operations, Practice, Priced, SOON, Sku, Usage, Wanted, When, json,
+    make_by_token, only_id, properties,
 };
 use crate::cloud::{Cloud, CloudError, Service, found};
 use crate::estate::{Kind, Ref, Scope};
 
-/// A gateway endpoint's properties.
+/// An endpoint's properties. What its type doesn't have is left out, and isn't compared.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct VpcEndpoint<L = Ref> {
     /// The VPC that it is in.
     pub vpc: L,
     /// The service, such as `com.amazonaws.eu-central-1.s3`.
     pub service: String,
-    /// The route tables that lead to it.
+    /// How the service is reached.
+    #[serde(rename = "type")]
+    pub way: Way,
+    /// The route tables that lead to a gateway.
+    #[serde(default = "Vec::new", skip_serializing_if = "Vec::is_empty")]
     pub route_tables: Vec<L>,
+    /// The subnets that an interface has an address in: one for each zone.
+    #[serde(default = "Vec::new", skip_serializing_if = "Vec::is_empty")]
+    pub subnets: Vec<L>,
+    /// The security groups of an interface.
+    #[serde(default = "Vec::new", skip_serializing_if = "Vec::is_empty")]
+    pub groups: Vec<L>,
+    /// Whether the service's own name leads to an interface, for all in the VPC.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub private_dns: Option<bool>,
     /// What may pass.
     pub policy: Value,
 }
+
+/// How a service is reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Way {
+    /// By routes.
+    Gateway,
+    /// By addresses in subnets.
+    Interface,
+}
+
+/// How long an interface may take to become available; AWS speaks of minutes.
+const PATIENCE: Duration = Duration::from_secs(600);
+/// Between two looks.
+const PAUSE: Duration = Duration::from_millis(250);
+const LONG_PAUSE: Duration = Duration::from_secs(5);
 
 pub(super) struct VpcEndpoints;
 
@@ -59,8 +92,18 @@ impl Operations for VpcEndpoints {
         &[("DNS options", "they decide nothing for the services that are used")]
     }
 
+    fn usage(&self, priced: &Priced<'_>) -> Vec<Usage> {
+        // An interface is paid for in each of its zones; a gateway is free.
+        let subnets = priced.properties.0.get("subnets").and_then(Value::as_array).map_or(0, Vec::len);
+        if subnets == 0 { Vec::new() } else { vec![Usage { sku: Sku::InterfaceEndpoint, quantity: subnets as u64 }] }
+    }
+
     fn fixed(&self) -> &'static [(&'static str, &'static str)] {
-        &[("vpc", "an endpoint stays in its VPC"), ("service", "an endpoint stays with its service")]
+        &[
+            ("vpc", "an endpoint stays in its VPC"),
+            ("service", "an endpoint stays with its service"),
+            ("type", "a gateway doesn't become an interface"),
+        ]
     }
 
     fn deleted_after(&self) -> &'static [Kind] {
@@ -77,20 +120,30 @@ impl Operations for VpcEndpoints {
             for endpoint in endpoints.into_iter().filter(|endpoint| !is_gone(endpoint)) {
                 let tags = read_tags(endpoint.tags);
                 let (Some(id), Some(physical)) = (id_of(&tags), endpoint.vpc_endpoint_id) else { continue };
-                let mut route_tables = endpoint.route_table_ids.unwrap_or_default();
-                route_tables.sort_unstable();
+                let created = endpoint.creation_timestamp.map(|time| time.secs());
                 let policy = match endpoint.policy_document.as_deref() {
                     Some(text) => json("the policy", &physical, text)?,
                     None => Value::Null,
                 };
+                let way = match endpoint.vpc_endpoint_type {
+                    Some(VpcEndpointType::Interface) => Way::Interface,
+                    _ => Way::Gateway,
+                };
+                let groups = endpoint.groups.unwrap_or_default();
                 let found = VpcEndpoint {
                     vpc: endpoint.vpc_id.unwrap_or_default(),
                     service: endpoint.service_name.unwrap_or_default(),
-                    route_tables,
+                    way,
+                    route_tables: endpoint.route_table_ids.unwrap_or_default(),
+                    subnets: endpoint.subnet_ids.unwrap_or_default(),
+                    groups: groups.into_iter().filter_map(|group| group.group_id).collect(),
+                    private_dns: (way == Way::Interface).then(|| endpoint.private_dns_enabled.unwrap_or(false)),
                     policy,
                 };
                 let properties = properties(&id, &found)?;
-                all.push(with_tags(Observed::new(Kind::VpcEndpoint, id, &physical, properties), tags));
+                let mut found = Observed::new(Kind::VpcEndpoint, id, &physical, properties);
+                found.created = created;
+                all.push(with_tags(found, tags));
             }
             Ok(all)
         })
@@ -104,8 +157,10 @@ impl Operations for VpcEndpoints {
         Box::pin(async move {
             let endpoint: VpcEndpoint<String> = wanted.parse()?;
             let make = async |attempt| make(cx, wanted, &endpoint, attempt).await;
-            let seen = async |id| is_there(cx.cloud, id).await;
-            Ok(only_id(&make_by_token(&wanted.resource.id, make, seen).await?))
+            let seen = async |id: String| Ok(look(cx.cloud, &id).await?.is_some_and(|endpoint| !is_gone(&endpoint)));
+            let id = make_by_token(&wanted.resource.id, make, seen).await?;
+            wait_until_available(cx, &id).await?;
+            Ok(only_id(&id))
         })
     }
 
@@ -121,15 +176,20 @@ impl Operations for VpcEndpoints {
             if new.policy != old.policy {
                 request = request.policy_document(new.policy.to_string());
             }
-            for table in new.route_tables.iter().filter(|table| !old.route_tables.contains(table)) {
-                request = request.add_route_table_ids(table);
+            if new.private_dns != old.private_dns {
+                request = request.set_private_dns_enabled(new.private_dns);
             }
-            for table in old.route_tables.iter().filter(|table| !new.route_tables.contains(table)) {
-                request = request.remove_route_table_ids(table);
-            }
-            if new.policy != old.policy || new.route_tables != old.route_tables {
+            let (add, remove) =
+                (lacking(&new.route_tables, &old.route_tables), lacking(&old.route_tables, &new.route_tables));
+            request = request.set_add_route_table_ids(add).set_remove_route_table_ids(remove);
+            let (add, remove) = (lacking(&new.subnets, &old.subnets), lacking(&old.subnets, &new.subnets));
+            request = request.set_add_subnet_ids(add).set_remove_subnet_ids(remove);
+            let (add, remove) = (lacking(&new.groups, &old.groups), lacking(&old.groups, &new.groups));
+            request = request.set_add_security_group_ids(add).set_remove_security_group_ids(remove);
+            if new != old {
                 let call = || cx.cloud.call(Service::Ec2, "ModifyVpcEndpoint", request.clone().send());
                 cx.cloud.patiently(SOON, NOT_YET, call).await?;
+                wait_until_available(cx, &current.physical).await?;
             }
             retag(cx.cloud, wanted, current).await?;
             Ok(current.attributes.clone())
@@ -172,10 +232,16 @@ async fn make(
         .cloud
         .ec2
         .create_vpc_endpoint()
-        .vpc_endpoint_type(VpcEndpointType::Gateway)
+        .vpc_endpoint_type(match endpoint.way {
+            Way::Gateway => VpcEndpointType::Gateway,
+            Way::Interface => VpcEndpointType::Interface,
+        })
         .vpc_id(&endpoint.vpc)
         .service_name(&endpoint.service)
-        .set_route_table_ids(Some(endpoint.route_tables.clone()))
+        .set_route_table_ids(some(&endpoint.route_tables))
+        .set_subnet_ids(some(&endpoint.subnets))
+        .set_security_group_ids(some(&endpoint.groups))
+        .set_private_dns_enabled(endpoint.private_dns)
         .policy_document(endpoint.policy.to_string())
         .client_token(wanted.token(cx.scope, "vpc-endpoint", attempt))
         .tag_specifications(tagged(ResourceType::VpcEndpoint, &wanted.resource.tags));
@@ -185,14 +251,55 @@ async fn make(
     Ok(id.ok_or_else(|| CloudError::incomplete(Service::Ec2, "CreateVpcEndpoint", "endpoint"))?)
 }
 
-async fn is_there(cloud: &Cloud, id: String) -> Result<bool, KindError> {
+async fn look(cloud: &Cloud, id: &str) -> Result<Option<Endpoint>, KindError> {
     let request = cloud.ec2.describe_vpc_endpoints().vpc_endpoint_ids(id).send();
     let answer = found(cloud.call(Service::Ec2, "DescribeVpcEndpoints", request).await, NOT_YET)?;
-    Ok(answer.is_some_and(|answer| answer.vpc_endpoints().iter().any(|endpoint| !is_gone(endpoint))))
+    Ok(answer.and_then(|answer| answer.vpc_endpoints?.into_iter().next()))
 }
 
-/// A deleted endpoint is shown for a while. EC2 writes states in lower case, its documentation in upper.
-fn is_gone(endpoint: &aws_sdk_ec2::types::VpcEndpoint) -> bool {
-    let state = endpoint.state.as_ref().map(State::as_str).unwrap_or_default();
-    [State::Deleting, State::Deleted].iter().any(|gone| gone.as_str().eq_ignore_ascii_case(state))
+async fn wait_until_available(cx: &Context<'_>, id: &str) -> Result<(), KindError> {
+    let deadline = Instant::now() + PATIENCE;
+    let mut pause = PAUSE;
+    loop {
+        let endpoint = look(cx.cloud, id).await?;
+        let is = |state| endpoint.as_ref().is_some_and(|endpoint| is_in(endpoint, &state));
+        if is(State::Available) {
+            return Ok(());
+        }
+        if is(State::Failed) || is(State::Rejected) {
+            let error = endpoint.as_ref().and_then(|endpoint| endpoint.last_error.as_ref()?.message.clone());
+            let message = format!("{id} failed: {}", error.unwrap_or_else(|| "AWS doesn't say why".to_owned()));
+            let next = "delete it, correct that and apply again";
+            return Err(CloudError::found(Service::Ec2, "CreateVpcEndpoint", message, next).into());
+        }
+        let state = endpoint
+            .and_then(|endpoint| endpoint.state)
+            .map_or_else(|| "not seen".to_owned(), |state| state.to_string());
+        if Instant::now() + pause > deadline {
+            return Err(KindError::Deadline { what: id.to_owned(), state, seconds: PATIENCE.as_secs() });
+        }
+        (cx.waiting)(format!("{id} is {state}"));
+        sleep(pause).await;
+        pause = (pause * 2).min(LONG_PAUSE);
+    }
+}
+
+/// What these have and those haven't, if anything.
+fn lacking(these: &[String], those: &[String]) -> Option<Vec<String>> {
+    some(&these.iter().filter(|one| !those.contains(one)).cloned().collect::<Vec<_>>())
+}
+
+/// A list that isn't empty: EC2 takes no empty ones.
+fn some(list: &[String]) -> Option<Vec<String>> {
+    (!list.is_empty()).then(|| list.to_vec())
+}
+
+/// EC2 writes states in lower case, its documentation in upper.
+fn is_in(endpoint: &Endpoint, state: &State) -> bool {
+    endpoint.state.as_ref().is_some_and(|found| found.as_str().eq_ignore_ascii_case(state.as_str()))
+}
+
+/// A deleted endpoint is shown for a while.
+fn is_gone(endpoint: &Endpoint) -> bool {
+    [State::Deleting, State::Deleted].iter().any(|gone| is_in(endpoint, gone))
 }

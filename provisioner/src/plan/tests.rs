@@ -79,7 +79,8 @@ fn made(estate: &Estate) -> World {
         }
         let mut observed = Observed::new(resource.kind, resource.id.clone(), &physical, properties.clone())
             .attribute("arn", format!("arn:{physical}"))
-            .attribute("version", "1");
+            .attribute("version", "1")
+            .attribute("address", "198.51.100.1");
         observed.name.clone_from(&resource.name);
         observed.tags = resource.tags.clone();
         if resource.kind == Kind::Instances {
@@ -127,7 +128,7 @@ fn host(resource: &Resource, properties: &Properties, index: u32) -> Host {
         subnet: group.subnets[&0].clone(),
         groups: group.groups,
         private_address: Some(format!("10.0.64.{index}")),
-        public_address: None,
+        public_address: group.address.map(|address| address.ip),
         metadata: Metadata::HARDENED,
         protected: group.protected,
         volumes: volumes.collect(),

@@ -14,7 +14,7 @@ import boto3
 raw = "--ids" in sys.argv
 region = sys.argv[1]
 session = boto3.Session(region_name=region)
-ec2, iam, kms, s3 = (session.client(name) for name in ("ec2", "iam", "kms", "s3"))
+ec2, iam, kms, s3, logs = (session.client(name) for name in ("ec2", "iam", "kms", "s3", "logs"))
 budgets = session.client("budgets")
 account = session.client("sts").get_caller_identity()["Account"]
 
@@ -75,17 +75,39 @@ for gateway in pages(ec2, "describe_internet_gateways", "InternetGateways"):
     if not default.intersection(vpcs):
         own = tags(gateway.get("Tags"))
         add("internet gateway", name(gateway["InternetGatewayId"], own), own, vpcs=vpcs)
+for acl in pages(ec2, "describe_network_acls", "NetworkAcls"):
+    if acl["VpcId"] not in default:
+        own = tags(acl.get("Tags"))
+        # The last rule of each direction can't be changed.
+        entries = [entry for entry in acl["Entries"] if entry["RuleNumber"] < 32767]
+        add("network acl", name(acl["NetworkAclId"], own), own, vpc=acl["VpcId"], default=acl["IsDefault"],
+            entries=entries)
+for address in ec2.describe_addresses()["Addresses"]:
+    own = tags(address.get("Tags"))
+    add("address", name(address["AllocationId"], own), own, instance=address.get("InstanceId") or None,
+        used="AssociationId" in address)
+for gateway in pages(ec2, "describe_nat_gateways", "NatGateways"):
+    if gateway["State"] != "deleted":
+        own = tags(gateway.get("Tags"))
+        add("nat gateway", name(gateway["NatGatewayId"], own), own, vpc=gateway["VpcId"], subnet=gateway["SubnetId"],
+            state=gateway["State"], addresses=[held["AllocationId"] for held in gateway["NatGatewayAddresses"]])
+for log in pages(ec2, "describe_flow_logs", "FlowLogs"):
+    own = tags(log.get("Tags"))
+    add("flow log", name(log["FlowLogId"], own), own, network=log["ResourceId"], traffic=log["TrafficType"],
+        group=log["LogGroupName"], role=log["DeliverLogsPermissionArn"], interval=log["MaxAggregationInterval"])
 for endpoint in pages(ec2, "describe_vpc_endpoints", "VpcEndpoints"):
     if endpoint["State"].lower() not in ("deleted", "deleting"):
         own = tags(endpoint.get("Tags"))
         add("endpoint", name(endpoint["VpcEndpointId"], own), own, vpc=endpoint["VpcId"],
-            tables=sorted(endpoint["RouteTableIds"]), policy=json.loads(endpoint["PolicyDocument"]))
+            type=endpoint["VpcEndpointType"], service=endpoint["ServiceName"], subnets=endpoint.get("SubnetIds", []),
+            groups=[group["GroupId"] for group in endpoint.get("Groups", [])],
+            private=endpoint.get("PrivateDnsEnabled"), tables=sorted(endpoint["RouteTableIds"]), policy=json.loads(endpoint["PolicyDocument"]))
 for table in pages(ec2, "describe_route_tables", "RouteTables"):
     if table["VpcId"] not in default:
         own = tags(table.get("Tags"))
         # A route to an endpoint names it, or AWS's list; the endpoint itself says which tables lead to it.
         routes = {
-            route.get("DestinationCidrBlock"): route.get("GatewayId")
+            route.get("DestinationCidrBlock"): route.get("GatewayId") or route.get("NatGatewayId")
             for route in table["Routes"]
             if route.get("DestinationCidrBlock") and not str(route.get("GatewayId")).startswith("vpce-")
         }
@@ -130,11 +152,17 @@ for volume in pages(ec2, "describe_volumes", "Volumes"):
     add("volume", volume["VolumeId"], own, encrypted=volume["Encrypted"], key=volume.get("KmsKeyId"),
         hosts=hosts, gib=volume["Size"])
 for interface in pages(ec2, "describe_network_interfaces", "NetworkInterfaces"):
-    if interface.get("VpcId") not in default:
+    # Those of endpoints and NAT gateways are theirs.
+    if interface.get("VpcId") not in default and not interface.get("RequesterManaged"):
         own = tags(interface.get("TagSet"))
         own.pop("holdfast:first", None)
         own.pop("holdfast:stride", None)
         add("interface", name(interface["NetworkInterfaceId"], {}, None), own, subnet=interface["SubnetId"])
+
+for group in pages(logs, "describe_log_groups", "logGroups"):
+    arn = group["arn"].removesuffix(":*")
+    own = logs.list_tags_for_resource(resourceArn=arn)["tags"]
+    add("log group", group["logGroupName"], own, days=group.get("retentionInDays"), key=group.get("kmsKeyId"))
 
 for role in pages(iam, "list_roles", "Roles"):
     full = iam.get_role(RoleName=role["RoleName"])["Role"]

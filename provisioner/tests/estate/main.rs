@@ -11,3 +11,4 @@ mod destroy;
 mod fixture;
 mod lock;
 mod machines;
+mod network;

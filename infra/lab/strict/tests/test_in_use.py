@@ -220,3 +220,12 @@ def test_iam_keeps_what_is_in_use(lab, unique, refused):
     iam.delete_role(RoleName=unique)
     iam.delete_policy(PolicyArn=policy)
     iam.delete_instance_profile(InstanceProfileName=unique)
+
+
+def test_the_default_network_acl_goes_with_its_vpc(ec2):
+    made = ec2.create_vpc(CidrBlock="10.8.0.0/16")["Vpc"]["VpcId"]
+    of_vpc = [{"Name": "vpc-id", "Values": [made]}]
+    (acl,) = ec2.describe_network_acls(Filters=of_vpc)["NetworkAcls"]
+    assert acl["IsDefault"]
+    ec2.delete_vpc(VpcId=made)
+    assert ec2.describe_network_acls(Filters=of_vpc)["NetworkAcls"] == []

@@ -81,7 +81,10 @@ def _vpcs() -> None:
         )
         if any(stands):
             raise _violation("vpc", vpc_id)
-        return original(self, vpc_id)
+        gone = original(self, vpc_id)
+        for acl in [acl_id for acl_id, acl in self.network_acls.items() if acl.vpc_id == vpc_id]:
+            del self.network_acls[acl]
+        return gone
 
 
 def _interfaces() -> None:

@@ -1,6 +1,7 @@
 //! Spec → estate: what is wanted of each resource, and why it is there. One file for each part of the picture.
 
 mod backup;
+mod flow_logs;
 mod machines;
 mod money;
 mod network;
@@ -208,8 +209,11 @@ pub enum BuildError {
 /// The parts of the graph that several resources refer to.
 const BASTION: &str = "bastion";
 const HOSTS: &str = "hosts";
+const ENDPOINTS: &str = "endpoints";
 const PUBLIC: &str = "public";
 const PRIVATE: &str = "private";
+/// Any IPv4 address.
+const EVERYWHERE: &str = "0.0.0.0/0";
 const SSH: u16 = 22;
 const HTTPS: u16 = 443;
 
@@ -224,10 +228,12 @@ impl Estate {
         builder.budget()?;
         builder.key()?;
         builder.network()?;
+        builder.bastion_address()?;
         builder.groups()?;
         builder.endpoints()?;
         builder.roles()?;
         builder.backup()?;
+        builder.flow_logs()?;
         builder.machines()?;
         builder.seal();
         Ok(Self {

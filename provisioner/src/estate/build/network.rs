@@ -1,17 +1,24 @@
-//! The network: its parts, and the ways between them. Where one that is there is used, nothing of it is made or changed.
+//! The network: its parts, and the ways between them. Where one that is there is used, nothing of it is made or changed:
+//! how its hosts reach S3 and what else they need is its owner's to see to.
 
 use std::collections::BTreeMap;
 
 use holdfast_policies::{self as policies, S3Endpoint};
 
-use super::{BuildError, Builder, Draft, PRIVATE, PUBLIC, id, policy, vpc};
+use super::{BASTION, BuildError, Builder, Draft, ENDPOINTS, EVERYWHERE, PRIVATE, PUBLIC, id, policy, vpc};
 use crate::estate::{Kind, Link, Ref, ResourceId};
+use crate::kind::address::Address;
 use crate::kind::internet_gateway::InternetGateway;
+use crate::kind::nat_gateway::NatGateway;
+use crate::kind::network_acl::{Entry, NetworkAcl};
 use crate::kind::route_table::RouteTable;
 use crate::kind::subnet::Subnet;
 use crate::kind::vpc::Vpc;
-use crate::kind::vpc_endpoint::VpcEndpoint;
-use crate::spec::{NetworkRange, Place};
+use crate::kind::vpc_endpoint::{VpcEndpoint, Way};
+use crate::spec::{Egress, NetworkRange, Place};
+
+/// The services that a private host needs: Systems Manager's three, the key, its own metadata, its role, its logs.
+const SERVICES: [&str; 7] = ["ssm", "ssmmessages", "ec2messages", "kms", "ec2", "sts", "logs"];
 
 impl Builder<'_> {
     pub(super) fn network(&mut self) -> Result<(), BuildError> {
@@ -22,12 +29,50 @@ impl Builder<'_> {
         let description = self.spec.description.as_str();
         self.add(Draft { id, kind: Kind::Vpc, name, description, properties: vpc }, &[])?;
 
+        let all_pass = || vec![Entry::all_pass()];
+        let acl = NetworkAcl { vpc: self::vpc(), ingress: all_pass(), egress: all_pass() };
+        let (id, name) = (ResourceId::only(Kind::NetworkAcl), self.scope.name("default"));
+        let description = "Lets all pass. Security groups are the walls";
+        self.add(Draft { id, kind: Kind::NetworkAcl, name, description, properties: acl }, &[])?;
+
         let gateway = InternetGateway { vpc: self::vpc() };
         let (id, name) = (ResourceId::only(Kind::InternetGateway), self.scope.name("internet"));
         let description = "The way of the bastion to and from the internet";
         self.add(Draft { id, kind: Kind::InternetGateway, name, description, properties: gateway }, &[])?;
         self.subnets(range)?;
+        if self.spec.network.egress == Egress::Nat {
+            self.nat_gateways()?;
+        }
         self.route_tables()
+    }
+
+    /// The bastion's address, which stays when the bastion is replaced.
+    pub(super) fn bastion_address(&mut self) -> Result<(), BuildError> {
+        self.address(BASTION, "Where the bastion is reached", None)
+    }
+
+    fn address(&mut self, part: &str, description: &str, vpc: Option<Ref>) -> Result<(), BuildError> {
+        let (id, name) = (id(Kind::Address, part), self.scope.name(part));
+        self.add(Draft { id, kind: Kind::Address, name, description, properties: Address { vpc } }, &[])
+    }
+
+    /// In each zone a gateway with an address of its own, in the public subnet.
+    fn nat_gateways(&mut self) -> Result<(), BuildError> {
+        for zone in self.zones.clone() {
+            let part = format!("nat-{}", zone.name);
+            self.address(&part, "Where traffic of hosts of one zone comes from", Some(vpc()))?;
+            let gateway = NatGateway {
+                vpc: vpc(),
+                subnet: Ref::id(&id(Kind::Subnet, &format!("{PUBLIC}-{}", zone.name))),
+                address: Ref::id(&id(Kind::Address, &part)),
+            };
+            let (id, name) = (id(Kind::NatGateway, &zone.name), self.scope.name(&part));
+            let description = "The way of hosts of one zone to the internet";
+            let draft = Draft { id, kind: Kind::NatGateway, name, description, properties: gateway };
+            // AWS makes none in a VPC without a way to the internet.
+            self.add(draft, &[ResourceId::only(Kind::InternetGateway)])?;
+        }
+        Ok(())
     }
 
     /// A public and a private subnet in each zone.
@@ -51,14 +96,18 @@ impl Builder<'_> {
     fn route_tables(&mut self) -> Result<(), BuildError> {
         let subnet = |part: &str, zone: &str| Ref::id(&id(Kind::Subnet, &format!("{part}-{zone}")));
         let public = self.zones.iter().map(|zone| subnet(PUBLIC, &zone.name)).collect();
-        let to_internet = ("0.0.0.0/0".to_owned(), Ref::id(&ResourceId::only(Kind::InternetGateway)));
+        let to_internet = (EVERYWHERE.to_owned(), Ref::id(&ResourceId::only(Kind::InternetGateway)));
         let mut tables = vec![
             ("main".to_owned(), BTreeMap::new(), vec![], "For subnets that nobody gave a table. Leads nowhere"),
             (PUBLIC.to_owned(), BTreeMap::from([to_internet]), public, "Leads to the internet"),
         ];
         for zone in &self.zones {
-            let part = format!("{PRIVATE}-{}", zone.name);
-            tables.push((part, BTreeMap::new(), vec![subnet(PRIVATE, &zone.name)], "Leads nowhere but to S3"));
+            let to_nat = (EVERYWHERE.to_owned(), Ref::id(&id(Kind::NatGateway, &zone.name)));
+            let (routes, description) = match self.spec.network.egress {
+                Egress::Nat => (BTreeMap::from([to_nat]), "Leads to the internet and not back"),
+                Egress::None | Egress::Endpoints => (BTreeMap::new(), "Leads nowhere but to S3"),
+            };
+            tables.push((format!("{PRIVATE}-{}", zone.name), routes, vec![subnet(PRIVATE, &zone.name)], description));
         }
         for (part, routes, subnets, description) in tables {
             let table = RouteTable { vpc: vpc(), main: part == "main", routes, subnets };
@@ -70,10 +119,34 @@ impl Builder<'_> {
 
     /// The ways to AWS's services that don't lead through the internet.
     pub(super) fn endpoints(&mut self) -> Result<(), BuildError> {
-        match self.spec.network.place {
-            Place::Made { .. } => self.s3_endpoint(),
-            Place::Existing { .. } => Ok(()),
+        if self.zones.is_empty() {
+            return Ok(());
         }
+        self.s3_endpoint()?;
+        if self.spec.network.egress == Egress::Endpoints {
+            for service in SERVICES {
+                self.service_endpoint(service)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// A service's addresses in every private subnet, under the name that it has everywhere.
+    fn service_endpoint(&mut self, service: &str) -> Result<(), BuildError> {
+        let subnets = self.zones.iter().map(|zone| Ref::id(&id(Kind::Subnet, &format!("{PRIVATE}-{}", zone.name))));
+        let endpoint = VpcEndpoint {
+            vpc: vpc(),
+            service: format!("com.amazonaws.{}.{service}", self.scope.region),
+            way: Way::Interface,
+            route_tables: Vec::new(),
+            subnets: subnets.collect(),
+            groups: vec![Ref::id(&id(Kind::SecurityGroup, ENDPOINTS))],
+            private_dns: Some(true),
+            policy: policy(&policies::service_endpoint(&self.account()?))?,
+        };
+        let (id, name) = (id(Kind::VpcEndpoint, service), self.scope.name(service));
+        let description = "The way of bastion and hosts to one service of AWS";
+        self.add(Draft { id, kind: Kind::VpcEndpoint, name, description, properties: endpoint }, &[])
     }
 
     fn s3_endpoint(&mut self) -> Result<(), BuildError> {
@@ -85,7 +158,11 @@ impl Builder<'_> {
         let endpoint = VpcEndpoint {
             vpc: vpc(),
             service: format!("com.amazonaws.{}.s3", self.scope.region),
+            way: Way::Gateway,
             route_tables: tables.map(|table| Ref::id(&table.id)).collect(),
+            subnets: Vec::new(),
+            groups: Vec::new(),
+            private_dns: None,
             policy: policy(&policies::s3_endpoint(&endpoint))?,
         };
         let (id, name) = (id(Kind::VpcEndpoint, "s3"), self.scope.name("s3"));
@@ -113,9 +190,9 @@ impl Builder<'_> {
         Ok(subnets.iter().map(|one| Link::Is(one.id.clone())).collect())
     }
 
-    /// What is there before a machine starts: its ways and its walls, complete.
+    /// What is there before a machine starts: its ways and its walls, complete, and the record of who uses them.
     pub(super) fn ways(&self) -> Vec<ResourceId> {
-        let kinds = [Kind::RouteTable, Kind::VpcEndpoint, Kind::SecurityGroupRules];
+        let kinds = [Kind::NetworkAcl, Kind::RouteTable, Kind::VpcEndpoint, Kind::SecurityGroupRules, Kind::FlowLog];
         let ways = self.resources.iter().filter(|resource| kinds.contains(&resource.kind));
         ways.map(|resource| resource.id.clone()).collect()
     }

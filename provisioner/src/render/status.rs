@@ -86,9 +86,9 @@ fn resources(rows: &[StatusRow]) -> String {
     shown
 }
 
-/// Tags that all resources share, once; then what a resource has otherwise.
+/// Tags that most resources share, once; then what a resource has otherwise.
 fn shared_tags(rows: &[StatusRow]) -> String {
-    let tagged: Vec<_> = rows.iter().filter(|row| !row.tags.is_empty()).collect();
+    let tagged: Vec<_> = rows.iter().filter(|row| row.tags.contains_key(tags::ESTATE)).collect();
     let mut values: BTreeMap<&str, BTreeMap<&str, usize>> = BTreeMap::new();
     for (key, value) in tagged.iter().flat_map(|row| &row.tags).filter(|(key, _)| is_shared_sort(key)) {
         *values.entry(key).or_default().entry(value).or_default() += 1;
@@ -96,7 +96,7 @@ fn shared_tags(rows: &[StatusRow]) -> String {
     let shared: Vec<_> = values
         .iter()
         .filter_map(|(key, counts)| {
-            counts.iter().find(|(_, count)| **count == tagged.len()).map(|(value, _)| (*key, *value))
+            counts.iter().find(|(_, count)| **count * 2 > tagged.len()).map(|(value, _)| (*key, *value))
         })
         .collect();
     let mut shown = format!("\n{} on {}\n", "Tags".bold(), all_of(tagged.len()));
@@ -108,8 +108,8 @@ fn shared_tags(rows: &[StatusRow]) -> String {
             .iter()
             .filter(|(key, value)| is_shared_sort(key) && !shared.contains(&(key.as_str(), value.as_str())));
         let other: Vec<_> = other.map(|(key, value)| format!("{key}={value}")).collect();
-        let lacking = ["Project", "Department", "Environment"].iter().filter(|key| !row.tags.contains_key(**key));
-        let lacking: Vec<_> = lacking.map(|key| format!("no {key}")).collect();
+        let lacking = shared.iter().filter(|(key, _)| !row.tags.contains_key(*key));
+        let lacking: Vec<_> = lacking.map(|(key, _)| format!("no {key}")).collect();
         let all = [other, lacking].concat();
         if !all.is_empty() {
             let _ = writeln!(shown, "{}", labelled(&format!("  {}:", row.id), 6, &all.join(", ")));

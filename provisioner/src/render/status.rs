@@ -199,7 +199,11 @@ mod tests {
         lost.tags.remove("Department");
         let status = Status {
             scope: scope(),
-            resources: vec![row(ResourceId::only(Kind::Vpc), Kind::Vpc, "vpc-0a", "contest"), lost],
+            resources: vec![
+                row(ResourceId::only(Kind::Vpc), Kind::Vpc, "vpc-0a", "contest"),
+                row(ResourceId::only(Kind::InternetGateway), Kind::InternetGateway, "igw-0a", "contest"),
+                lost,
+            ],
             hosts: BTreeMap::from([
                 (ResourceId::named(Kind::Instances, "bastion"), vec![host(0, Some("203.0.113.9"))]),
                 (ResourceId::named(Kind::Instances, "worker"), vec![host(0, None), host(1, None)]),

@@ -109,14 +109,14 @@ fn hosts_volumes_and_interfaces_have_their_groups_tags_and_those_of_patches_and_
 fn a_data_volume_that_is_kept_outlives_its_host_and_is_named() {
     let fixture = Fixture::start();
     let volumes = "count = 2\n[[hosts.volumes]]\nname = \"scratch\"\ndevice = \"/dev/sdf\"\ngib = 5\n\
-                   [[hosts.volumes]]\nname = \"results\"\ndevice = \"/dev/sdg\"\ngib = 6\niops = 4000\nkeep = true";
+                   [[hosts.volumes]]\nname = \"results\"\ndevice = \"/dev/sdg\"\ngib = 8\niops = 4000\nkeep = true";
     fixture.write_spec(&fixture.spec().replace("count = 2", volumes));
     fixture.apply();
     assert_eq!(fixture.plan(), Vec::<String>::new());
     let made = workers(&fixture);
     let (scratch, results) = (&made[0]["volumes"]["/dev/sdf"], &made[0]["volumes"]["/dev/sdg"]);
     assert_eq!((&scratch["gib"], &scratch["kept"], &scratch["encrypted"]), (&json!(5), &json!(false), &json!(true)));
-    assert_eq!((&results["gib"], &results["kept"], &results["iops"]), (&json!(6), &json!(true), &json!(4000)));
+    assert_eq!((&results["gib"], &results["kept"], &results["iops"]), (&json!(8), &json!(true), &json!(4000)));
     let kept: Vec<_> = made.iter().map(|one| one["volumes"]["/dev/sdg"]["id"].as_str().unwrap().to_owned()).collect();
     let output = fixture.provision(&["destroy", "--yes"]);
     let said = [text(&output.stdout), text(&output.stderr)].join(" ");
@@ -186,7 +186,7 @@ fn a_host_whose_volume_was_swapped_is_replaced() {
         "{WORKERS}\n\
          old = out[0]['volumes']['/dev/xvda']['id']\n\
          ec2.stop_instances(InstanceIds=[out[0]['id']])\n\
-         ec2.detach_volume(VolumeId=old)\n\
+         ec2.detach_volume(VolumeId=old, InstanceId=out[0]['id'])\n\
          new = ec2.create_volume(Size=8, AvailabilityZone=out[0]['zone'], VolumeType='gp3')['VolumeId']\n\
          ec2.attach_volume(VolumeId=new, InstanceId=out[0]['id'], Device='/dev/xvda')\n\
          ec2.start_instances(InstanceIds=[out[0]['id']])\n\

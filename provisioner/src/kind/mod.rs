@@ -255,6 +255,12 @@ pub trait Operations: Sync {
         crate::plan::compare(self.fixed(), wanted, resolved, observed)
     }
 
+    /// What a change with these differences doesn't reach, for the plan to say.
+    fn unreached(&self, differences: &[Difference]) -> Option<&'static str> {
+        let _ = differences;
+        None
+    }
+
     /// Attributes that a change with these differences gives another value.
     fn renews(&self, differences: &[Difference]) -> &'static [&'static str] {
         let _ = differences;

@@ -419,10 +419,15 @@ fn change_of(
             Some(Change { order, ..change(Action::Replace, &why, comparison.differences) })
         }
         None if comparison.differences.is_empty() => None,
-        None if cause == Cause::Drift => {
-            Some(change(Action::Update, "it changed since the last apply, and not by it", comparison.differences))
+        None => {
+            let why = match cause {
+                Cause::Drift => "it changed since the last apply, and not by it",
+                Cause::Spec => "it isn't as the spec says",
+            };
+            let unreached = kind.unreached(&comparison.differences);
+            let why = unreached.map_or_else(|| why.to_owned(), |unreached| format!("{why}; {unreached}"));
+            Some(change(Action::Update, &why, comparison.differences))
         }
-        None => Some(change(Action::Update, "it isn't as the spec says", comparison.differences)),
     }
 }
 

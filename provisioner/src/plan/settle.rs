@@ -175,6 +175,8 @@ pub(crate) fn refers(from: &Observed, to: &Observed) -> bool {
             _ => false,
         }
     }
+    // A launch template has the tags of its fleet's volumes, and a fleet's id is its name, which is one of them.
+    let mut properties = from.properties.0.iter().filter(|(name, _)| *name != "part_tags");
     // Rules have their group's id and none of their own.
-    to.kind != Kind::SecurityGroupRules && from.properties.0.values().any(|value| mentions(value, &to.attributes))
+    to.kind != Kind::SecurityGroupRules && properties.any(|(_, value)| mentions(value, &to.attributes))
 }

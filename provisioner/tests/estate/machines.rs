@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::fixture::{Fixture, succeed, text};
 
 /// What boto3 sees of the workers: instance, type, image, state, subnet, groups, tags, volumes.
-const WORKERS: &str = "\
+pub(crate) const WORKERS: &str = "\
 out = []
 volumes = {v['VolumeId']: v for v in ec2.describe_volumes()['Volumes']}
 for r in ec2.describe_instances(Filters=ours + [{'Name': 'tag:holdfast:id', 'Values': ['*/worker']}])['Reservations']:
@@ -29,16 +29,16 @@ for r in ec2.describe_instances(Filters=ours + [{'Name': 'tag:holdfast:id', 'Val
 out.sort(key=lambda one: one['index'])
 ";
 
-fn workers(fixture: &Fixture) -> Vec<Value> {
+pub(crate) fn workers(fixture: &Fixture) -> Vec<Value> {
     fixture.boto(WORKERS).as_array().unwrap().clone()
 }
 
-fn ids(workers: &[Value]) -> BTreeSet<String> {
+pub(crate) fn ids(workers: &[Value]) -> BTreeSet<String> {
     workers.iter().map(|one| one["id"].as_str().unwrap().to_owned()).collect()
 }
 
 /// Applies a spec in which `from` is `to`, sees that nothing is left to do, and returns the plan and the calls.
-fn change(fixture: &Fixture, from: &str, to: &str) -> (Vec<String>, Vec<String>) {
+pub(crate) fn change(fixture: &Fixture, from: &str, to: &str) -> (Vec<String>, Vec<String>) {
     let spec = fixture.spec();
     assert!(spec.contains(from));
     fixture.write_spec(&spec.replace(from, to));
@@ -109,14 +109,14 @@ fn hosts_volumes_and_interfaces_have_their_groups_tags_and_those_of_patches_and_
 fn a_data_volume_that_is_kept_outlives_its_host_and_is_named() {
     let fixture = Fixture::start();
     let volumes = "count = 2\n[[hosts.volumes]]\nname = \"scratch\"\ndevice = \"/dev/sdf\"\ngib = 5\n\
-                   [[hosts.volumes]]\nname = \"results\"\ndevice = \"/dev/sdg\"\ngib = 6\niops = 4000\nkeep = true";
+                   [[hosts.volumes]]\nname = \"results\"\ndevice = \"/dev/sdg\"\ngib = 8\niops = 4000\nkeep = true";
     fixture.write_spec(&fixture.spec().replace("count = 2", volumes));
     fixture.apply();
     assert_eq!(fixture.plan(), Vec::<String>::new());
     let made = workers(&fixture);
     let (scratch, results) = (&made[0]["volumes"]["/dev/sdf"], &made[0]["volumes"]["/dev/sdg"]);
     assert_eq!((&scratch["gib"], &scratch["kept"], &scratch["encrypted"]), (&json!(5), &json!(false), &json!(true)));
-    assert_eq!((&results["gib"], &results["kept"], &results["iops"]), (&json!(6), &json!(true), &json!(4000)));
+    assert_eq!((&results["gib"], &results["kept"], &results["iops"]), (&json!(8), &json!(true), &json!(4000)));
     let kept: Vec<_> = made.iter().map(|one| one["volumes"]["/dev/sdg"]["id"].as_str().unwrap().to_owned()).collect();
     let output = fixture.provision(&["destroy", "--yes"]);
     let said = [text(&output.stdout), text(&output.stderr)].join(" ");
@@ -186,7 +186,7 @@ fn a_host_whose_volume_was_swapped_is_replaced() {
         "{WORKERS}\n\
          old = out[0]['volumes']['/dev/xvda']['id']\n\
          ec2.stop_instances(InstanceIds=[out[0]['id']])\n\
-         ec2.detach_volume(VolumeId=old)\n\
+         ec2.detach_volume(VolumeId=old, InstanceId=out[0]['id'])\n\
          new = ec2.create_volume(Size=8, AvailabilityZone=out[0]['zone'], VolumeType='gp3')['VolumeId']\n\
          ec2.attach_volume(VolumeId=new, InstanceId=out[0]['id'], Device='/dev/xvda')\n\
          ec2.start_instances(InstanceIds=[out[0]['id']])\n\
@@ -201,32 +201,38 @@ fn a_host_whose_volume_was_swapped_is_replaced() {
     assert_eq!(after[0]["volumes"]["/dev/xvda"]["encrypted"], json!(true));
 }
 
+/// Registers an image as its builder does, and returns its id.
+pub(crate) fn publish(fixture: &Fixture, name: &str, channel: &str) -> Value {
+    fixture.boto(&format!(
+        "out = ec2.register_image(Name='{name}', Architecture='x86_64', RootDeviceName='/dev/xvda', BlockDeviceMappings=[\n\
+         \x20   {{'DeviceName': '/dev/xvda', 'Ebs': {{'SnapshotId': ec2.create_snapshot(VolumeId=ec2.create_volume(\n\
+         \x20   Size=4, AvailabilityZone='eu-central-1a')['VolumeId'])['SnapshotId'], 'VolumeSize': 4}}}}])['ImageId']\n\
+         ec2.create_tags(Resources=[out], Tags=[{{'Key': 'holdfast:image', 'Value': 'base'}},\n\
+         \x20   {{'Key': 'holdfast:channel', 'Value': '{channel}'}}])"
+    ))
+}
+
+/// The fixture's spec with the newest image of channel `stable`.
+pub(crate) fn of_channel(fixture: &Fixture) -> String {
+    let spec = fixture.spec();
+    let image = spec.lines().find(|line| line.starts_with("id = ")).unwrap();
+    spec.replace(image, "name = \"base\"\nchannel = \"stable\"")
+}
+
 #[test]
 fn the_newest_image_of_a_channel_is_taken_and_a_newer_one_replaces_hosts() {
     let fixture = Fixture::start();
-    let publish = |name: &str, channel: &str| {
-        fixture.boto(&format!(
-            "made = ec2.register_image(Name='{name}', Architecture='x86_64', RootDeviceName='/dev/xvda', BlockDeviceMappings=[\n\
-             \x20   {{'DeviceName': '/dev/xvda', 'Ebs': {{'SnapshotId': ec2.create_snapshot(VolumeId=ec2.create_volume(\n\
-             \x20   Size=4, AvailabilityZone='eu-central-1a')['VolumeId'])['SnapshotId'], 'VolumeSize': 4}}}}])['ImageId']\n\
-             ec2.create_tags(Resources=[made], Tags=[{{'Key': 'holdfast:image', 'Value': 'base'}},\n\
-             \x20   {{'Key': 'holdfast:channel', 'Value': '{channel}'}}])\n\
-             out = made"
-        ))
-    };
-    let spec = fixture.spec();
-    let image = spec.lines().find(|line| line.starts_with("id = ")).unwrap();
-    fixture.write_spec(&spec.replace(image, "name = \"base\"\nchannel = \"stable\""));
+    fixture.write_spec(&of_channel(&fixture));
     let output = fixture.provision(&["plan"]);
     assert_eq!(output.status.code(), Some(1));
     let said = text(&output.stderr);
     assert!(said.contains("no available image base in channel stable") && said.contains("promote one"), "{said}");
 
-    let first = publish("base-1", "stable");
-    publish("base-2", "candidate");
+    let first = publish(&fixture, "base-1", "stable");
+    publish(&fixture, "base-2", "candidate");
     fixture.apply();
     assert!(workers(&fixture).iter().all(|one| one["image"] == first));
-    let newer = publish("base-3", "stable");
+    let newer = publish(&fixture, "base-3", "stable");
     assert_eq!(
         fixture.plan(),
         [
@@ -240,61 +246,38 @@ fn the_newest_image_of_a_channel_is_taken_and_a_newer_one_replaces_hosts() {
     assert!(workers(&fixture).iter().all(|one| one["image"] == newer));
 }
 
-const FLEET: &str = "mode = \"fleet\"\ncount = 2\nmin = 1\nmax = 4";
-
-#[test]
-fn a_fleet_lives_is_scaled_by_others_and_ends() {
-    let fixture = Fixture::start();
-    fixture.write_spec(&fixture.spec().replace("count = 2", FLEET));
-    fixture.apply();
-    assert_eq!(fixture.plan(), Vec::<String>::new());
-    let hosts = workers(&fixture);
-    assert_eq!(hosts.len(), 2);
-    for host in &hosts {
-        assert_eq!((&host["tokens"], &host["volumes"]["/dev/xvda"]["encrypted"]), (&json!("required"), &json!(true)));
-        assert_eq!(host["volumes"]["/dev/xvda"]["tags"]["Project"], json!("contest"), "{host}");
-    }
-    let status = text(&fixture.provision(&["status"]).stdout);
-    assert!(hosts.iter().all(|host| status.contains(host["id"].as_str().unwrap())), "{status}");
-
-    // Others' capacity stays.
-    fixture.boto(
-        "client('autoscaling').set_desired_capacity(AutoScalingGroupName='holdfast-judge-worker', DesiredCapacity=3)",
-    );
-    assert_eq!(fixture.plan(), Vec::<String>::new());
-
-    // Another template is for the next hosts; those that run stay.
-    let (plan, _) = change(&fixture, "count = 2", &format!("{FLEET}\ninstance_type = \"t3.large\""));
-    assert_eq!(plan, ["update launch-template/worker", "update auto-scaling-group/worker"]);
-    let (plan, _) = change(
-        &fixture,
-        "count = 2",
-        &format!("{}\ninstance_type = \"t3.large\"", FLEET.replace("max = 4", "max = 5")),
-    );
-    assert_eq!(plan, ["update auto-scaling-group/worker"]);
-    let group = fixture.boto(
-        "out = client('autoscaling').describe_auto_scaling_groups()['AutoScalingGroups'][0]\n\
-         out = [out['MinSize'], out['MaxSize'], out['DesiredCapacity'], out['LaunchTemplate']['Version']]",
-    );
-    assert_eq!(group, json!([1, 5, 3, "2"]));
-
-    succeed(&fixture.provision(&["destroy", "--yes"]));
-    assert_eq!(workers(&fixture), Vec::<Value>::new());
-    let groups = fixture.boto("out = client('autoscaling').describe_auto_scaling_groups()['AutoScalingGroups']");
-    assert_eq!(groups, json!([]));
-}
-
 #[test]
 fn a_thousand_hosts_are_a_number_in_the_spec() {
     let fixture = Fixture::start();
-    fixture.write_spec(&fixture.spec().replace("count = 2", "count = 1200"));
+    let count = |count: u32| fixture.write_spec(&fixture.spec().replace("count = 2", &format!("count = {count}")));
+    let planned = || {
+        fixture.faults().script(vec![]);
+        assert_eq!(fixture.plan(), Vec::<String>::new());
+        fixture.faults().calls().len()
+    };
+    count(10);
+    fixture.apply();
+    let of_ten = planned();
+    count(1000);
     fixture.faults().script(vec![]);
     fixture.apply();
-    let runs = fixture.changes().iter().filter(|call| *call == "RunInstances").count();
-    assert!(runs <= 1 + 14, "{runs}");
-    assert_eq!(fixture.plan(), Vec::<String>::new());
-    let indexes: BTreeSet<_> = workers(&fixture).iter().map(|one| one["index"].as_u64().unwrap()).collect();
-    assert_eq!(indexes, (0..1200).collect());
+    let changes = fixture.changes();
+    let of = |operation: &str| changes.iter().filter(|call| *call == operation).count();
+    // 495 more in each of two zones, at most 100 with one call.
+    assert_eq!(of("RunInstances"), 10, "{changes:?}");
+    let of_thousand = planned();
+    assert!(of_thousand <= of_ten + 5, "{of_ten} calls for 10 hosts, {of_thousand} for 1,000");
+    let indexes = fixture.boto(
+        "pages = ec2.get_paginator('describe_instances').paginate(Filters=ours)\n\
+         hosts = [(i, {t['Key']: t['Value'] for t in i['Tags']}) for p in pages for r in p['Reservations'] for i in r['Instances']]\n\
+         out = sorted(int(tags['holdfast:first']) + int(tags['holdfast:stride']) * i['AmiLaunchIndex']\n\
+         \x20            for i, tags in hosts if tags['holdfast:id'] == 'instances/worker')",
+    );
+    assert_eq!(indexes, json!((0..1000).collect::<Vec<_>>()));
+    fixture.faults().script(vec![]);
+    succeed(&fixture.provision(&["destroy", "--yes"]));
+    let ends = fixture.changes().iter().filter(|call| *call == "TerminateInstances").count();
+    assert_eq!(ends, 1 + 2, "{:?}", fixture.changes());
 }
 
 #[test]
@@ -311,27 +294,4 @@ fn hosts_are_spread_over_the_zones_and_another_count_moves_none() {
     assert!(ids(&workers(&fixture)).is_superset(&ids(&made)));
     change(&fixture, "count = 2", "count = 3");
     assert_eq!(ids(&workers(&fixture)), ids(&made[..3]));
-}
-
-#[test]
-fn where_there_is_no_room_the_next_type_and_then_the_next_zone_are_tried() {
-    let fixture = Fixture::start();
-    fixture.lab().limit_capacity("t3.small", "", 0).unwrap();
-    let output = fixture.provision(&["apply", "--yes"]);
-    assert_eq!(output.status.code(), Some(1));
-    let said = text(&output.stderr);
-    assert!(said.contains("no room for 1 more") && said.contains("give the group `alternatives`"), "{said}");
-
-    let spec = fixture.spec().replace("count = 2", "count = 2\nalternatives = [\"t3a.small\"]");
-    fixture.write_spec(&spec);
-    fixture.apply();
-    assert_eq!(fixture.plan(), Vec::<String>::new());
-    let made = workers(&fixture);
-    assert_eq!(made.iter().map(|one| &one["type"]).collect::<Vec<_>>(), ["t3a.small"; 2]);
-
-    fixture.lab().limit_capacity("t3a.small", made[0]["zone"].as_str().unwrap(), 0).unwrap();
-    fixture.write_spec(&spec.replace("count = 2", "count = 3"));
-    fixture.apply();
-    assert_eq!(fixture.plan(), Vec::<String>::new());
-    assert_eq!(workers(&fixture)[2]["zone"], made[1]["zone"]);
 }

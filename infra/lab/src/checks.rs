@@ -12,6 +12,7 @@ use std::time::Instant;
 
 use crate::error::LabError;
 use crate::layout::Layout;
+use crate::packages;
 use crate::programs::{cargo, static_sandbox};
 use crate::run::show;
 use crate::server::truths_tests;
@@ -84,6 +85,7 @@ fn documentation(layout: &Layout) -> Result<(), LabError> {
 }
 
 fn tests(layout: &Layout, deaths: Deaths) -> Result<(), LabError> {
+    ssh()?;
     let sandbox = static_sandbox(layout)?;
     let mut command = cargo(layout, &["test", "--workspace", "--no-fail-fast"]);
     command.env("HOLDFAST_SANDBOX", sandbox);
@@ -91,6 +93,17 @@ fn tests(layout: &Layout, deaths: Deaths) -> Result<(), LabError> {
         command.env("HOLDFAST_DEATHS", "all");
     }
     show(&mut command)
+}
+
+/// What the test of `connect` runs: real sshd processes, in network namespaces.
+fn ssh() -> Result<(), LabError> {
+    let programs = [("/usr/sbin/sshd", "-V"), ("ssh", "-V"), ("ip", "-V")];
+    // Older ones know no -V: that it can be started is what is asked.
+    let is_there = |(program, version)| Command::new(program).arg(version).output().is_ok();
+    if programs.into_iter().all(is_there) {
+        return Ok(());
+    }
+    packages::install("tests of SSH", &["openssh-server", "openssh-client", "iproute2"])
 }
 
 fn demo(layout: &Layout) -> Result<(), LabError> {

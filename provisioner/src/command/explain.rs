@@ -6,15 +6,16 @@ use super::{CommandError, runtime, spec_file};
 use crate::cli::{ExplainArguments, Outcome};
 use crate::cloud::Cloud;
 use crate::estate::{Estate, Scope};
-use crate::explain::{Asked, RULES, Rule, Text};
+use crate::explain::{Asked, Text};
 use crate::kind::{KINDS, Kind};
 use crate::plan::World;
 use crate::render::{self, Output};
+use crate::rule::{RULES, Rule};
 
 /// What can be explained.
 #[derive(Serialize)]
 struct Topics {
-    rules: &'static [Rule],
+    rules: &'static [&'static Rule],
     kinds: &'static [Kind],
 }
 

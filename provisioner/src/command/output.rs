@@ -100,8 +100,9 @@ fn find<'a>(all: &'a Value, name: &str) -> Result<&'a Value, CommandError> {
             _ => None,
         };
         let known = || match value {
-            Value::Object(map) => map.keys().cloned().collect::<Vec<_>>().join(", "),
+            Value::Object(map) if !map.is_empty() => map.keys().cloned().collect::<Vec<_>>().join(", "),
             Value::Array(list) => format!("{} entries, counted from 0", list.len()),
+            Value::Null | Value::Object(_) => "nothing yet, which `provision apply` may change".to_owned(),
             _ => "nothing more".to_owned(),
         };
         value = next.ok_or_else(|| CommandError::NoOutput {
@@ -121,14 +122,15 @@ mod tests {
 
     #[test]
     fn a_value_is_found_by_its_path_and_a_wrong_one_told_what_there_is() {
-        let all = json!({"hosts": {"worker": [{"instance": "i-1"}]}, "resources": {"subnet/private": {"id": "s"}}});
+        let all = json!({"bastion": null, "hosts": {"worker": [{"instance": "i-1"}]}, "resources": {"subnet/private": {"id": "s"}}});
         assert_eq!(find(&all, "hosts.worker.0.instance").unwrap(), "i-1");
         assert_eq!(find(&all, "resources.subnet/private.id").unwrap(), "s");
         for (name, said) in [
             ("hosts.builder", "worker"),
             ("hosts.worker.1", "1 entries, counted from 0"),
             ("hosts.worker.0.instance.id", "nothing more"),
-            ("", "hosts, resources"),
+            ("", "bastion, hosts, resources"),
+            ("bastion.instance", "nothing yet"),
         ] {
             assert!(find(&all, name).unwrap_err().to_string().contains(said), "{name}");
         }

@@ -4,12 +4,10 @@
 //! it from the spec's own text.
 
 mod place;
-mod rules;
 
 use std::collections::BTreeMap;
 
 pub use place::{Place, Text};
-pub use rules::{RULES, Rule};
 use serde::Serialize;
 
 use crate::estate::{Estate, Kind, ResourceId};

@@ -39,7 +39,7 @@ pub struct StatusRow {
     /// What AWS says of it besides.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub state: Option<String>,
-    /// Its tags.
+    /// Its own tags; empty where it takes none.
     pub tags: BTreeMap<String, String>,
 }
 
@@ -89,7 +89,8 @@ impl Status {
                 name: one.name,
                 physical: one.physical,
                 state: one.state,
-                tags: one.tags,
+                // A group's rules leave their digest on the group, whose row has all of its tags.
+                tags: if one.kind == Kind::SecurityGroupRules { BTreeMap::new() } else { one.tags },
             })
             .collect();
         Self { scope: world.scope.clone(), resources, hosts, spend, notes: settled.notes }

@@ -27,13 +27,13 @@ pub struct Table {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Prices {
-    key_month: Money,
-    gp3_gib_month: Money,
-    gp3_iops_month: Money,
-    gp3_mib_per_second_month: Money,
-    public_address_hour: Money,
-    nat_gateway_hour: Money,
-    interface_endpoint_hour: Money,
+    key_month: Option<Money>,
+    gp3_gib_month: Option<Money>,
+    gp3_iops_month: Option<Money>,
+    gp3_mib_per_second_month: Option<Money>,
+    public_address_hour: Option<Money>,
+    nat_gateway_hour: Option<Money>,
+    interface_endpoint_hour: Option<Money>,
     instance_hour: BTreeMap<String, Money>,
 }
 
@@ -55,16 +55,17 @@ impl Table {
     /// What one of it costs in a month in a region, if that is known.
     pub fn monthly(&self, region: &Region, sku: &Sku) -> Option<Money> {
         let prices = self.regions.get(region.as_str())?;
+        let hourly = |price: Option<Money>| price.map(|hour| hour.times(HOURS));
         match sku {
-            Sku::Instance(of) => prices.instance_hour.get(of).map(|hour| hour.times(HOURS)),
-            Sku::Volume(of) => (of == "gp3").then_some(prices.gp3_gib_month),
-            Sku::VolumeIops => Some(prices.gp3_iops_month),
-            Sku::VolumeThroughput => Some(prices.gp3_mib_per_second_month),
-            Sku::Key => Some(prices.key_month),
-            Sku::PublicAddress => Some(prices.public_address_hour.times(HOURS)),
-            Sku::NatGateway => Some(prices.nat_gateway_hour.times(HOURS)),
-            Sku::InterfaceEndpoint => Some(prices.interface_endpoint_hour.times(HOURS)),
-            Sku::Unknown(_) => None,
+            Sku::Instance(of) => hourly(prices.instance_hour.get(of).copied()),
+            Sku::Volume(of) if of == "gp3" => prices.gp3_gib_month,
+            Sku::VolumeIops => prices.gp3_iops_month,
+            Sku::VolumeThroughput => prices.gp3_mib_per_second_month,
+            Sku::Key => prices.key_month,
+            Sku::PublicAddress => hourly(prices.public_address_hour),
+            Sku::NatGateway => hourly(prices.nat_gateway_hour),
+            Sku::InterfaceEndpoint => hourly(prices.interface_endpoint_hour),
+            Sku::Volume(_) | Sku::Unknown(_) => None,
         }
     }
 }
@@ -112,6 +113,7 @@ mod tests {
         assert_eq!(instance("eu-north-1", "t3.micro"), None);
         let io2 = Sku::Volume("io2".to_owned());
         assert_eq!(Table::built_in().monthly(&region("eu-central-1"), &io2), None);
+        assert_eq!(Table::built_in().monthly(&region("eu-central-1"), &Sku::VolumeThroughput), None);
     }
 
     #[test]

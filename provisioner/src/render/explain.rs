@@ -5,11 +5,12 @@ use std::fmt::Write;
 use owo_colors::OwoColorize;
 
 use super::text::{columns, labelled};
-use crate::explain::{Explained, Rule};
+use crate::explain::Explained;
 use crate::kind::{Kind, operations};
+use crate::rule::Rule;
 
 /// What can be explained.
-pub(crate) fn topics(rules: &[Rule], kinds: &[Kind]) -> String {
+pub(crate) fn topics(rules: &[&Rule], kinds: &[Kind]) -> String {
     let rules: Vec<_> = rules.iter().map(|rule| (rule.name.to_owned(), rule.what.to_owned())).collect();
     let kinds: Vec<_> =
         kinds.iter().map(|kind| (kind.to_string(), operations(*kind).practice().what.to_owned())).collect();
@@ -73,7 +74,8 @@ fn place(one: &Explained) -> String {
 mod tests {
     use super::*;
     use crate::estate::ResourceId;
-    use crate::explain::{Place, RULES};
+    use crate::explain::Place;
+    use crate::rule::{BASTION_RANGE, RULES};
 
     fn plain(text: &str) -> String {
         let plain = anstream::adapter::strip_str(text).to_string();
@@ -84,7 +86,7 @@ mod tests {
 
     #[test]
     fn a_rule_says_why_and_what_to_do_instead() {
-        let rule_of = &RULES[2];
+        let rule_of = &BASTION_RANGE;
         let shown = plain(&rule(rule_of));
         assert!(shown.starts_with("bastion-range: Ranges that may open SSH"), "{shown}");
         for text in [rule_of.why, rule_of.instead, rule_of.source] {

@@ -22,6 +22,9 @@ const OWN: &[&str] = &[
     tags::RESOURCES,
     tags::GENERATION,
     tags::FIRST,
+    tags::STRIDE,
+    tags::NETWORK,
+    tags::PROTECTED,
 ];
 
 /// Whether a tag could be shared by all resources: neither one of each resource's own, nor one that AWS sets itself.

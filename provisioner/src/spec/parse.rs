@@ -9,6 +9,7 @@ use super::problem::{Problem, Problems};
 use super::secret::{self, Secret};
 use super::table::join;
 use super::{Environment, Spec};
+use crate::rule;
 
 /// A spec is a page; what is larger was named by mistake.
 const LARGEST: usize = 1 << 20;
@@ -143,6 +144,7 @@ fn find_in_value(value: &toml::Spanned<DeValue<'_>>, secrets: &mut Vec<Secret>) 
 
 fn must_not_be_here(secret: &Secret) -> Problem {
     Problem::new("", secret.span.clone(), format!("this looks like {}", secret.kind), "no secret in a spec")
+        .under(&rule::SECRETS)
         .help("take it out, and replace it where it is used: a spec is a file to share, and this was in it")
 }
 

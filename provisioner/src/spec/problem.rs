@@ -11,6 +11,7 @@ use miette::{Diagnostic, LabeledSpan, NamedSource, Severity, SourceCode};
 use serde::{Serialize, Serializer};
 
 use super::value::{Environment, Refusal};
+use crate::rule::Rule;
 
 /// One thing that is wrong, or odd, in a spec.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,6 +26,8 @@ pub struct Problem {
     pub expected: String,
     /// The next step.
     pub help: Option<String>,
+    /// The rule that it follows from, where it is more than a slip.
+    pub rule: Option<&'static Rule>,
     /// Where it is, in bytes of the text.
     pub span: Range<usize>,
     /// The environments in which it is wrong; empty where it is wrong whichever is chosen.
@@ -44,17 +47,23 @@ impl Problem {
             message: message.into(),
             expected: expected.into(),
             help: None,
+            rule: None,
             span,
             environments: Vec::new(),
         }
     }
 
     pub(super) fn refused(setting: &str, span: Range<usize>, refusal: Refusal) -> Self {
-        Self { help: refusal.help, ..Self::new(setting, span, refusal.problem, refusal.expected) }
+        Self { help: refusal.help, rule: refusal.rule, ..Self::new(setting, span, refusal.problem, refusal.expected) }
     }
 
     pub(super) fn help(mut self, help: impl Into<String>) -> Self {
         self.help = Some(help.into());
+        self
+    }
+
+    pub(super) fn under(mut self, rule: &'static Rule) -> Self {
+        self.rule = Some(rule);
         self
     }
 
@@ -131,6 +140,8 @@ impl Serialize for Problems {
         #[derive(Serialize)]
         struct Place<'a> {
             severity: &'static str,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            rule: Option<&'static str>,
             setting: &'a str,
             message: &'a str,
             expected: &'a str,
@@ -149,6 +160,7 @@ impl Serialize for Problems {
                 (self.position(problem.span.start), self.position(problem.span.end));
             Place {
                 severity: if problem.severity == Severity::Error { "error" } else { "warning" },
+                rule: problem.rule.map(|rule| rule.name),
                 setting: &problem.setting,
                 message: &problem.message,
                 expected: &problem.expected,
@@ -197,7 +209,15 @@ impl Diagnostic for ProblemInSource<'_> {
     }
 
     fn help<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
-        self.problem.help.as_ref().map(|help| Box::new(help) as Box<dyn fmt::Display + 'a>)
+        let more = self.problem.rule.map(|rule| format!("`provision explain {}` says why", rule.name));
+        let help: Vec<_> = self.problem.help.iter().cloned().chain(more).collect();
+        (!help.is_empty()).then(|| Box::new(help.join("\n")) as Box<dyn fmt::Display + 'a>)
+    }
+
+    fn code<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
+        let severity = if self.problem.severity == Severity::Error { "error" } else { "warning" };
+        let rule = self.problem.rule?;
+        Some(Box::new(format!("{severity}[{}]", rule.name)))
     }
 
     fn source_code(&self) -> Option<&dyn SourceCode> {

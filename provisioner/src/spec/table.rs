@@ -16,6 +16,7 @@ use super::secret;
 use super::settings::{Bounds, Field, Length, Presence, ROOT, Shape, TableShape, Written, refused};
 use super::suggest::nearest;
 use super::value::TagValue;
+use crate::rule::{self, Rule};
 
 /// The setting that accepts a risk beside the one that takes it.
 const ACCEPT_RISK: &str = "accept_risk";
@@ -60,6 +61,8 @@ pub(super) struct Risk {
     pub(super) what: String,
     /// What belongs there instead.
     pub(super) expected: String,
+    /// The rule that it weakens.
+    pub(super) rule: &'static Rule,
 }
 
 /// A table while it is read.
@@ -317,7 +320,8 @@ impl<'t> Section<'t> {
             None if self.has(ACCEPT_RISK) => {}
             None => {
                 for risk in risks {
-                    self.notes.add(Problem::new(&risk.setting, risk.span, risk.what, risk.expected).help(
+                    self.notes
+                        .add(Problem::new(&risk.setting, risk.span, risk.what, risk.expected).under(risk.rule).help(
                         "if it must be so, say why in the same table: accept_risk = \"…\"; plans, tags and the trail \
                          show the reason",
                     ));
@@ -362,7 +366,11 @@ impl<'t> Section<'t> {
             }
             if let Some(refused) = refused(name) {
                 let problem = Problem::new(&self.at(name), key.span(), refused.why, "no such setting");
-                self.notes.add(problem.help(refused.instead));
+                let problem = problem.help(refused.instead);
+                self.notes.add(match refused.rule {
+                    Some(rule) => problem.under(rule),
+                    None => problem,
+                });
                 continue;
             }
             let near = nearest(name, &known);
@@ -371,7 +379,9 @@ impl<'t> Section<'t> {
             let problem = Problem::new(&self.at(name), key.span(), "there is no such setting", expected);
             self.notes.add(match near {
                 Some(near) => problem.help(format!("did you mean `{near}`?")),
-                None if secret::is_secret_name(name) => problem.help("take it out: a spec is no place for secrets"),
+                None if secret::is_secret_name(name) => {
+                    problem.help("take it out: a spec is no place for secrets").under(&rule::SECRETS)
+                }
                 None => problem.help(format!("take it out; here there may be {}", join(&quoted(&known), "and"))),
             });
         }
@@ -392,10 +402,9 @@ impl<'t> Section<'t> {
             examples.push_str(example);
             examples.push('\n');
         }
-        self.notes.add(
-            Problem::new(&self.path, self.span.clone(), lacks, join(&names, "and"))
-                .help(format!("add\n{}", indent(&examples))),
-        );
+        let problem = Problem::new(&self.path, self.span.clone(), lacks, join(&names, "and"))
+            .help(format!("add\n{}", indent(&examples)));
+        self.notes.add(if self.path == "tags" { problem.under(&rule::TAGS) } else { problem });
     }
 
     fn get(&self, key: &'static str) -> Option<Placed<&'t DeValue<'t>>> {

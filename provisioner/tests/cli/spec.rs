@@ -51,6 +51,24 @@ fn a_wrong_spec_as_json_has_each_problem_with_its_place() {
 }
 
 #[test]
+fn the_rule_that_a_spec_breaks_is_named_and_explained() {
+    let directory = tempfile::tempdir().unwrap();
+    let wrong = MINIMAL.replace("Environment = \"Test\"\n", "").replace("203.0.113.0/24", "0.0.0.0/0");
+    fs::write(directory.path().join("estate.toml"), wrong).unwrap();
+    let result: Value = serde_json::from_slice(&run(directory.path(), &["validate", "--json"]).stdout).unwrap();
+    let problems = result["error"]["problems"].as_array().unwrap();
+    let rules: Vec<_> = problems.iter().map(|problem| problem["rule"].as_str().unwrap()).collect();
+    assert_eq!(rules, ["tags", "bastion-range"]);
+    let text = shown(&run(directory.path(), &["validate"]));
+    for rule in rules {
+        assert!(text.contains(&format!("error[{rule}]")), "{text}");
+        assert!(text.contains(&format!("`provision explain {rule}` says why")), "{text}");
+        let explained = run(directory.path(), &["explain", rule]);
+        assert!(explained.status.success() && shown(&explained).contains(&format!("{rule}:")), "{rule}");
+    }
+}
+
+#[test]
 fn a_warning_leaves_a_spec_valid() {
     let directory = tempfile::tempdir().unwrap();
     fs::write(directory.path().join("estate.toml"), MINIMAL.replace("eu-central-1", "eu-central-7")).unwrap();

@@ -11,7 +11,6 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a fixture that fails is a test that fails")]
 
 use std::fs;
-use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
@@ -176,7 +175,7 @@ fn a_host_is_reached_through_the_bastion_and_in_no_other_way() {
     let id = stage.path("id");
     run("ssh-keygen", &["-q", "-t", "ed25519", "-N", "", "-f", id.to_str().unwrap()]);
     let authorized = id.with_extension("pub");
-    let (_bastion, bastion_key) = sshd(at_bastion, &stage.path("bastion"), &authorized, public);
+    let (bastion_sshd, bastion_key) = sshd(at_bastion, &stage.path("bastion"), &authorized, public);
     let (_host, host_key) = sshd(at_host, &stage.path("host"), &authorized, address);
     let agent = Command::new("ssh-agent").arg("-D").arg("-a").arg(stage.path("agent")).stdout(Stdio::null()).spawn();
     let _agent = Running(agent.expect("this test needs openssh-client"));
@@ -236,12 +235,16 @@ fn a_host_is_reached_through_the_bastion_and_in_no_other_way() {
         assert!(!output.status.success() && said.contains("Host key verification failed"), "{said}");
     }
 
-    // There is no way past the bastion: not from the laptop, and not from here.
+    // There is no way past the bastion: not from the laptop to its address.
     let past = ["netns", "exec", laptop, "ssh", "-o", "BatchMode=yes", "-o", "ConnectTimeout=3", address, "true"];
     let output = Command::new("ip").args(past).output().unwrap();
     assert!(String::from_utf8_lossy(&output.stderr).contains("Network is unreachable"), "{output:?}");
-    let here = format!("{address}:22").parse().unwrap();
-    assert!(TcpStream::connect_timeout(&here, Duration::from_millis(300)).is_err());
+
+    // Nor once its sshd is gone: the host's is there still, and nobody gets to it.
+    drop(bastion_sshd);
+    let output = stage.connect("worker-0", &known, "true");
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(!output.status.success() && said.contains("Connection refused"), "{said}");
 
     let nobody = stage.provision(&["connect", "worker-9"]);
     let said = String::from_utf8_lossy(&nobody.stderr).into_owned();

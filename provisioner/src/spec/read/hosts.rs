@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use super::{inside, note_repeated, values};
+use crate::rule;
 use crate::spec::problem::Problem;
 use crate::spec::table::{Notes, Placed, Risk, Section};
 use crate::spec::value::HostMode;
@@ -215,6 +216,7 @@ fn read_permissions(section: &Section<'_>, label: &str) -> Option<Vec<Permission
             span: span.clone(),
             what,
             expected: expected.to_owned(),
+            rule: &rule::ROLE_PERMISSIONS,
         };
         let actions_wide = actions.iter().flatten().filter(|action| action.value.has_wildcard());
         let actions_wide = actions_wide.map(|action| {
@@ -300,6 +302,7 @@ fn read_protection(
         span: given.span.clone(),
         what: "in Prod, a slip of the hand would end hosts that customers use".to_owned(),
         expected: "termination_protection = true, which is the default in Prod".to_owned(),
+        rule: &rule::TERMINATION_PROTECTION,
     });
     section.settle(risks.collect());
     match given? {
@@ -325,6 +328,7 @@ fn note_long_role(path: &str, name: &Placed<GroupName>, estate: &EstateName, reg
     let message = format!("the group's role {role} has {} characters, and IAM takes {ROLE_NAME}", role.len());
     notes.add(
         Problem::new(&format!("{path}.name"), name.span.clone(), message, format!("at most {most} characters"))
+            .under(&rule::NAMES)
             .help(format!("this name has {own} characters, and the estate's {}; shorten one", estate.as_str().len())),
     );
 }
@@ -372,6 +376,7 @@ fn note_too_many(groups: &[GroupAsRead], estate: &Estate<'_>, notes: &Notes) {
         let room = capacity.saturating_sub(before) * zones;
         notes.add(
             Problem::new(&format!("{}.count", group.path), most.span.clone(), message, format!("at most {room}"))
+                .under(&rule::NETWORK_RANGE)
                 .help("ask for fewer hosts, or for a wider `network.cidr`: it can't be widened once hosts are in it"),
         );
         return;

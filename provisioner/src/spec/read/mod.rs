@@ -15,6 +15,7 @@ use super::{
     AccountId, Audit, Backup, Bastion, BastionRange, Budget, Email, Encryption, Environment, EstateName, Image,
     ImageId, InstanceType, Place, Region, Spec, SshPublicKey, TagValue, Tags,
 };
+use crate::rule;
 
 /// The widest range that may reach a bastion without a reason.
 const WIDEST_ALLOWED: u8 = 8;
@@ -134,6 +135,7 @@ fn too_wide(range: &Placed<BastionRange>) -> Risk {
         span: range.span.clone(),
         what: format!("{net} is 1/{} of the internet", 1u64 << net.prefix_len()),
         expected: "a range no wider than /8; `curl https://checkip.amazonaws.com` prints your address".to_owned(),
+        rule: &rule::BASTION_RANGE,
     }
 }
 
@@ -145,6 +147,7 @@ fn note_whole_internet(ranges: &[Placed<BastionRange>], notes: &Notes) {
         let message = "together these ranges are the whole internet";
         notes.add(
             Problem::new("bastion.allow", last.span.clone(), message, "the ranges that your people come from")
+                .under(&rule::BASTION_RANGE)
                 .help("no reason makes that acceptable"),
         );
     }
@@ -180,6 +183,7 @@ fn note_own_network(bastion: &BastionAsRead, place: &Place, notes: &Notes) {
             let message = format!("{net} overlaps the estate's own network {own}");
             notes.add(
                 Problem::new(&format!("bastion.allow[{index}]"), range.span.clone(), message, "a range outside of it")
+                    .under(&rule::BASTION_RANGE)
                     .help("people come from outside; whoever takes a host must not reach the bastion from it"),
             );
         }
@@ -272,6 +276,7 @@ fn read_audit(
         let message = "the trail is in the estate's own account, where whoever takes the estate can reach it";
         notes.add(
             Problem::new("audit.account", account.span.clone(), message, "another account")
+                .under(&rule::AUDIT_ACCOUNT)
                 .help("name the organisation's audit account; `provision audit init` makes the trail there"),
         );
     }

@@ -1,6 +1,7 @@
 //! `[network]`: made or there already, and how hosts leave it.
 
 use super::{note_repeated, values};
+use crate::rule;
 use crate::spec::problem::Problem;
 use crate::spec::table::{Notes, NumberOrList, Placed, Risk, Section};
 use crate::spec::{Egress, Network, NetworkRange, Place, Region, SubnetId, VpcId, Zone, Zones};
@@ -21,6 +22,7 @@ pub(super) fn read(mut section: Section<'_>, region: Option<&Placed<Region>>) ->
         span: days.span.clone(),
         what: "without flow logs nobody can tell later who talked to whom".to_owned(),
         expected: "days to keep them, such as 365".to_owned(),
+        rule: &rule::FLOW_LOGS,
     });
     section.settle(no_logs.collect());
     section.finish();

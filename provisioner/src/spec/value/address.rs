@@ -5,6 +5,7 @@ use std::net::Ipv4Addr;
 use ipnet::Ipv4Net;
 
 use super::{Refusal, quote};
+use crate::rule;
 
 /// A VPC takes /16 to /28 (VPC User Guide, "VPC CIDR blocks").
 const WIDEST_VPC: u8 = 16;
@@ -84,6 +85,7 @@ impl std::str::FromStr for NetworkRange {
             let why =
                 if net.prefix_len() < WIDEST_VPC { "wider than AWS's widest network" } else { "too small to cut" };
             return Err(Refusal::new(format!("{net} is {why}"), expected)
+                .under(&rule::NETWORK_RANGE)
                 .help("a network of /24 has addresses for 59 hosts, one of /16 for 16,379"));
         }
         let private = [[10, 0, 0, 0], [172, 16, 0, 0], [192, 168, 0, 0], [100, 64, 0, 0]]
@@ -91,9 +93,11 @@ impl std::str::FromStr for NetworkRange {
             .zip([8, 12, 16, 10])
             .any(|(address, prefix)| Ipv4Net::new_assert(Ipv4Addr::from(address), prefix).contains(&net));
         if !private {
-            return Err(Refusal::new(format!("{net} isn't a private range"), expected).help(
-                "private are 10.0.0.0/8, 172.16.0.0/12, 192.168.0.0/16 (RFC 1918) and 100.64.0.0/10 (RFC 6598)",
-            ));
+            return Err(Refusal::new(format!("{net} isn't a private range"), expected)
+                .under(&rule::NETWORK_RANGE)
+                .help(
+                    "private are 10.0.0.0/8, 172.16.0.0/12, 192.168.0.0/16 (RFC 1918) and 100.64.0.0/10 (RFC 6598)",
+                ));
         }
         Ok(Self(net))
     }
@@ -107,7 +111,8 @@ impl std::str::FromStr for BastionRange {
         let net = parse(text, expected)?;
         let advice = "name the ranges that your people come from; `curl https://checkip.amazonaws.com` prints yours";
         if net.prefix_len() == 0 {
-            return Err(Refusal::new(format!("{net} lets the whole internet reach the bastion"), expected).help(advice));
+            let refusal = Refusal::new(format!("{net} lets the whole internet reach the bastion"), expected);
+            return Err(refusal.under(&rule::BASTION_RANGE).help(advice));
         }
         Ok(Self(net))
     }

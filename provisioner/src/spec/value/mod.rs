@@ -23,6 +23,8 @@ pub use ssh::SshPublicKey;
 pub use text::{Description, Email, Environment, TagKey, TagValue};
 pub use word::{AgentArguments, AgentLimits, Egress, HostMode};
 
+use crate::rule::Rule;
+
 /// Why a value was refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{problem}; expected {expected}")]
@@ -33,15 +35,23 @@ pub struct Refusal {
     pub expected: String,
     /// The next step, where there is one to name.
     pub help: Option<String>,
+    /// The rule that it follows from, where it is more than a slip.
+    pub rule: Option<&'static Rule>,
 }
 
 impl Refusal {
     fn new(problem: impl Into<String>, expected: impl Into<String>) -> Self {
-        Self { problem: problem.into(), expected: expected.into(), help: None }
+        Self { problem: problem.into(), expected: expected.into(), help: None, rule: None }
     }
 
     fn help(mut self, help: impl Into<String>) -> Self {
         self.help = Some(help.into());
+        self
+    }
+
+    /// Follows from this rule, unless from a closer one.
+    fn under(mut self, rule: &'static Rule) -> Self {
+        self.rule.get_or_insert(rule);
         self
     }
 }

@@ -1,6 +1,7 @@
 //! Names that the user gives, which end up inside names that AWS bounds.
 
 use super::{Refusal, checked_string, quote};
+use crate::rule;
 
 /// IAM's limit for a role's name (IAM User Guide, "IAM and AWS STS quotas"). Roles are global in an account, so the
 /// region is part of the name: `holdfast-<estate>-<region>-<purpose>`.
@@ -31,11 +32,11 @@ checked_string! {
 }
 
 fn check_estate(text: &str) -> Result<(), Refusal> {
-    check(text, "an estate's name", ESTATE_NAME)
+    check(text, "an estate's name", ESTATE_NAME).map_err(|refusal| refusal.under(&rule::NAMES))
 }
 
 fn check_group(text: &str) -> Result<(), Refusal> {
-    check(text, "a group's name", GROUP_NAME)?;
+    check(text, "a group's name", GROUP_NAME).map_err(|refusal| refusal.under(&rule::NAMES))?;
     if OWN_ROLES.contains(&text) {
         return Err(Refusal::new(
             format!("{} is the name of a role that an estate has itself", quote(text)),
@@ -47,7 +48,7 @@ fn check_group(text: &str) -> Result<(), Refusal> {
 }
 
 fn check_volume(text: &str) -> Result<(), Refusal> {
-    check(text, "a volume's name", GROUP_NAME)?;
+    check(text, "a volume's name", GROUP_NAME).map_err(|refusal| refusal.under(&rule::NAMES))?;
     if text == "root" {
         return Err(Refusal::new("`root` is the name of the volume that a host boots from", "another name")
             .help("`root_gib` of the group is the root volume's size"));

@@ -4,6 +4,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
 use super::{Refusal, checked_string};
+use crate::rule;
 
 checked_string! {
     /// One line of an OpenSSH public key file: type, key, comment (sshd(8), "AUTHORIZED_KEYS FILE FORMAT", without
@@ -45,9 +46,14 @@ impl SshPublicKey {
 }
 
 fn check(text: &str) -> Result<(), Refusal> {
+    check_line(text).map_err(|refusal| refusal.under(&rule::SSH_KEYS))
+}
+
+fn check_line(text: &str) -> Result<(), Refusal> {
     // The value is never quoted in a message: what stands here by mistake may be a private key.
     if text.contains("PRIVATE KEY") {
         return Err(Refusal::new("this is a private key", EXPECTED)
+            .under(&rule::SECRETS)
             .help("take the line in the `.pub` file beside it, and replace the key: it has been in a file to share"));
     }
     if text.contains(['\n', '\r']) {

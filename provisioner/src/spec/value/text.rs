@@ -1,6 +1,7 @@
 //! Text that becomes tags, descriptions and addresses of alerts.
 
 use super::{Refusal, checked_string, quote};
+use crate::rule;
 use crate::spec::suggest::nearest;
 
 /// The longest tag value (EC2 User Guide, "Tag restrictions").
@@ -70,7 +71,8 @@ impl std::str::FromStr for Environment {
 
     fn from_str(text: &str) -> Result<Self, Refusal> {
         [Self::Prod, Self::Dev, Self::Test].into_iter().find(|value| value.as_str() == text).ok_or_else(|| {
-            let refusal = Refusal::new(format!("{} isn't an environment", quote(text)), "Prod, Dev or Test");
+            let refusal =
+                Refusal::new(format!("{} isn't an environment", quote(text)), "Prod, Dev or Test").under(&rule::TAGS);
             match nearest(text, Self::NAMES) {
                 Some(name) => refusal.help(format!("did you mean \"{name}\"?")),
                 None => refusal.help("the tag tells people and budgets how much an estate matters: Prod, Dev or Test"),
@@ -81,6 +83,7 @@ impl std::str::FromStr for Environment {
 
 fn check_tag(text: &str) -> Result<(), Refusal> {
     check_text(text, "a tag's value", TAG_VALUE, |c| c.is_alphanumeric() || is_space_or_mark(c))
+        .map_err(|refusal| refusal.under(&rule::TAGS))
 }
 
 fn check_tag_key(text: &str) -> Result<(), Refusal> {

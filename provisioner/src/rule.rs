@@ -1,4 +1,6 @@
 //! The rules that every estate keeps, which a spec can't undo, or only by saying why.
+//!
+//! Diagnostics of a spec name the rule that they follow from, and `explain` says what is behind it.
 
 use serde::Serialize;
 
@@ -17,98 +19,116 @@ pub struct Rule {
     pub source: &'static str,
 }
 
-/// All rules, by name.
-pub const RULES: &[Rule] = &[
-    Rule {
-        name: "account",
+/// Declares the rules and the list of them.
+macro_rules! rules {
+    ($($rule:ident = $name:literal { $($field:ident: $text:literal,)+ })+) => {
+        $(
+            #[doc = concat!("Rule `", $name, "`.")]
+            pub static $rule: Rule = Rule { name: $name, $($field: $text),+ };
+        )+
+
+        /// All rules, by name.
+        pub static RULES: &[&Rule] = &[$(&$rule),+];
+    };
+}
+
+rules! {
+    ACCOUNT = "account" {
         what: "An estate is made in the account that its spec names, and in no other",
         why: "A wrong profile or an expired session of another account is noticed before the first change",
         instead: "Log in to the account in `account`, or correct it",
         source: "https://docs.aws.amazon.com/wellarchitected/latest/security-pillar/sec_securely_operate_multi_accounts.html",
-    },
-    Rule {
-        name: "audit-account",
+    }
+    AUDIT_ACCOUNT = "audit-account" {
         what: "The trail is kept in another account than the estate's",
         why: "Who takes over the estate's account must not be able to rewrite what is recorded of it",
         instead: "Name the central account in `audit.account`",
         source: "https://docs.aws.amazon.com/prescriptive-guidance/latest/security-reference-architecture/log-archive.html",
-    },
-    Rule {
-        name: "bastion-range",
+    }
+    BASTION_RANGE = "bastion-range" {
         what: "Ranges that may open SSH to the bastion are named, and none is wider than /8",
         why: "A port that the whole internet reaches is tried by the whole internet",
         instead: "Name your offices' and VPN's ranges in `bastion.allow`",
         source: "https://docs.aws.amazon.com/securityhub/latest/userguide/ec2-controls.html#ec2-13",
-    },
-    Rule {
-        name: "budget",
+    }
+    BUDGET = "budget" {
         what: "A plan whose estimate passes the budget isn't applied, unless somebody says why",
         why: "Cost is seen before it is made, and who decided for more is on record",
         instead: "Raise `budget.monthly_usd`, or give `apply --over-budget REASON`",
         source: "https://docs.aws.amazon.com/wellarchitected/latest/cost-optimization-pillar/welcome.html",
-    },
-    Rule {
-        name: "encryption",
+    }
+    ENCRYPTION = "encryption" {
         what: "Every volume is encrypted with a key of the customer's own, which turns every year",
         why: "Snapshots and disks that leave the account are ciphertext, and whoever may use the key is on record",
         instead: "Nothing: there is no setting for it. `encryption` names a key that is there already",
         source: "https://docs.aws.amazon.com/securityhub/latest/userguide/ec2-controls.html#ec2-3",
-    },
-    Rule {
-        name: "imdsv2",
+    }
+    FLOW_LOGS = "flow-logs" {
+        what: "Who talks to whom in the estate's network is logged and kept",
+        why: "After an incident it is the only record of what else a host has reached",
+        instead: "Keep them for fewer days with `network.flow_logs_days`; 0 takes `accept_risk`",
+        source: "https://docs.aws.amazon.com/securityhub/latest/userguide/ec2-controls.html#ec2-6",
+    }
+    IMDSV2 = "imdsv2" {
         what: "The metadata service answers only to a session's token, one hop away",
         why: "A request that a program is tricked into can't fetch the role's credentials, nor can a container",
         instead: "Nothing: there is no setting for it; update programs that speak IMDSv1",
         source: "https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/configuring-instance-metadata-service.html",
-    },
-    Rule {
-        name: "names",
+    }
+    NAMES = "names" {
         what: "Names are lower-case letters, digits and hyphens, short enough for every resource that has them in it",
         why: "IAM takes 64 characters for a role, and an estate's roles have its name and region in theirs",
         instead: "Choose a shorter name",
         source: "https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html",
-    },
-    Rule {
-        name: "network-range",
+    }
+    NETWORK_RANGE = "network-range" {
         what: "The network's range is private, and has room for all hosts in all zones",
         why: "A subnet can't grow, and five of its addresses are AWS's own",
         instead: "Choose a wider `network.cidr`, up to /16, or fewer hosts",
         source: "https://docs.aws.amazon.com/vpc/latest/userguide/subnet-sizing.html",
-    },
-    Rule {
-        name: "private-hosts",
+    }
+    PRIVATE_HOSTS = "private-hosts" {
         what: "Hosts have no public address; the bastion is the only way to them",
         why: "What can't be reached can't be attacked from outside, and one way is easily watched",
         instead: "Nothing: there is no setting for it; `provision connect` leads through the bastion",
         source: "https://docs.aws.amazon.com/securityhub/latest/userguide/ec2-controls.html#ec2-9",
-    },
-    Rule {
-        name: "secrets",
+    }
+    ROLE_PERMISSIONS = "role-permissions" {
+        what: "What a group's hosts may do is named action by action and resource by resource",
+        why: "Whoever takes a host has its role, and with a wildcard everything that is made later too",
+        instead: "Name actions and ARNs in `permissions`; a wildcard takes `accept_risk`",
+        source: "https://docs.aws.amazon.com/IAM/latest/UserGuide/best-practices.html#grant-least-privilege",
+    }
+    SECRETS = "secrets" {
         what: "Nothing that looks like a secret is in a spec",
         why: "A spec is shared, kept in version control, and its texts become tags and user data",
         instead: "Keep it in Secrets Manager or Parameter Store, and let the group's role read it; replace the one that was here",
         source: "https://docs.aws.amazon.com/wellarchitected/latest/security-pillar/sec_identities_secrets.html",
-    },
-    Rule {
-        name: "ssh-keys",
+    }
+    SSH_KEYS = "ssh-keys" {
         what: "Logging in takes one of the spec's public keys; there are no passwords, and root doesn't log in",
         why: "Passwords are guessed, and a person's own key says who it was",
         instead: "Name public keys in `bastion.ssh_keys`; RSA from 3072 bits",
         source: "https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/ec2-key-pairs.html",
-    },
-    Rule {
-        name: "tags",
+    }
+    TAGS = "tags" {
         what: "Everything carries Project, Department, Environment, a name and what it is for",
         why: "Bills, owners and alarms are found by tags, and what has none belongs to nobody",
         instead: "Fill in [tags] and `description`",
         source: "https://docs.aws.amazon.com/whitepapers/latest/tagging-best-practices/tagging-best-practices.html",
-    },
-];
+    }
+    TERMINATION_PROTECTION = "termination-protection" {
+        what: "In Prod no host is terminated before its protection is taken away",
+        why: "A slip of the hand in a console ends nothing that customers use",
+        instead: "Leave `termination_protection` out: Prod has it, and `apply` takes it away where a host is replaced",
+        source: "https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/Using_ChangingDisableAPITermination.html",
+    }
+}
 
 impl Rule {
     /// The rule of this name.
     pub fn find(name: &str) -> Option<&'static Self> {
-        RULES.iter().find(|rule| rule.name == name)
+        RULES.iter().copied().find(|rule| rule.name == name)
     }
 }
 
@@ -124,7 +144,7 @@ mod tests {
             let texts = [rule.what, rule.why, rule.instead];
             assert!(texts.iter().all(|text| text.len() > 10 && !text.ends_with('.')), "{}", rule.name);
             assert!(rule.source.starts_with("https://docs.aws.amazon.com/"), "{}", rule.name);
-            assert_eq!(Rule::find(rule.name), Some(rule));
+            assert_eq!(Rule::find(rule.name), Some(*rule));
         }
     }
 

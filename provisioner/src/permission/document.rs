@@ -51,9 +51,20 @@ impl Statement {
             "Sid": self.sid, "Effect": "Allow", "Action": self.actions, "Resource": self.resources,
         });
         if !self.conditions.is_empty() {
-            document["Condition"] = json!(self.conditions);
+            let values =
+                |keys: &BTreeMap<&'static str, Vec<String>>| keys.iter().map(|(key, of)| (*key, one_or_all(of)));
+            let conditions = self.conditions.iter().map(|(operator, keys)| (*operator, values(keys).collect()));
+            document["Condition"] = json!(conditions.collect::<BTreeMap<_, BTreeMap<_, _>>>());
         }
         document
+    }
+}
+
+/// One value stands by itself, as IAM's own editor has it: a list suggests that a key has several.
+fn one_or_all(values: &[String]) -> Value {
+    match values {
+        [value] => json!(value),
+        several => json!(several),
     }
 }
 

@@ -51,10 +51,12 @@ impl Statement {
             "Sid": self.sid, "Effect": "Allow", "Action": self.actions, "Resource": self.resources,
         });
         if !self.conditions.is_empty() {
-            let values =
-                |keys: &BTreeMap<&'static str, Vec<String>>| keys.iter().map(|(key, of)| (*key, one_or_all(of)));
-            let conditions = self.conditions.iter().map(|(operator, keys)| (*operator, values(keys).collect()));
-            document["Condition"] = json!(conditions.collect::<BTreeMap<_, BTreeMap<_, _>>>());
+            let mut conditions: BTreeMap<&str, BTreeMap<&str, Value>> = BTreeMap::new();
+            for (operator, keys) in &self.conditions {
+                let values = keys.iter().map(|(key, values)| (*key, one_or_all(values)));
+                conditions.insert(operator, values.collect());
+            }
+            document["Condition"] = json!(conditions);
         }
         document
     }

@@ -24,9 +24,6 @@ EXPLAINED: dict[Finding, str] = {
     ("backup-trust", "parliament MALFORMED"): "parliament wants a resource in each statement; trust policies have none",
     ("host-trust", "parliament MALFORMED"): "parliament wants a resource in each statement; trust policies have none",
     ("flow-log-trust", "parliament MALFORMED"): "parliament wants a resource in each statement; trust policies have none",
-    ("flow-log-role", "parliament RESOURCE_MISMATCH"): (
-        "AWS's reference has log groups as what DescribeLogGroups is for; parliament's copy is older"
-    ),
     ("estate-key", "parliament RESOURCE_STAR"): "in a key's policy * is that key and nothing else",
     ("trail-key", "parliament RESOURCE_STAR"): "in a key's policy * is that key and nothing else",
     ("estate-key", "parliament MISMATCHED_TYPE"): (

@@ -146,6 +146,9 @@ def _judged(evaluator: Evaluator, asked: Asked) -> list[Wanted]:
     tags = asked.tags() if service == "ec2" else {}
     if action == "ec2:RunInstances":
         tags = _tags_of_template(asked) | tags
+        of_group = _tags_of_group(asked)
+        if of_group:
+            tags["instance"] = tags.get("instance", {}) | of_group
     wanted = []
     for type_, required in evaluator.resources_of(action) or []:
         named = list(_NAMED[service](asked, type_)) if service in _NAMED else []
@@ -153,6 +156,8 @@ def _judged(evaluator: Evaluator, asked: Asked) -> list[Wanted]:
             named = [(_NEW[service](asked, type_), {})]
         for arn, has in named:
             context = _tag_context(tags.get(type_) or tags.get("") or {}, has)
+            if "PolicyArn" in asked.form:
+                context["iam:PolicyARN"] = asked.form["PolicyArn"]
             wanted.append(Wanted(action, arn, asked.account, context))
     if not wanted:  # an action that knows no resources, or is asked for all
         wanted.append(Wanted(action, "*", asked.account))
@@ -176,6 +181,17 @@ def _tags_of_template(asked: Asked) -> dict[str, dict[str, str]]:
         specification["ResourceType"]: {tag["Key"]: tag.get("Value") or "" for tag in specification["Tags"]}
         for specification in specifications
     }
+
+
+def _tags_of_group(asked: Asked) -> dict[str, str]:
+    """The tags that an Auto Scaling group gives its instances as it launches them."""
+    name = asked.form.get("AutoScalingGroupName")
+    group = autoscaling_backends[asked.account][asked.region].autoscaling_groups.get(name)
+    tags = {tag["Key"]: tag.get("Value") or "" for tag in group.tags} if group else {}
+    for parameter, key in asked.form.items():
+        if re.fullmatch(r"Tags\.member\.\d+\.Key", parameter):
+            tags[key] = asked.form.get(f"{parameter.removesuffix('Key')}Value", "")
+    return tags
 
 
 def _launch_of_group(evaluator: Evaluator, asked: Asked) -> list[Wanted]:
@@ -229,6 +245,10 @@ def _in_ec2(asked: Asked, type_: str) -> Named:
     template = _template(asked)
     if template is not None:
         names |= {template.id, *_strings_of(template.versions[-1].data)}
+    for table in list(backend.route_tables.values()):  # an association is of a table and a subnet
+        for association, subnet in list(table._associations.items()):
+            if association in names:
+                names |= {table.id, subnet}
     for name in sorted(names):
         found = _ID.fullmatch(name)
         if found and _TYPES.get(found["prefix"]) == type_:

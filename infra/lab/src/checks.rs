@@ -16,6 +16,7 @@ use crate::packages;
 use crate::programs::{cargo, static_sandbox};
 use crate::run::show;
 use crate::server::truths_tests;
+use crate::venv::judges;
 
 /// Tools that cargo doesn't bring: name and version.
 const TOOLS: [(&str, &str); 2] = [("cargo-deny", "0.20.2"), ("cargo-machete", "0.9.2")];
@@ -32,13 +33,14 @@ pub enum Deaths {
     All,
 }
 
-const CHECKS: [Check; 7] = [
+const CHECKS: [Check; 8] = [
     ("formatting", |layout, _| show(&mut cargo(layout, &["fmt", "--all", "--check"]))),
     ("lints", |layout, _| {
         show(&mut cargo(layout, &["clippy", "--workspace", "--all-targets", "--quiet", "--", "--deny", "warnings"]))
     }),
     ("dependencies", |layout, _| dependencies(layout)),
     ("documentation", |layout, _| documentation(layout)),
+    ("others judge the policies", |layout, _| judged_policies(layout)),
     ("the lab is as strict as AWS", |layout, _| show(&mut truths_tests(layout)?)),
     ("tests", tests),
     ("the demo", |layout, _| demo(layout)),
@@ -82,6 +84,11 @@ fn documentation(layout: &Layout) -> Result<(), LabError> {
     // These pages are for who works on Holdfast: a module's design may point at its private parts.
     let flags = "--deny warnings --allow rustdoc::private-intra-doc-links";
     show(cargo(layout, &doc).env("RUSTDOCFLAGS", flags))
+}
+
+fn judged_policies(layout: &Layout) -> Result<(), LabError> {
+    let script = layout.sources().join("judges/policies.py");
+    show(Command::new(judges(layout)?).arg(script).arg(layout.workspace().join("policies/rendered")))
 }
 
 fn tests(layout: &Layout, deaths: Deaths) -> Result<(), LabError> {

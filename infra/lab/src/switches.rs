@@ -64,6 +64,12 @@ impl Lab {
         self.switch("recovery-point", &[("vault", vault)])
     }
 
+    /// What policies were asked for since this was last called, each with its context, as the evaluator takes it
+    /// (`simulation`). The first call begins; requests of principals that may do everything ask nothing in most services.
+    pub fn rights_asked(&self) -> Result<Vec<Value>, LabError> {
+        self.control_plane().own_call("rights-asked", &[])
+    }
+
     fn switch(&self, name: &str, query: &[(&str, &str)]) -> Result<(), LabError> {
         self.control_plane().own_call(name, query).map(|_: Value| ())
     }

@@ -51,9 +51,22 @@ impl Statement {
             "Sid": self.sid, "Effect": "Allow", "Action": self.actions, "Resource": self.resources,
         });
         if !self.conditions.is_empty() {
-            document["Condition"] = json!(self.conditions);
+            let mut conditions: BTreeMap<&str, BTreeMap<&str, Value>> = BTreeMap::new();
+            for (operator, keys) in &self.conditions {
+                let values = keys.iter().map(|(key, values)| (*key, one_or_all(values)));
+                conditions.insert(operator, values.collect());
+            }
+            document["Condition"] = json!(conditions);
         }
         document
+    }
+}
+
+/// One value stands by itself, as IAM's own editor has it: a list suggests that a key has several.
+fn one_or_all(values: &[String]) -> Value {
+    match values {
+        [value] => json!(value),
+        several => json!(several),
     }
 }
 

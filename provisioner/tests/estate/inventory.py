@@ -15,7 +15,7 @@ raw = "--ids" in sys.argv
 region = sys.argv[1]
 session = boto3.Session(region_name=region)
 ec2, iam, kms, s3, logs = (session.client(name) for name in ("ec2", "iam", "kms", "s3", "logs"))
-budgets = session.client("budgets")
+budgets, backup = session.client("budgets"), session.client("backup")
 account = session.client("sts").get_caller_identity()["Account"]
 
 names = {}
@@ -194,6 +194,30 @@ for key in pages(kms, "list_keys", "Keys"):
 for alias in pages(kms, "list_aliases", "Aliases"):
     if not alias["AliasName"].startswith("alias/aws/"):
         add("alias", alias["AliasName"], {}, key=alias.get("TargetKeyId"))
+
+for vault in pages(backup, "list_backup_vaults", "BackupVaultList"):
+    own = backup.list_tags(ResourceArn=vault["BackupVaultArn"])["Tags"]
+    add("backup vault", vault["BackupVaultName"], own, key=vault.get("EncryptionKeyArn"),
+        points=vault["NumberOfRecoveryPoints"])
+for listed in pages(backup, "list_backup_plans", "BackupPlansList"):
+    if "DeletionDate" in listed:
+        continue
+    own = backup.list_tags(ResourceArn=listed["BackupPlanArn"])["Tags"]
+    of = {"BackupPlanId": listed["BackupPlanId"]}
+    rules = [
+        {"name": rule["RuleName"], "vault": rule["TargetBackupVaultName"], "schedule": rule["ScheduleExpression"],
+         "days": rule.get("Lifecycle", {}).get("DeleteAfterDays")}
+        for rule in backup.get_backup_plan(**of)["BackupPlan"]["Rules"]
+    ]
+    selections = [
+        {"name": selection["SelectionName"], "role": selection["IamRoleArn"].rpartition("/")[2],
+         "tags": {tag["ConditionKey"]: tag["ConditionValue"] for tag in selection.get("ListOfTags", [])}}
+        for selection in (
+            backup.get_backup_selection(**of, SelectionId=found["SelectionId"])["BackupSelection"]
+            for found in pages(backup, "list_backup_selections", "BackupSelectionsList", **of)
+        )
+    ]
+    add("backup plan", name(listed["BackupPlanId"], own), own, rules=rules, selections=selections)
 
 for budget in budgets.describe_budgets(AccountId=account).get("Budgets", []):
     of = {"AccountId": account, "BudgetName": budget["BudgetName"]}

@@ -15,6 +15,7 @@ https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-l
 """
 
 import logging
+from typing import Any
 
 from moto.core.request import Request
 from werkzeug.wrappers import Request as WsgiRequest
@@ -37,6 +38,11 @@ def apply(plane: ControlPlane) -> None:
     documents.apply(evaluator)
     s3.apply()
     plane.guard(guard(evaluator))
+
+    @plane.route("rights-asked")
+    def rights_asked(_request: WsgiRequest) -> list[dict[str, Any]]:
+        """What was judged since the last call, as the evaluator was asked."""
+        return evaluator.asked()
 
 
 def guard(evaluator: Evaluator) -> Guard:

@@ -13,6 +13,8 @@ from typing import Any
 from ..plane import ControlPlane
 
 Document = Mapping[str, Any]
+#: Keys of conditions that make no other question of one.
+_OF_THE_MOMENT = {"aws:CurrentTime", "aws:EpochTime", "aws:UserAgent"}
 
 
 class Unanswered(Exception):
@@ -68,6 +70,7 @@ class Evaluator:
         self._command, self._directory = [node, "evaluator.mjs"], directory
         self._lock = threading.Lock()
         self._resources: dict[str, list[tuple[str, bool]] | None] = {}
+        self._asked: dict[str, dict[str, Any]] | None = None
         self._start()
 
     def _start(self) -> None:
@@ -81,7 +84,17 @@ class Evaluator:
         if "*" in question.resource and question.resource != "*":
             # The evaluator would take the star for a pattern, and judge something else.
             raise Unanswered(f"{question.resource} has a * in its name, which can't be told from a pattern")
-        return str(self._ask({"simulation": question.simulation()})["decision"])
+        simulation = question.simulation()
+        if self._asked is not None:
+            of_any_time = {key: value for key, value in question.context.items() if key not in _OF_THE_MOMENT}
+            same = json.dumps([question.principal, question.action, question.resource, of_any_time], sort_keys=True)
+            self._asked.setdefault(same, simulation)
+        return str(self._ask({"simulation": simulation})["decision"])
+
+    def asked(self) -> list[dict[str, Any]]:
+        """The different questions since this was last called; they are kept from the first time on."""
+        asked, self._asked = self._asked or {}, {}
+        return list(asked.values())
 
     def problems(self, document: Document, kind: str) -> list[str]:
         """What AWS would find wrong with a policy: kinds are ``identity``, ``resource``, ``trust``, ``endpoint``."""

@@ -12,7 +12,7 @@ from typing import Any
 from moto.core.request import Request
 from moto.kms.models import Key, kms_backends
 
-from .caller import Caller
+from .caller import PARTITION, Caller
 from .documents import check_key_policy
 from .evaluator import Evaluator
 from .refusal import Refusal
@@ -23,6 +23,9 @@ from .verdict import Wanted, permit
 _WITHOUT_KEY = {"CreateKey", "ListKeys", "ListAliases", "GenerateRandom"}
 # Where an operation's actions aren't its own name alone.
 _ACTIONS = {"ReEncrypt": ["kms:ReEncryptFrom", "kms:ReEncryptTo"]}
+# A name is judged beside its key.
+# https://docs.aws.amazon.com/kms/latest/developerguide/alias-access.html
+_OF_ALIAS = {"CreateAlias", "DeleteAlias", "UpdateAlias"}
 # The key id at the head of what moto's KMS encrypts: a UUID's text.
 _KEY_ID_LENGTH = 36
 
@@ -33,11 +36,16 @@ def judge(evaluator: Evaluator, service: str, request: Request, body: bytes, cal
     operation = request.headers.get("X-Amz-Target", "").rpartition(".")[2]
     parameters: dict[str, Any] = json.loads(body or b"{}")
     if operation in _WITHOUT_KEY:
-        permit(evaluator, request, caller, Wanted(f"kms:{operation}", "*", caller.account))
+        permit(evaluator, request, caller, Wanted(f"kms:{operation}", "*", caller.account, _requested_tags(parameters)))
     else:
         _judge_key(evaluator, request, caller, operation, parameters)
+    if operation in _OF_ALIAS:
+        name = f"arn:{PARTITION}:kms:{region_of(request)}:{caller.account}:{parameters.get('AliasName', '')}"
+        permit(evaluator, request, caller, Wanted(f"kms:{operation}", name, caller.account))
     if operation in ("CreateKey", "PutKeyPolicy") and "Policy" in parameters:
         check_key_policy(evaluator, parameters["Policy"])
+    if operation == "CreateKey" and parameters.get("Tags"):
+        permit(evaluator, request, caller, _tags_of_new(region_of(request), caller, parameters))
 
 
 def _judge_key(
@@ -63,12 +71,37 @@ def wanted_through(
 
 
 def _wanted(action: str, key: Key, context: dict[str, str | list[str]]) -> Wanted:
-    return Wanted(action, key.arn, key.account_id, context, json.loads(key.policy))
+    return Wanted(action, key.arn, key.account_id, tags_of(key) | context, json.loads(key.policy))
+
+
+def tags_of(key: Key) -> dict[str, str | list[str]]:
+    """The tags of a key, as conditions know them."""
+    tags = kms_backends[key.account_id][key.region].tagger.get_tag_dict_for_resource(key.id)
+    return {f"aws:ResourceTag/{name}": value or "" for name, value in tags.items()}
+
+
+def _requested_tags(parameters: dict[str, Any]) -> dict[str, str | list[str]]:
+    tags = {tag["TagKey"]: tag["TagValue"] for tag in parameters.get("Tags") or []}
+    context: dict[str, str | list[str]] = {f"aws:RequestTag/{name}": value for name, value in tags.items()}
+    return context | ({"aws:TagKeys": list(tags)} if tags else {})
+
+
+def _tags_of_new(region: str, caller: Caller, parameters: dict[str, Any]) -> Wanted:
+    """A key is made with tags only by who may tag keys.
+
+    https://docs.aws.amazon.com/kms/latest/developerguide/tag-permissions.html
+    """
+    arn = f"arn:{PARTITION}:kms:{region}:{caller.account}:key/new"
+    # It has no policy to ask yet: the caller's own decide.
+    root = {"AWS": f"arn:{PARTITION}:iam::{caller.account}:root"}
+    statement = {"Effect": "Allow", "Principal": root, "Action": "kms:TagResource", "Resource": "*"}
+    policy = {"Version": "2012-10-17", "Statement": [statement]}
+    return Wanted("kms:TagResource", arn, caller.account, _requested_tags(parameters), policy)
 
 
 def _context(caller: Caller | None, parameters: dict[str, Any]) -> dict[str, str | list[str]]:
     """https://docs.aws.amazon.com/kms/latest/developerguide/conditions-kms.html"""
-    context: dict[str, str | list[str]] = {}
+    context = _requested_tags(parameters)
     if caller is not None:
         context["kms:CallerAccount"] = caller.account
     for name, value in (parameters.get("EncryptionContext") or {}).items():

@@ -6,14 +6,14 @@ https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles_use_passrole.html
 
 The reference says which types of resources an action knows (the evaluator has it). Of each type those that the request
 names are judged, all of them; of a type that is always judged and that the request doesn't name, the new one, whose
-name nobody knows yet. Tags of a creation are an ``ec2:CreateTags`` of their own, and a role that a service is to take
-is an ``iam:PassRole``.
+name nobody knows yet. Tags of a creation are an action of their own (``ec2:CreateTags``, ``iam:TagRole``), and a role
+that a service is to take is an ``iam:PassRole``. A group by a launch template is a launch as well.
 """
 
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import unquote
 
@@ -25,6 +25,7 @@ from moto.iam.models import iam_backends
 
 from .caller import PARTITION, Caller
 from .evaluator import Evaluator
+from .kms import wanted_through
 from .request import form_of, region_of
 from .verdict import Wanted
 
@@ -57,10 +58,25 @@ _ID = re.compile(r"(?P<prefix>[a-z]+)-[0-9a-f]{8,17}")
 _PASSES = {
     "AddRoleToInstanceProfile": "ec2.amazonaws.com",
     "AssociateIamInstanceProfile": "ec2.amazonaws.com",
+    "CreateAutoScalingGroup": "ec2.amazonaws.com",
     "CreateBackupSelection": "backup.amazonaws.com",
     "CreateFlowLogs": "vpc-flow-logs.amazonaws.com",
     "RunInstances": "ec2.amazonaws.com",
+    "UpdateAutoScalingGroup": "ec2.amazonaws.com",
 }
+# Operation → the action that its tags are, and the parameter that they are in.
+# https://docs.aws.amazon.com/IAM/latest/UserGuide/id_tags.html#permissions-to-tag-resources
+_TAGGING = {
+    "CreateBackupPlan": ("backup:TagResource", "BackupPlanTags"),
+    "CreateBackupVault": ("backup:TagResource", "BackupVaultTags"),
+    "CreateBudget": ("budgets:TagResource", "ResourceTags"),
+    "CreateInstanceProfile": ("iam:TagInstanceProfile", "Tags.member.1.Key"),
+    "CreateLogGroup": ("logs:TagResource", "tags"),
+    "CreateRole": ("iam:TagRole", "Tags.member.1.Key"),
+}
+# What making a vault asks of its key, in the caller's name.
+# https://docs.aws.amazon.com/aws-backup/latest/devguide/create-a-vault.html#vault-creation-permissions
+_KEY_OF_VAULT = ("kms:CreateGrant", "kms:Decrypt", "kms:GenerateDataKey", "kms:RetireGrant")
 NEW = "new"
 
 
@@ -112,30 +128,96 @@ def wanted_by(
         form={} if is_json else form_of(body),
         body=json.loads(body) if is_json else {},
     )
-    action = _action(service, operation)
+    wanted = _judged(evaluator, asked)
+    if operation in _TAGGING:
+        action, parameter = _TAGGING[operation]
+        tagged = asked.body.get(parameter) or asked.form.get(parameter)
+        wanted += [replace(one, action=action) for one in wanted if tagged]
+    if service == "autoscaling" and _template(asked) is not None:
+        wanted += _launch_of_group(evaluator, asked)
+    if operation == "CreateBackupVault":
+        wanted += _vault(asked, caller)
+    return wanted + list(_passed(asked, caller))
+
+
+def _judged(evaluator: Evaluator, asked: Asked) -> list[Wanted]:
+    """The operation itself, and the tags of what EC2 makes."""
+    action, service = _action(asked.service, asked.operation), asked.service
     tags = asked.tags() if service == "ec2" else {}
-    types = evaluator.resources_of(action) or []
+    if action == "ec2:RunInstances":
+        tags = _tags_of_template(asked) | tags
+        of_group = _tags_of_group(asked)
+        if of_group:
+            tags["instance"] = tags.get("instance", {}) | of_group
     wanted = []
-    for type_, required in types:
+    for type_, required in evaluator.resources_of(action) or []:
         named = list(_NAMED[service](asked, type_)) if service in _NAMED else []
         if not named and required and service in _NEW:
             named = [(_NEW[service](asked, type_), {})]
         for arn, has in named:
             context = _tag_context(tags.get(type_) or tags.get("") or {}, has)
-            wanted.append(Wanted(action, arn, caller.account, context))
+            if "PolicyArn" in asked.form:
+                context["iam:PolicyARN"] = asked.form["PolicyArn"]
+            wanted.append(Wanted(action, arn, asked.account, context))
     if not wanted:  # an action that knows no resources, or is asked for all
-        wanted.append(Wanted(action, "*", caller.account))
+        wanted.append(Wanted(action, "*", asked.account))
     wanted += [
         Wanted(
             "ec2:CreateTags",
             asked.arn("ec2", f"{type_}/{NEW}"),
-            caller.account,
-            {**_tag_context(of_type, {}), "ec2:CreateAction": operation},
+            asked.account,
+            {**_tag_context(of_type, {}), "ec2:CreateAction": asked.operation},
         )
         for type_, of_type in tags.items()
         if type_
     ]
-    return wanted + list(_passed(asked, caller))
+    return wanted
+
+
+def _tags_of_template(asked: Asked) -> dict[str, dict[str, str]]:
+    template = _template(asked)
+    specifications = template.versions[-1].data.get("TagSpecifications") or [] if template else []
+    return {
+        specification["ResourceType"]: {tag["Key"]: tag.get("Value") or "" for tag in specification["Tags"]}
+        for specification in specifications
+    }
+
+
+def _tags_of_group(asked: Asked) -> dict[str, str]:
+    """The tags that an Auto Scaling group gives its instances as it launches them."""
+    name = asked.form.get("AutoScalingGroupName")
+    group = autoscaling_backends[asked.account][asked.region].autoscaling_groups.get(name)
+    tags = {tag["Key"]: tag.get("Value") or "" for tag in group.tags} if group else {}
+    for parameter, key in asked.form.items():
+        if re.fullmatch(r"Tags\.member\.\d+\.Key", parameter):
+            tags[key] = asked.form.get(f"{parameter.removesuffix('Key')}Value", "")
+    return tags
+
+
+def _launch_of_group(evaluator: Evaluator, asked: Asked) -> list[Wanted]:
+    """Who makes a group by a template must be allowed to launch by it, and at first to make the service's role.
+
+    https://docs.aws.amazon.com/autoscaling/ec2/userguide/ec2-auto-scaling-launch-template-permissions.html
+    https://docs.aws.amazon.com/autoscaling/ec2/userguide/autoscaling-service-linked-role.html
+    """
+    wanted = _judged(evaluator, replace(asked, service="ec2", operation="RunInstances"))
+    name = "aws-service-role/autoscaling.amazonaws.com/AWSServiceRoleForAutoScaling"
+    arn = asked.arn("iam", f"role/{name}", region="")
+    roles = list(iam_backends[asked.account][PARTITION].roles.values())
+    if not any(role.arn == arn for role in roles):
+        context: dict[str, str | list[str]] = {"iam:AWSServiceName": "autoscaling.amazonaws.com"}
+        wanted.append(Wanted("iam:CreateServiceLinkedRole", arn, asked.account, context))
+    return wanted
+
+
+def _vault(asked: Asked, caller: Caller) -> list[Wanted]:
+    wanted = [Wanted("backup-storage:MountCapsule", "*", asked.account)]
+    if "EncryptionKeyArn" in asked.body:
+        for action in _KEY_OF_VAULT:
+            through = wanted_through("backup", asked.region, action, asked.body["EncryptionKeyArn"], {}, caller)
+            through.context["kms:GrantIsForAWSResource"] = "true"
+            wanted.append(through)
+    return wanted
 
 
 def _action(service: str, operation: str) -> str:
@@ -163,6 +245,10 @@ def _in_ec2(asked: Asked, type_: str) -> Named:
     template = _template(asked)
     if template is not None:
         names |= {template.id, *_strings_of(template.versions[-1].data)}
+    for table in list(backend.route_tables.values()):  # an association is of a table and a subnet
+        for association, subnet in list(table._associations.items()):
+            if association in names:
+                names |= {table.id, subnet}
     for name in sorted(names):
         found = _ID.fullmatch(name)
         if found and _TYPES.get(found["prefix"]) == type_:
@@ -173,8 +259,9 @@ def _in_ec2(asked: Asked, type_: str) -> Named:
 def _template(asked: Asked) -> Any | None:
     """The launch template that a launch is by, whose data are parameters of it."""
     backend = ec2_backends[asked.account][asked.region]
-    name, id_ = (asked.form.get(f"LaunchTemplate.LaunchTemplate{by}") for by in ("Name", "Id"))
-    template_id = id_ or backend.launch_template_name_to_ids.get(name or asked.form.get("LaunchTemplateName"))
+    given = {key.rpartition(".")[2]: value for key, value in asked.form.items() if ".LaunchTemplate" in f".{key}"}
+    id_, name = (given.get(f"LaunchTemplate{by}") for by in ("Id", "Name"))
+    template_id = id_ or backend.launch_template_name_to_ids.get(name)
     return backend.launch_templates.get(template_id)
 
 
@@ -274,10 +361,11 @@ def _passed(asked: Asked, caller: Caller) -> Iterator[Wanted]:
         return
     iam = iam_backends[asked.account][PARTITION]
     names = asked.strings()
-    template = _template(asked) if asked.service == "ec2" else None
+    template = _template(asked)
     if template is not None:
         names |= set(_strings_of(template.versions[-1].data))
-    profiles = [p for p in list(iam.instance_profiles.values()) if asked.service == "ec2" and names & {p.name, p.arn}]
+    launches = asked.service in ("autoscaling", "ec2")
+    profiles = [p for p in list(iam.instance_profiles.values()) if launches and names & {p.name, p.arn}]
     roles = {role.arn for profile in profiles for role in profile.roles}
     roles |= {name for name in names if re.fullmatch(r"arn:[a-z-]+:iam::\d{12}:role/.+", name)}
     if asked.operation == "AddRoleToInstanceProfile":

@@ -9,7 +9,7 @@ from moto.core.request import Request
 from .caller import Caller, organization_of
 from .evaluator import Document, Evaluator, Question
 from .refusal import Refusal
-from .request import service_of
+from .request import region_of, service_of
 
 
 @dataclass(frozen=True)
@@ -61,6 +61,7 @@ def _request_context(request: Request, wanted: Wanted) -> dict[str, str | list[s
     context: dict[str, str | list[str]] = {
         "aws:CurrentTime": now.strftime("%Y-%m-%dT%H:%M:%SZ"),
         "aws:EpochTime": str(int(now.timestamp())),
+        "aws:RequestedRegion": region_of(request),
         "aws:ResourceAccount": wanted.owner,
         "aws:SecureTransport": "true" if request.scheme == "https" else "false",
         "aws:SourceIp": request.remote_addr or "127.0.0.1",

@@ -11,6 +11,7 @@ from typing import Any
 from ..plane import ControlPlane
 from .caller import PARTITION, Caller
 from .evaluator import Question, evaluator_of
+from .kms import tags_of
 
 # What starting an instance with an encrypted volume takes.
 ACTIONS = ("kms:GenerateDataKeyWithoutPlaintext", "kms:CreateGrant", "kms:Decrypt")
@@ -23,7 +24,7 @@ def may_encrypt(plane: ControlPlane, caller: Caller | None, account: str, region
     )
     if caller is None and any(grant.grantee_principal == role for grant in list(key.grants.values())):
         return True
-    context: dict[str, str | list[str]] = {
+    context: dict[str, str | list[str]] = tags_of(key) | {
         "kms:CallerAccount": account,
         "kms:GrantIsForAWSResource": "true",
         "kms:ViaService": f"ec2.{region}.amazonaws.com",

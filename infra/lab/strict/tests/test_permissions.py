@@ -120,3 +120,31 @@ def test_other_services_are_judged_by_name(lab, acting, refused, unique):
         client("autoscaling").set_desired_capacity(AutoScalingGroupName=unique, DesiredCapacity=1)
     with refused("AccessDenied", "autoScalingGroupName/other"):
         client("autoscaling").set_desired_capacity(AutoScalingGroupName="other", DesiredCapacity=1)
+
+
+def test_tags_of_a_creation_are_allowed_apart_in_every_service(acting, refused, unique):
+    role = {"RoleName": f"{unique}-tagged", "AssumeRolePolicyDocument": trust(Service="ec2.amazonaws.com")}
+    iam = acting(allow("iam:CreateRole", f"{IAM}:role/*"))("iam")
+    with refused("AccessDenied", "iam:TagRole"):
+        iam.create_role(**role, Tags=[{"Key": "Project", "Value": "p"}])
+    iam.create_role(**role)
+
+
+def test_a_key_is_told_by_its_tags_and_its_name_is_asked_for_beside_it(acting, refused, unique):
+    key = f"arn:aws:kms:{seed.REGION}:{seed.WORKLOADS}:key/*"
+    alias = f"arn:aws:kms:{seed.REGION}:{seed.WORKLOADS}:alias/{unique}"
+    ours = {"StringEquals": {"aws:ResourceTag/owner": unique}}
+    becomes_ours = {"StringEquals": {"aws:RequestTag/owner": unique}}
+    kms = acting(
+        allow("kms:CreateKey", **becomes_ours),
+        allow("kms:TagResource", key, **becomes_ours),
+        allow(["kms:CreateAlias", "kms:DescribeKey"], key, **ours),
+        allow("kms:CreateAlias", alias),
+    )("kms")
+    with refused("AccessDeniedException", "kms:CreateKey"):
+        kms.create_key(Tags=[{"TagKey": "owner", "TagValue": "other"}])
+    made = kms.create_key(Tags=[{"TagKey": "owner", "TagValue": unique}])["KeyMetadata"]["KeyId"]
+    kms.describe_key(KeyId=made)
+    kms.create_alias(AliasName=f"alias/{unique}", TargetKeyId=made)
+    with refused("AccessDeniedException", "alias/other"):
+        kms.create_alias(AliasName="alias/other", TargetKeyId=made)

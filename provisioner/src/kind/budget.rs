@@ -9,7 +9,7 @@ use aws_sdk_budgets::types::{
     Budget as AwsBudget, BudgetType, ComparisonOperator, Notification as AwsNotification, NotificationType,
     NotificationWithSubscribers, ResourceTag, Spend, Subscriber, SubscriptionType, ThresholdType, TimeUnit,
 };
-use futures::future::BoxFuture;
+use futures::future::{BoxFuture, try_join_all};
 use serde::{Deserialize, Serialize};
 
 use super::{Call, Context, KindError, Left, Observed, Operations, Practice, Wanted, When, only_id, properties};
@@ -249,32 +249,41 @@ async fn read_notifications(cloud: &Cloud, account: &str, name: &str) -> Result<
         budgets.describe_notifications_for_budget().account_id(account).budget_name(name).into_paginator().items();
     let notifications: Vec<_> =
         cloud.call(Service::Budgets, "DescribeNotificationsForBudget", pages.send().try_collect()).await?;
-    let mut all = Vec::new();
-    for notification in notifications {
-        let pages = budgets
-            .describe_subscribers_for_notification()
-            .account_id(account)
-            .budget_name(name)
-            .notification(notification.clone())
-            .into_paginator()
-            .items();
-        let subscribers: Vec<_> =
-            cloud.call(Service::Budgets, "DescribeSubscribersForNotification", pages.send().try_collect()).await?;
-        let (topics, emails): (Vec<_>, Vec<_>) =
-            subscribers.into_iter().partition(|subscriber| subscriber.subscription_type == SubscriptionType::Sns);
-        let sorted = |subscribers: Vec<Subscriber>| {
-            let mut addresses: Vec<_> = subscribers.into_iter().map(|subscriber| subscriber.address).collect();
-            addresses.sort_unstable();
-            addresses
-        };
-        let (topics, emails) = (sorted(topics), sorted(emails));
-        // Thresholds that aren't whole per cents aren't Holdfast's, and differ from any that is wanted.
-        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
-        let percent = notification.threshold.round() as u32;
-        all.push(Notification { of: notification.notification_type.to_string(), percent, emails, topics });
-    }
+    let read = notifications.into_iter().map(|notification| read_notification(cloud, account, name, notification));
+    let mut all = try_join_all(read).await?;
     all.sort_unstable();
     Ok(all)
+}
+
+/// A notification with who is told.
+async fn read_notification(
+    cloud: &Cloud,
+    account: &str,
+    name: &str,
+    notification: aws_sdk_budgets::types::Notification,
+) -> Result<Notification, KindError> {
+    let pages = cloud
+        .budgets
+        .describe_subscribers_for_notification()
+        .account_id(account)
+        .budget_name(name)
+        .notification(notification.clone())
+        .into_paginator()
+        .items();
+    let subscribers: Vec<_> =
+        cloud.call(Service::Budgets, "DescribeSubscribersForNotification", pages.send().try_collect()).await?;
+    let (topics, emails): (Vec<_>, Vec<_>) =
+        subscribers.into_iter().partition(|subscriber| subscriber.subscription_type == SubscriptionType::Sns);
+    let sorted = |subscribers: Vec<Subscriber>| {
+        let mut addresses: Vec<_> = subscribers.into_iter().map(|subscriber| subscriber.address).collect();
+        addresses.sort_unstable();
+        addresses
+    };
+    let (topics, emails) = (sorted(topics), sorted(emails));
+    // Thresholds that aren't whole per cents aren't Holdfast's, and differ from any that is wanted.
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+    let percent = notification.threshold.round() as u32;
+    Ok(Notification { of: notification.notification_type.to_string(), percent, emails, topics })
 }
 
 async fn change(cx: &Context<'_>, wanted: &Wanted<'_>, current: &Observed) -> Result<(), KindError> {

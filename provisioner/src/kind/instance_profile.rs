@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use aws_sdk_iam::types::InstanceProfile as Profile;
-use futures::future::BoxFuture;
+use futures::future::{BoxFuture, try_join_all};
 use serde::{Deserialize, Serialize};
 
 use super::role::{EXISTS, NOT_FOUND, read_tags, write_tags};
@@ -58,15 +58,13 @@ impl Operations for InstanceProfiles {
             let pages = cloud.iam.list_instance_profiles().path_prefix(scope.iam_path()).into_paginator();
             let profiles: Vec<_> =
                 cloud.call(Service::Iam, "ListInstanceProfiles", pages.items().send().try_collect()).await?;
-            let mut all = Vec::new();
-            for profile in profiles {
-                match read(cloud, scope, &profile.instance_profile_name).await {
+            let read =
+                profiles.iter().map(async |profile| match read(cloud, scope, &profile.instance_profile_name).await {
                     // Deleted between the list and the look at it.
-                    Err(KindError::Cloud(error)) if error.is(NOT_FOUND) => {}
-                    read => all.extend(read?),
-                }
-            }
-            Ok(all)
+                    Err(KindError::Cloud(error)) if error.is(NOT_FOUND) => Ok(None),
+                    read => read,
+                });
+            Ok(try_join_all(read).await?.into_iter().flatten().collect())
         })
     }
 

@@ -12,8 +12,8 @@ use aws_sdk_ec2::types::{
     LaunchTemplateHttpTokensState, LaunchTemplateIamInstanceProfileSpecificationRequest,
     LaunchTemplateInstanceMetadataEndpointState, LaunchTemplateInstanceMetadataOptionsRequest,
     LaunchTemplateInstanceMetadataTagsState, LaunchTemplateInstanceNetworkInterfaceSpecificationRequest,
-    LaunchTemplateTagSpecification, LaunchTemplateTagSpecificationRequest, RequestLaunchTemplateData, ResourceType,
-    ResponseLaunchTemplateData, VolumeType,
+    LaunchTemplateTagSpecification, LaunchTemplateTagSpecificationRequest, LaunchTemplateVersion,
+    RequestLaunchTemplateData, ResourceType, ResponseLaunchTemplateData, VolumeType,
 };
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
@@ -135,11 +135,15 @@ impl Operations for LaunchTemplates {
         Box::pin(async move {
             let pages =
                 cloud.ec2.describe_launch_templates().filters(of_estate(scope)).max_results(200).into_paginator();
-            let templates: Vec<_> =
-                cloud.call(Service::Ec2, "DescribeLaunchTemplates", pages.items().send().try_collect()).await?;
+            let templates = cloud.call(Service::Ec2, "DescribeLaunchTemplates", pages.items().send().try_collect());
+            let (templates, mut defaults): (Vec<_>, _) = tokio::try_join!(templates, defaults(cloud))?;
             let mut all = Vec::new();
             for template in templates {
-                all.extend(read(cloud, template).await?);
+                // What one answer has and the other hasn't was made or deleted between them.
+                let version = template.launch_template_id.as_ref().and_then(|id| defaults.remove(id));
+                if let Some(version) = version {
+                    all.extend(read(template, version)?);
+                }
             }
             Ok(all)
         })
@@ -217,7 +221,9 @@ async fn adopt(cx: &Context<'_>, wanted: &Wanted<'_>) -> Result<BTreeMap<String,
     let foreign =
         || KindError::Foreign { kind: Kind::LaunchTemplate, name: name.clone(), estate: cx.scope.estate.to_string() };
     let template = by(cx.cloud, "launch-template-name", name).await?.ok_or_else(foreign)?;
-    let current = read(cx.cloud, template).await?.filter(|found| found.id == wanted.resource.id);
+    let physical = template.launch_template_id.clone().unwrap_or_default();
+    let version = default_of(cx.cloud, &physical).await?.ok_or_else(foreign)?;
+    let current = read(template, version)?.filter(|found| found.id == wanted.resource.id);
     LaunchTemplates.change(cx, wanted, &current.ok_or_else(foreign)?).await
 }
 
@@ -232,15 +238,29 @@ async fn by(cloud: &Cloud, name: &str, value: &str) -> Result<Option<aws_sdk_ec2
     Ok(answer.and_then(|answer| answer.launch_templates?.into_iter().next()))
 }
 
-/// The default version of a template that has an id inside the estate.
-async fn read(cloud: &Cloud, template: aws_sdk_ec2::types::LaunchTemplate) -> Result<Option<Observed>, KindError> {
+/// The default version of one template.
+async fn default_of(cloud: &Cloud, template: &str) -> Result<Option<LaunchTemplateVersion>, CloudError> {
+    let request =
+        cloud.ec2.describe_launch_template_versions().launch_template_id(template).versions("$Default").send();
+    let answer = found(cloud.call(Service::Ec2, "DescribeLaunchTemplateVersions", request).await, NOT_YET)?;
+    Ok(answer.and_then(|answer| answer.launch_template_versions?.into_iter().next()))
+}
+
+/// The default versions of all the account's templates, by template: one call, and no filter knows the estate.
+async fn defaults(cloud: &Cloud) -> Result<BTreeMap<String, LaunchTemplateVersion>, CloudError> {
+    let pages = cloud.ec2.describe_launch_template_versions().versions("$Default").max_results(200).into_paginator();
+    let versions: Vec<LaunchTemplateVersion> =
+        cloud.call(Service::Ec2, "DescribeLaunchTemplateVersions", pages.items().send().try_collect()).await?;
+    Ok(versions.into_iter().filter_map(|version| Some((version.launch_template_id.clone()?, version))).collect())
+}
+
+/// A template that has an id inside the estate, by its default version.
+fn read(
+    template: aws_sdk_ec2::types::LaunchTemplate,
+    version: LaunchTemplateVersion,
+) -> Result<Option<Observed>, KindError> {
     let tags = read_tags(template.tags);
     let (Some(id), Some(physical)) = (id_of(&tags), template.launch_template_id) else { return Ok(None) };
-    let request =
-        cloud.ec2.describe_launch_template_versions().launch_template_id(&physical).versions("$Default").send();
-    let answer = found(cloud.call(Service::Ec2, "DescribeLaunchTemplateVersions", request).await, NOT_YET)?;
-    let version = answer.and_then(|answer| answer.launch_template_versions?.into_iter().next());
-    let Some(version) = version else { return Ok(None) };
     let data = version.launch_template_data.unwrap_or_else(|| ResponseLaunchTemplateData::builder().build());
     let properties = properties(&id, &read_data(data))?;
     let mut observed = Observed::new(Kind::LaunchTemplate, id, &physical, properties)

@@ -2,11 +2,13 @@
 //!
 //! Roles are found by their path, which has region and estate in it, so also those that the spec no longer names. Who
 //! widens a role's rights behind Holdfast's back (a changed, an added or an attached policy) is found: all of a role's
-//! policies are compared.
+//! policies are compared. They come in pages of whole roles, each with all its policies, instead of some calls for each.
 
 use std::collections::BTreeMap;
 
-use aws_sdk_iam::types::Tag;
+use aws_sdk_iam::error::SdkError;
+use aws_sdk_iam::operation::get_account_authorization_details::GetAccountAuthorizationDetailsError;
+use aws_sdk_iam::types::{EntityType, RoleDetail, Tag};
 use futures::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -17,6 +19,8 @@ use crate::estate::{Kind, ResourceId, Scope, tags};
 
 pub(super) const NOT_FOUND: &[&str] = &["NoSuchEntity", "NoSuchEntityException"];
 pub(super) const EXISTS: &[&str] = &["EntityAlreadyExists", "EntityAlreadyExistsException"];
+/// Most results of a page; IAM's default is 100.
+const PAGE: i32 = 1000;
 
 /// A role's properties.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -36,11 +40,9 @@ pub(super) struct Roles;
 /// What it takes.
 const CALLS: &[Call] = &[
     Call { when: When::Discover, action: "iam:ListRoles", resources: &["*"] },
-    Call { when: When::Discover, action: "iam:GetRole", resources: &["*"] },
-    Call { when: When::Discover, action: "iam:ListRolePolicies", resources: &["*"] },
-    Call { when: When::Discover, action: "iam:GetRolePolicy", resources: &["*"] },
-    Call { when: When::Discover, action: "iam:ListAttachedRolePolicies", resources: &["*"] },
+    Call { when: When::Discover, action: "iam:GetAccountAuthorizationDetails", resources: &["*"] },
     Call { when: When::Create, action: "iam:CreateRole", resources: &["*"] },
+    Call { when: When::Create, action: "iam:GetRole", resources: &["*"] },
     Call { when: When::Create, action: "iam:TagRole", resources: &["*"] },
     Call { when: When::Create, action: "iam:PutRolePolicy", resources: &["*"] },
     Call { when: When::Create, action: "iam:AttachRolePolicy", resources: &["*"] },
@@ -82,15 +84,14 @@ impl Operations for Roles {
 
     fn discover<'a>(&'a self, cloud: &'a Cloud, scope: &'a Scope) -> BoxFuture<'a, Result<Vec<Observed>, KindError>> {
         Box::pin(async move {
-            let pages = cloud.iam.list_roles().path_prefix(scope.iam_path()).into_paginator();
-            let roles: Vec<_> = cloud.call(Service::Iam, "ListRoles", pages.items().send().try_collect()).await?;
+            let (descriptions, details) = tokio::try_join!(descriptions(cloud, scope), details(cloud, scope))?;
             let mut all = Vec::new();
-            for role in roles {
-                match read(cloud, scope, &role.role_name).await {
-                    // Deleted between the list and the look at it.
-                    Err(KindError::Cloud(error)) if error.is(NOT_FOUND) => {}
-                    read => all.extend(read?),
-                }
+            for detail in details {
+                // What one answer has and the other hasn't was made or deleted between them.
+                let Some(description) = detail.role_name.as_ref().and_then(|name| descriptions.get(name)) else {
+                    continue;
+                };
+                all.extend(read(scope, detail, description.clone())?);
             }
             Ok(all)
         })
@@ -155,15 +156,47 @@ impl Operations for Roles {
     }
 }
 
-/// Reads a role that was just made, which IAM shows some seconds late.
+/// Reads a role that was just made, which IAM shows some seconds late. One that a crashed run made may have policies
+/// already, which are set again.
 async fn read_made(cx: &Context<'_>, name: &str) -> Result<Observed, KindError> {
     let there = || cx.cloud.call(Service::Iam, "GetRole", cx.cloud.iam.get_role().role_name(name).send());
-    cx.cloud.patiently(SOON, NOT_FOUND, there).await?;
-    read(cx.cloud, cx.scope, name).await?.ok_or_else(|| KindError::Foreign {
+    let role = cx.cloud.patiently(SOON, NOT_FOUND, there).await?.role;
+    let role = role.ok_or_else(|| CloudError::incomplete(Service::Iam, "GetRole", "role"))?;
+    let detail = RoleDetail::builder()
+        .role_name(role.role_name)
+        .path(role.path)
+        .arn(role.arn)
+        .set_assume_role_policy_document(role.assume_role_policy_document)
+        .set_tags(role.tags)
+        .build();
+    read(cx.scope, detail, role.description.unwrap_or_default())?.ok_or_else(|| KindError::Foreign {
         kind: Kind::Role,
         name: name.to_owned(),
         estate: cx.scope.estate.to_string(),
     })
+}
+
+/// The descriptions of the roles below the estate's path, by name.
+async fn descriptions(cloud: &Cloud, scope: &Scope) -> Result<BTreeMap<String, String>, CloudError> {
+    let pages = cloud.iam.list_roles().path_prefix(scope.iam_path()).max_items(PAGE).into_paginator();
+    let roles: Vec<_> = cloud.call(Service::Iam, "ListRoles", pages.items().send().try_collect()).await?;
+    Ok(roles.into_iter().map(|role| (role.role_name, role.description.unwrap_or_default())).collect())
+}
+
+/// All else of them. The call knows no path, so all roles of the account pass by, a page at a time.
+async fn details(cloud: &Cloud, scope: &Scope) -> Result<Vec<RoleDetail>, CloudError> {
+    let request = cloud.iam.get_account_authorization_details().filter(EntityType::Role).max_items(PAGE);
+    let mut pages = request.into_paginator().send();
+    let path = scope.iam_path();
+    let ours = async {
+        let mut ours = Vec::new();
+        while let Some(page) = pages.try_next().await? {
+            let roles = page.role_detail_list.unwrap_or_default().into_iter();
+            ours.extend(roles.filter(|role| role.path.as_deref() == Some(path.as_str())));
+        }
+        Ok::<_, SdkError<GetAccountAuthorizationDetailsError>>(ours)
+    };
+    cloud.call(Service::Iam, "GetAccountAuthorizationDetails", ours).await
 }
 
 /// Tags as IAM takes them.
@@ -181,38 +214,29 @@ pub(super) fn read_tags(tags: Option<Vec<Tag>>) -> BTreeMap<String, String> {
     tags.unwrap_or_default().into_iter().map(|tag| (tag.key, tag.value)).collect()
 }
 
-/// The role of this name, if it is the estate's.
-async fn read(cloud: &Cloud, scope: &Scope, name: &str) -> Result<Option<Observed>, KindError> {
-    let iam = &cloud.iam;
-    let answer = cloud.call(Service::Iam, "GetRole", iam.get_role().role_name(name).send()).await?;
-    let Some(role) = answer.role else { return Ok(None) };
+/// A role, if it is the estate's.
+fn read(scope: &Scope, role: RoleDetail, description: String) -> Result<Option<Observed>, KindError> {
     let tags = read_tags(role.tags);
-    if tags.get(tags::ESTATE).map(String::as_str) != Some(scope.estate.as_str()) || role.path != scope.iam_path() {
+    let (Some(name), Some(arn)) = (role.role_name, role.arn) else { return Ok(None) };
+    if tags.get(tags::ESTATE).map(String::as_str) != Some(scope.estate.as_str())
+        || role.path.as_deref() != Some(scope.iam_path().as_str())
+    {
         return Ok(None);
     }
     let Some(id) = tags.get(tags::ID).map(|id| ResourceId::from_tag(id)) else { return Ok(None) };
 
-    let pages = iam.list_role_policies().role_name(name).into_paginator();
-    let names: Vec<_> = cloud.call(Service::Iam, "ListRolePolicies", pages.items().send().try_collect()).await?;
     let mut policies = BTreeMap::new();
-    for policy in names {
-        let request = iam.get_role_policy().role_name(name).policy_name(&policy).send();
-        let document = cloud.call(Service::Iam, "GetRolePolicy", request).await?.policy_document;
-        policies.insert(policy, decode(name, &document)?);
+    for policy in role.role_policy_list.unwrap_or_default() {
+        let document = decode(&name, policy.policy_document.as_deref().unwrap_or_default())?;
+        policies.insert(policy.policy_name.unwrap_or_default(), document);
     }
-    let pages = iam.list_attached_role_policies().role_name(name).into_paginator();
-    let attached: Vec<_> =
-        cloud.call(Service::Iam, "ListAttachedRolePolicies", pages.items().send().try_collect()).await?;
+    let attached = role.attached_managed_policies.unwrap_or_default();
     let mut attached: Vec<_> = attached.into_iter().filter_map(|policy| policy.policy_arn).collect();
     attached.sort_unstable();
 
-    let found = Role {
-        description: role.description.unwrap_or_default(),
-        trust: decode(name, role.assume_role_policy_document.as_deref().unwrap_or_default())?,
-        policies,
-        attached,
-    };
-    let mut observed = Observed::new(Kind::Role, id.clone(), name, properties(&id, &found)?).attribute("arn", role.arn);
+    let trust = decode(&name, role.assume_role_policy_document.as_deref().unwrap_or_default())?;
+    let found = Role { description, trust, policies, attached };
+    let mut observed = Observed::new(Kind::Role, id.clone(), &name, properties(&id, &found)?).attribute("arn", arn);
     observed.tags = tags;
     Ok(Some(observed))
 }

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::ec2::{NOT_YET, PAGE, USED, filter, id_of, of_estate, put_tags, read_tags, retag, tagged, with_tags};
 use super::{
     Call, Context, IN_USE, KindError, Left, Observed, Operations, Practice, SOON, Wanted, When, only_id, properties,
+    security_group_rules,
 };
 use crate::cloud::{Cloud, CloudError, Service, found};
 use crate::estate::{Kind, Link, Scope};
@@ -68,10 +69,12 @@ impl Operations for SecurityGroups {
         &[Kind::Instances, Kind::SecurityGroupRules]
     }
 
+    /// The groups, and with them their rules, which the same answer has.
     fn discover<'a>(&'a self, cloud: &'a Cloud, scope: &'a Scope) -> BoxFuture<'a, Result<Vec<Observed>, KindError>> {
         Box::pin(async move {
             let mut all = Vec::new();
             for group in describe(cloud, scope).await? {
+                all.extend(security_group_rules::of(&group)?);
                 let tags = read_tags(group.tags);
                 let (Some(id), Some(physical)) = (id_of(&tags), group.group_id) else { continue };
                 let found = SecurityGroup {
@@ -170,10 +173,7 @@ impl Operations for SecurityGroups {
 }
 
 /// The estate's groups.
-pub(super) async fn describe(
-    cloud: &Cloud,
-    scope: &Scope,
-) -> Result<Vec<aws_sdk_ec2::types::SecurityGroup>, KindError> {
+async fn describe(cloud: &Cloud, scope: &Scope) -> Result<Vec<aws_sdk_ec2::types::SecurityGroup>, KindError> {
     let pages = cloud.ec2.describe_security_groups().filters(of_estate(scope)).max_results(PAGE).into_paginator();
     Ok(cloud.call(Service::Ec2, "DescribeSecurityGroups", pages.items().send().try_collect()).await?)
 }

@@ -16,8 +16,7 @@ use tokio::time::sleep;
 
 use super::ec2::{NOT_YET, filter, id_of, put_tags, read_tags};
 use super::{
-    Call, Comparison, Context, KindError, Left, Observed, Operations, Practice, SOON, Wanted, When, only_id,
-    properties, security_group,
+    Call, Comparison, Context, KindError, Left, Observed, Operations, Practice, SOON, Wanted, When, only_id, properties,
 };
 use crate::cloud::{Cloud, CloudError, Service, found};
 use crate::estate::{Kind, Properties, Ref, Resource, ResourceId, Scope, tags};
@@ -121,28 +120,9 @@ impl Operations for AllRules {
         &[Kind::Instances]
     }
 
-    fn discover<'a>(&'a self, cloud: &'a Cloud, scope: &'a Scope) -> BoxFuture<'a, Result<Vec<Observed>, KindError>> {
-        Box::pin(async move {
-            let mut all = Vec::new();
-            for group in security_group::describe(cloud, scope).await? {
-                let mut digest = read_tags(group.tags);
-                let Some(of) = id_of(&digest) else { continue };
-                digest.retain(|key, _| key == tags::RULES);
-                let (Some(name), Some(physical)) = (of.name(), group.group_id) else { continue };
-                let id = ResourceId::named(Kind::SecurityGroupRules, name);
-                let found = Rules {
-                    group: physical.clone(),
-                    ingress: undescribed(read(&group.ip_permissions.unwrap_or_default())),
-                    egress: undescribed(read(&group.ip_permissions_egress.unwrap_or_default())),
-                };
-                let properties = properties(&id, &found)?;
-                let mut observed = Observed::new(Kind::SecurityGroupRules, id, &physical, properties);
-                observed.name = group.group_name.unwrap_or_default();
-                observed.tags = digest;
-                all.push(observed);
-            }
-            Ok(all)
-        })
+    /// Nothing: the answer that has the groups has their rules, so [`Kind::SecurityGroup`] finds them both.
+    fn discover<'a>(&'a self, _cloud: &'a Cloud, _scope: &'a Scope) -> BoxFuture<'a, Result<Vec<Observed>, KindError>> {
+        Box::pin(async { Ok(Vec::new()) })
     }
 
     fn compare(&self, wanted: &Resource, resolved: &Properties, observed: &Observed) -> Comparison {
@@ -195,6 +175,25 @@ impl Operations for AllRules {
             }
         })
     }
+}
+
+/// The rules that a group has, if it has an id inside the estate.
+pub(super) fn of(group: &SecurityGroup) -> Result<Option<Observed>, KindError> {
+    let mut digest = read_tags(group.tags.clone());
+    let Some(of) = id_of(&digest) else { return Ok(None) };
+    digest.retain(|key, _| key == tags::RULES);
+    let (Some(name), Some(physical)) = (of.name(), group.group_id()) else { return Ok(None) };
+    let id = ResourceId::named(Kind::SecurityGroupRules, name);
+    let found = Rules {
+        group: physical.to_owned(),
+        ingress: undescribed(read(group.ip_permissions())),
+        egress: undescribed(read(group.ip_permissions_egress())),
+    };
+    let properties = properties(&id, &found)?;
+    let mut observed = Observed::new(Kind::SecurityGroupRules, id, physical, properties);
+    observed.name = group.group_name().unwrap_or_default().to_owned();
+    observed.tags = digest;
+    Ok(Some(observed))
 }
 
 /// The rules as they are now, in sorted order. A permission of EC2 holds several.

@@ -270,11 +270,11 @@ const CLAUSES: &[Clause] = &[
     },
     Clause {
         sid: "ListIam",
-        which: Which::Called(&["iam:ListInstanceProfiles", "iam:ListRoles"]),
+        which: Which::Called(&["iam:GetAccountAuthorizationDetails", "iam:ListInstanceProfiles", "iam:ListRoles"]),
         on: &["*"],
         when: &[],
         only: "",
-        because: "IAM filters lists by path, and its list calls know no resources",
+        because: "these calls know no resources: what they list is looked for below the estate's path",
     },
     Clause {
         sid: "AttachBackupsPolicy",

@@ -9,6 +9,8 @@ use sha2::{Digest, Sha256};
 use super::settle::Settled;
 use crate::cloud::Cloud;
 use crate::estate::{Kind, Scope};
+use crate::kind::instances::{Host, HostVolume, VolumeLike};
+use crate::kind::launch_template::Metadata;
 use crate::kind::{KINDS, KindError, Observed, operations};
 use crate::spec::NetworkRange;
 
@@ -48,27 +50,61 @@ impl World {
 
     /// A digest of all that a plan depends on: not of what changes by itself, such as spend and a host's state.
     pub fn digest(&self) -> String {
-        let mut hash = Sha256::new();
-        let mut add = |text: &str| {
-            hash.update(text);
-            hash.update([0]);
-        };
+        let mut digest = Digested(Sha256::new());
         for resource in &self.resources {
-            add(resource.id.as_str());
-            add(resource.kind.as_str());
-            add(&resource.physical);
+            digest.text(resource.id.as_str());
+            digest.text(resource.kind.as_str());
+            digest.text(&resource.physical);
             for (name, value) in &crate::plan::normal(&resource.properties).0 {
-                add(&format!("{name}={value}"));
+                digest.text(&format!("{name}={value}"));
             }
-            for (key, value) in &resource.tags {
-                add(&format!("{key}={value}"));
-            }
-            for host in &resource.hosts {
-                add(&format!("{} {} {} {:?}", host.instance, host.label(), host.generation, host.tags));
-                add(&format!("{} {} {} {:?}", host.instance_type, host.subnet, host.profile, host.metadata));
-                add(&format!("{:?} {:?} {:?}", host.groups, host.public_address, host.volumes));
+            digest.tags(&resource.tags);
+            resource.hosts.iter().for_each(|host| digest.host(host));
+        }
+        hex::encode(digest.0.finalize())
+    }
+}
+
+/// A digest under way. Each text and each list is ended by a byte that is in none, so that no two worlds are one.
+struct Digested(Sha256);
+
+impl Digested {
+    fn text(&mut self, text: &str) {
+        self.0.update(text);
+        self.0.update([0]);
+    }
+
+    fn texts<'a>(&mut self, texts: impl IntoIterator<Item = &'a String>) {
+        texts.into_iter().for_each(|text| self.text(text));
+        self.0.update([1]);
+    }
+
+    fn tags(&mut self, tags: &BTreeMap<String, String>) {
+        self.texts(tags.iter().flat_map(|(key, value)| [key, value]));
+    }
+
+    fn host(&mut self, host: &Host) {
+        for text in [&host.instance, &host.label(), &host.generation, &host.instance_type, &host.subnet, &host.profile]
+        {
+            self.text(text);
+        }
+        self.tags(&host.tags);
+        let Metadata { enabled, tokens_required, hop_limit, tags } = host.metadata;
+        self.0.update([enabled, tokens_required, tags].map(u8::from));
+        self.0.update(hop_limit.to_le_bytes());
+        self.texts(&host.groups);
+        self.texts(&host.public_address);
+        for HostVolume { id, device, delete_on_termination, like } in &host.volumes {
+            self.texts([id, device]);
+            self.0.update([u8::from(*delete_on_termination), u8::from(like.is_some())]);
+            if let Some(VolumeLike { gib, volume_type, iops, throughput, key, tags }) = like {
+                for number in [gib, iops, throughput] {
+                    self.0.update(number.to_le_bytes());
+                }
+                self.texts(std::iter::once(volume_type).chain(key));
+                self.tags(tags);
             }
         }
-        hex::encode(hash.finalize())
+        self.0.update([2]);
     }
 }

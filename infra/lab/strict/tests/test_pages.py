@@ -65,6 +65,49 @@ def test_a_role_s_policies_and_profiles_come_in_pages(lab, unique):
     assert names >= {f"{unique}-{n}" for n in range(3)}
 
 
+def test_the_details_of_roles_come_in_pages_and_whole(lab, unique):
+    iam = lab.client("iam")
+    trust = {"Effect": "Allow", "Principal": {"Service": "ec2.amazonaws.com"}, "Action": "sts:AssumeRole"}
+    allow = {"Effect": "Allow", "Action": "s3:GetObject", "Resource": "*"}
+    assumed, allowed = ({"Version": "2012-10-17", "Statement": [statement]} for statement in (trust, allow))
+    arn = "arn:aws:iam::aws:policy/service-role/AWSBackupServiceRolePolicyForBackup"
+    names = {f"{unique}-{n}" for n in range(3)}
+    for name in names:
+        iam.create_role(
+            RoleName=name,
+            Path="/details/",
+            AssumeRolePolicyDocument=json.dumps(assumed),
+            Tags=[{"Key": "Name", "Value": name}],
+        )
+        iam.put_role_policy(RoleName=name, PolicyName="p", PolicyDocument=json.dumps(allowed))
+        iam.attach_role_policy(RoleName=name, PolicyArn=arn)
+    paginator = iam.get_paginator("get_account_authorization_details")
+    pages = list(paginator.paginate(Filter=["Role"], PaginationConfig={"PageSize": 2}))
+    assert all(len(page["RoleDetailList"]) <= 2 for page in pages)
+    assert not any(page["UserDetailList"] or page["GroupDetailList"] or page["Policies"] for page in pages)
+    roles = [role for page in pages for role in page["RoleDetailList"] if role["RoleName"] in names]
+    assert {role["RoleName"] for role in roles} == names and len(roles) == len(names)
+    for role in roles:
+        assert role["Path"] == "/details/" and role["AssumeRolePolicyDocument"] == assumed
+        assert role["Tags"] == [{"Key": "Name", "Value": role["RoleName"]}]
+        assert role["RolePolicyList"] == [{"PolicyName": "p", "PolicyDocument": allowed}]
+        assert [policy["PolicyArn"] for policy in role["AttachedManagedPolicies"]] == [arn]
+
+
+def test_the_default_versions_of_all_templates_are_listed_at_once(ec2, unique):
+    data = {"InstanceType": "t3.micro"}
+    names = {f"{unique}-{n}" for n in range(6)}
+    for name in names:
+        ec2.create_launch_template(LaunchTemplateName=name, LaunchTemplateData=data)
+        ec2.create_launch_template_version(LaunchTemplateName=name, LaunchTemplateData={"InstanceType": "t3.small"})
+    paginator = ec2.get_paginator("describe_launch_template_versions")
+    pages = list(paginator.paginate(Versions=["$Default"], PaginationConfig={"PageSize": 5}))
+    assert all(len(page["LaunchTemplateVersions"]) <= 5 for page in pages)
+    versions = [version for page in pages for version in page["LaunchTemplateVersions"]]
+    ours = [version for version in versions if version["LaunchTemplateName"] in names]
+    assert len(ours) == len(names) and all(version["VersionNumber"] == 1 for version in ours)
+
+
 def test_aws_s_own_policies_are_there(lab, unique, refused):
     iam = lab.client("iam")
     trust = {"Effect": "Allow", "Principal": {"Service": "backup.amazonaws.com"}, "Action": "sts:AssumeRole"}

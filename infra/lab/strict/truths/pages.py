@@ -2,8 +2,8 @@
 
 https://docs.aws.amazon.com/ec2/latest/devguide/ec2-api-pagination.html
 
-moto counts reservations instead of instances, ignores MaxResults in most calls, and drops what is beyond the fifteenth
-launch template or version. A client that reads the first page alone passes there.
+moto counts reservations instead of instances, ignores MaxResults in most calls, drops what is beyond the fifteenth
+launch template or version, and answers with all authorization details at once. A client that reads the first page alone passes there.
 """
 
 import base64
@@ -43,6 +43,8 @@ PAGED_BY_MARKER = {
     "list_instance_profiles_for_role": "InstanceProfiles",
     "list_role_policies": "PolicyNames",
 }
+# The lists of GetAccountAuthorizationDetails, whose pages count what is in any of them.
+DETAILS = ("UserDetailList", "GroupDetailList", "RoleDetailList", "Policies")
 INSTANCES_AT_MOST = 1000
 FEWEST = 5
 # For calls in which moto limits by itself.
@@ -55,6 +57,15 @@ def apply(_plane: Any) -> None:
 
     for action, name in PAGED_BY_MARKER.items():
         _page_by_marker(action, name)
+
+    @override(IamResponse, "get_account_authorization_details")
+    def get_account_authorization_details(original: Any, self: Any) -> Any:
+        size, marker = int(self._get_param("MaxItems", 100)), self._get_param("Marker")
+        result = original(self).result
+        details = [(name, detail) for name in DETAILS for detail in result[name]]
+        page, token = _cut(details, _start(marker) if marker else 0, size)
+        lists = {name: [detail for of, detail in page if of == name] for name in DETAILS}
+        return ActionResult({**lists, "IsTruncated": token is not None, "Marker": token})
 
     @override(EC2Response, "describe_instances")
     def describe_instances(original: Any, self: Any) -> Any:

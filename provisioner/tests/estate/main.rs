@@ -8,6 +8,7 @@ mod circumstances;
 mod converge;
 mod crash;
 mod destroy;
+mod drift;
 mod fixture;
 mod lock;
 mod machines;

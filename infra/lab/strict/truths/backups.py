@@ -259,7 +259,8 @@ def _tags() -> None:
             parts = self.path.split("/tags/" if "/tags/" in self.path else "/untag/")[1].rstrip("/")
             _check_there(self.backup_backend, parts)
             if action == "list_tags":
-                tags = list(json.loads(original(self))["Tags"].items())
+                # moto takes the part before the last slash for the ARN, and not every SDK ends the path with one.
+                tags = list(self.backup_backend.list_tags(unquote(parts)).items())
                 page = _page(self, "Tags", tags)
                 return json.dumps({**page, "Tags": dict(page["Tags"])})
             return original(self)

@@ -9,6 +9,7 @@ mod circumstances;
 mod converge;
 mod crash;
 mod destroy;
+mod drift;
 mod fixture;
 mod fleet;
 mod launches;

@@ -264,3 +264,16 @@ def test_a_key_that_cannot_be_used_ends_the_instance_after_the_launch(lab, ec2, 
         (instance,) = run(SubnetId=subnet, BlockDeviceMappings=mapping)
         assert instance["State"]["Name"] == "terminated"
         assert instance["StateReason"]["Code"] == code
+
+
+def test_an_instance_tells_the_profile_that_took_the_place_of_its_first(ec2, lab, run, profile, unique):
+    (instance,) = run(IamInstanceProfile={"Arn": profile["Arn"]})
+    another = lab.client("iam").create_instance_profile(InstanceProfileName=f"{unique}-another")["InstanceProfile"]
+    filters = [{"Name": "instance-id", "Values": [instance["InstanceId"]]}]
+    (association,) = ec2.describe_iam_instance_profile_associations(Filters=filters)["IamInstanceProfileAssociations"]
+    ec2.replace_iam_instance_profile_association(
+        AssociationId=association["AssociationId"], IamInstanceProfile={"Arn": another["Arn"]}
+    )
+    (reservation,) = ec2.describe_instances(InstanceIds=[instance["InstanceId"]])["Reservations"]
+    (instance,) = reservation["Instances"]
+    assert instance["IamInstanceProfile"] == {"Arn": another["Arn"], "Id": another["InstanceProfileId"]}

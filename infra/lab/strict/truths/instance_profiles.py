@@ -3,14 +3,18 @@
 https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_RunInstances.html
 https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_IamInstanceProfile.html
 
-moto gives it to the first instance alone and reports the association's id as the profile's; a profile that isn't
-there is IAM's NoSuchEntity instead of EC2's InvalidParameterValue.
+moto gives it to the first instance alone, doesn't tell an instance that it was given another, and reports the
+association's id as the profile's; a profile that isn't there is IAM's NoSuchEntity instead of EC2's
+InvalidParameterValue.
 """
 
 from typing import Any
 
 from moto.ec2.exceptions import EC2ClientError
-from moto.ec2.models.iam_instance_profile import IamInstanceProfileAssociation
+from moto.ec2.models.iam_instance_profile import (
+    IamInstanceProfileAssociation,
+    IamInstanceProfileAssociationBackend,
+)
 from moto.ec2.responses.instances import InstanceResponse
 from moto.iam.models import iam_backends
 
@@ -48,3 +52,10 @@ def apply(_plane: Any) -> None:
     def associate(original: Any, self: Any, *args: Any, **kwargs: Any) -> None:
         original(self, *args, **kwargs)
         self.instance.iam_instance_profile = {"Arn": self.iam_instance_profile.arn, "Id": self.iam_instance_profile.id}
+
+    @override(IamInstanceProfileAssociationBackend, "replace_iam_instance_profile_association")
+    def replace(original: Any, self: Any, *args: Any, **kwargs: Any) -> Any:
+        association = original(self, *args, **kwargs)
+        profile = association.iam_instance_profile
+        association.instance.iam_instance_profile = {"Arn": profile.arn, "Id": profile.id}
+        return association

@@ -22,8 +22,7 @@ fn change<'a>(fixture: &Fixture, lines: impl IntoIterator<Item = (String, &'a st
 /// What `drift --json` says; whether anything is, its exit code must say too.
 fn drift(fixture: &Fixture) -> Value {
     let output = fixture.provision(&["drift", "--json"]);
-    let drift: Value =
-        serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{}", text(&output.stderr)));
+    let drift: Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{}", text(&output.stderr)));
     let is_empty = drift["resources"].as_array().unwrap().is_empty();
     assert_eq!(output.status.code(), Some(if is_empty { 0 } else { 2 }), "{drift:#}");
     drift

@@ -1,8 +1,10 @@
 //! A lab with a spec for its account.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Output, Stdio};
+use std::sync::{LazyLock, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use holdfast_lab::{Account, Call, Faults, Lab, Layout};
@@ -11,6 +13,21 @@ use tempfile::TempDir;
 
 /// How long anything may take that isn't broken, on a busy machine.
 const DEADLINE: Duration = Duration::from_secs(120);
+
+/// What the spec of everything has after the first group of hosts.
+const MORE: &str = r#"
+[[hosts.volumes]]
+name = "data"
+device = "/dev/sdf"
+gib = 20
+[[hosts]]
+name = "builder"
+mode = "fleet"
+count = 2
+max = 4
+[backup]
+schedule = "daily"
+"#;
 
 /// A lab of a test's own.
 pub(crate) struct Fixture {
@@ -85,6 +102,13 @@ alert = ["ops@example.org"]
         )
     }
 
+    /// One with something of every kind.
+    pub(crate) fn spec_of_everything(&self) -> String {
+        let network = "cidr = \"10.0.0.0/16\"";
+        let hosts = "count = 2";
+        self.spec().replace(network, &format!("{network}\negress = \"nat\"")).replace(hosts, &format!("{hosts}{MORE}"))
+    }
+
     /// Makes this the spec.
     pub(crate) fn write_spec(&self, text: &str) {
         std::fs::write(self.path("estate.toml"), text).unwrap();
@@ -151,8 +175,9 @@ alert = ["ops@example.org"]
 
     /// All that is in the account, by boto3.
     pub(crate) fn inventory(&self) -> Value {
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/estate/inventory.py");
-        self.python(&[script.to_str().unwrap(), "eu-central-1"])
+        let mut variables: BTreeMap<_, _> = self.lab.env(Account::Workloads).unwrap().into_iter().collect();
+        variables.insert("AWS_ENDPOINT_URL".to_owned(), self.lab.plain_endpoint().to_owned());
+        READER.lock().unwrap_or_else(PoisonError::into_inner).read(&variables)
     }
 
     /// What a few lines of Python print as JSON; `ec2`, `s3`, `client` are theirs, as are `ours`, `locks` and `image`.
@@ -173,6 +198,33 @@ alert = ["ops@example.org"]
         let output = command.args(arguments).output().unwrap();
         succeed(&output);
         serde_json::from_slice(&output.stdout).unwrap()
+    }
+}
+
+/// Who reads inventories for all tests of this process, and ends with it.
+static READER: LazyLock<Mutex<Reader>> = LazyLock::new(|| Mutex::new(Reader::start()));
+
+/// A running `inventory.py`.
+struct Reader {
+    asked: ChildStdin,
+    answers: BufReader<ChildStdout>,
+}
+
+impl Reader {
+    fn start() -> Self {
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/estate/inventory.py");
+        let mut command = Command::new(Layout::of_this_workspace().venv().join("bin/python"));
+        let mut python = command.arg(script).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        Self { asked: python.stdin.take().unwrap(), answers: BufReader::new(python.stdout.take().unwrap()) }
+    }
+
+    fn read(&mut self, variables: &BTreeMap<String, String>) -> Value {
+        writeln!(self.asked, "{}", serde_json::to_string(variables).unwrap()).unwrap();
+        let mut line = String::new();
+        self.answers.read_line(&mut line).unwrap();
+        let mut answer: Value = serde_json::from_str(&line).unwrap();
+        assert!(answer["failed"].is_null(), "{}", answer["failed"].as_str().unwrap_or_default());
+        answer["found"].take()
     }
 }
 

@@ -1,7 +1,9 @@
 //! Secrets are planted wherever `provision` can come by them, and looked for in everything that leaves it: output at its
 //! most talkative, plan files, the trail on disk and in the bucket, tags, user data, errors.
 
+use std::collections::BTreeMap;
 use std::fs;
+use std::io::{Seek, Write};
 use std::path::Path;
 use std::process::Command;
 
@@ -75,10 +77,13 @@ impl Planted {
     /// Everything in an account, by boto3, user data decoded.
     fn account(&self) -> String {
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/estate/inventory.py");
+        let variables: BTreeMap<_, _> = self.world.lab.env(Account::Workloads).unwrap().into_iter().collect();
+        let mut asked = tempfile::tempfile().unwrap();
+        writeln!(asked, "{}", serde_json::to_string(&variables).unwrap()).unwrap();
+        asked.rewind().unwrap();
         let mut command = Command::new(Layout::of_this_workspace().venv().join("bin/python"));
         self.world.lab.point(&mut command, Account::Workloads).unwrap();
-        command.arg(script).args([self.world.lab.control_plane().region(), "--ids"]);
-        let text = ran(&mut command).ended_with(0).stdout;
+        let text = ran(command.arg(script).stdin(asked)).ended_with(0).stdout;
         let decoded = user_data(&serde_json::from_str(&text).unwrap());
         assert!(decoded.contains("#cloud-config"), "there is user data to look at: {decoded}");
         text + &decoded

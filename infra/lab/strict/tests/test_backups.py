@@ -53,6 +53,17 @@ def test_a_vault_is_made_once_and_deleted_empty(lab, backup, vault, refused):
         backup.delete_backup_vault(BackupVaultName=vault)
 
 
+def test_tags_are_listed_by_a_path_without_a_slash_at_its_end(lab, vault):
+    backup = lab.client("backup")
+    arn = backup.describe_backup_vault(BackupVaultName=vault)["BackupVaultArn"]
+
+    def as_other_sdks(request, **_):
+        request.url = request.url.rstrip("/")
+
+    backup.meta.events.register("before-sign.backup.ListTags", as_other_sdks)
+    assert backup.list_tags(ResourceArn=arn)["Tags"] == {"Project": "p"}
+
+
 def test_an_empty_vault_is_deleted_once(backup, vault, refused):
     backup.delete_backup_vault(BackupVaultName=vault)
     with refused("ResourceNotFoundException"):

@@ -256,17 +256,17 @@ def _tags() -> None:
 
         @override(BackupResponse, action)
         def by_arn(original: Any, self: Any, action: str = action) -> Any:
-            parts = self.path.split("/tags/" if "/tags/" in self.path else "/untag/")[1].rstrip("/")
-            _check_there(self.backup_backend, parts)
+            arn = unquote(self.path.split("/tags/" if "/tags/" in self.path else "/untag/")[1].rstrip("/"))
+            _check_there(self.backup_backend, arn)
             if action == "list_tags":
-                tags = list(json.loads(original(self))["Tags"].items())
+                # Not moto's own answer: it finds the ARN only where the path ends in a slash, and not every SDK's does.
+                tags = list(self.backup_backend.list_tags(arn).items())
                 page = _page(self, "Tags", tags)
                 return json.dumps({**page, "Tags": dict(page["Tags"])})
             return original(self)
 
 
-def _check_there(backend: Any, quoted_arn: str) -> None:
-    arn = unquote(quoted_arn)
+def _check_there(backend: Any, arn: str) -> None:
     vaults = [vault.backup_vault_arn for vault in backend.vaults.values()]
     plans = [plan.backup_plan_arn for plan in backend.plans.values() if plan.deletion_date is None]
     if arn not in vaults + plans:

@@ -88,8 +88,9 @@ class Inventory:
         self.buckets()
         self.records()
         self.backups()
-        # Names of volumes hold the ids of their hosts.
-        self.names = {physical: self.replace(label) for physical, label in self.names.items()}
+        # Names of volumes hold the ids of their hosts, and those of a fleet's hosts the ids of their subnets.
+        for _ in range(2):
+            self.names = {physical: self.replace(label) for physical, label in self.names.items()}
         return self.replace(self.out)
 
     def network(self):
@@ -180,6 +181,9 @@ class Inventory:
                 own["index"] = str(int(own.get("holdfast:first", 0))
                                    + int(own.pop("holdfast:stride", 1)) * instance["AmiLaunchIndex"])
                 fallback = f"{own.get('holdfast:id')} {own['index']} generation {own.get('holdfast:generation')}"
+                if "aws:autoscaling:groupName" in own:
+                    # Members of a fleet are alike but for where they are.
+                    fallback = f"{own['aws:autoscaling:groupName']} in {instance['SubnetId']}"
                 self.name(instance["InstanceId"], {}, fallback)
                 # Whether one call started two hosts or two calls one each is no difference between estates.
                 own.pop("holdfast:first", None)

@@ -249,7 +249,8 @@ fn the_newest_image_of_a_channel_is_taken_and_a_newer_one_replaces_hosts() {
 #[test]
 fn a_thousand_hosts_are_a_number_in_the_spec() {
     let fixture = Fixture::start();
-    let count = |count: u32| fixture.write_spec(&fixture.spec().replace("count = 2", &format!("count = {count}")));
+    let spec = fixture.spec().replace("monthly_usd = 200", "monthly_usd = 100000");
+    let count = |count: u32| fixture.write_spec(&spec.replace("count = 2", &format!("count = {count}")));
     let planned = || {
         fixture.faults().script(vec![]);
         assert_eq!(fixture.plan(), Vec::<String>::new());

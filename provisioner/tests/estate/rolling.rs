@@ -38,7 +38,8 @@ fn watch(fixture: &Fixture) -> mpsc::Receiver<Value> {
 fn a_new_image_replaces_hosts_a_batch_at_a_time_and_never_fewer_run_than_the_spec_says() {
     let fixture = Fixture::start();
     let old = publish(&fixture, "base-1", "stable");
-    fixture.write_spec(&of_channel(&fixture).replace("count = 2", "count = 20"));
+    let spec = of_channel(&fixture).replace("count = 2", "count = 20");
+    fixture.write_spec(&spec.replace("monthly_usd = 200", "monthly_usd = 1000"));
     fixture.apply();
     let before = workers(&fixture);
     let new = publish(&fixture, "base-2", "stable");

@@ -16,4 +16,3 @@ mod launches;
 mod lock;
 mod machines;
 mod network;
-mod rolling;

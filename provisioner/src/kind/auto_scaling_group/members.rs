@@ -88,7 +88,10 @@ async fn replace(cx: &Context<'_>, instance: &str) -> Result<(), KindError> {
     match cx.cloud.patiently(SOON, &["ScalingActivityInProgress"], call).await {
         // Auto Scaling, or somebody else, was faster.
         Err(error) if error.code() == "ValidationError" && error.message().contains("not found") => Ok(()),
-        answer => Ok(drop(answer?)),
+        answer => {
+            answer?;
+            Ok(())
+        }
     }
 }
 

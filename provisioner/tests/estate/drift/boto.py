@@ -1,7 +1,5 @@
 """What the lines of `changes.rs` call: an estate's resources in AWS by their ids inside the estate, read by boto3."""
 
-import sys
-
 logs, autoscaling, backup, budgets = map(client, ("logs", "autoscaling", "backup", "budgets"))
 
 
@@ -10,8 +8,19 @@ def pages(service, operation, key, **parameters):
         yield from page[key]
 
 
+# What DescribeTags doesn't list everywhere, by the call that does.
+OTHERS = {
+    "address": lambda tagged: [found["AllocationId"] for found in ec2.describe_addresses(Filters=tagged)["Addresses"]],
+    "flow-log": lambda tagged: [found["FlowLogId"] for found in ec2.describe_flow_logs(Filter=tagged)["FlowLogs"]],
+    "nat-gateway": lambda tagged: [found["NatGatewayId"] for found in ec2.describe_nat_gateways(Filter=tagged)["NatGateways"]
+                                   if found["State"] == "available"],
+}
+
+
 def of(kind, id):
-    """The AWS ids of what EC2 has under an id, of one of its types of resources."""
+    """The AWS ids of what EC2 has under an id, of one kind."""
+    if kind in OTHERS:
+        return OTHERS[kind]([{"Name": "tag:holdfast:id", "Values": [id]}])
     wanted = {"key": "holdfast:id", "value": id, "resource-type": kind}
     filters = [{"Name": name, "Values": [value]} for name, value in wanted.items()]
     return sorted(tag["ResourceId"] for tag in pages(ec2, "describe_tags", "Tags", Filters=filters))
@@ -114,7 +123,7 @@ def another_group():
     found = ec2.describe_security_groups(Filters=[{"Name": "group-name", "Values": ["another"]}])["SecurityGroups"]
     if found:
         return found[0]["GroupId"]
-    return ec2.create_security_group(GroupName="another", Description="Not the estate's", VpcId=vpc)["GroupId"]
+    return ec2.create_security_group(GroupName="another", Description="Not of the estate", VpcId=vpc)["GroupId"]
 
 
 def allow_all(**principal):
@@ -149,10 +158,21 @@ def untag(kind, id):
     elif kind == "instances":
         ec2.delete_tags(Resources=[hosts(id)[0]["InstanceId"]], Tags=[{"Key": "Project"}])
     else:
-        types = {"address": "elastic-ip", "nat-gateway": "natgateway", "flow-log": "vpc-flow-log"}
-        ec2.delete_tags(Resources=of(types.get(kind, kind), id), Tags=[{"Key": "Project"}])
+        ec2.delete_tags(Resources=of(kind, id), Tags=[{"Key": "Project"}])
 
 
-def say(what):
-    """Says what is being done, for whoever reads why it failed."""
-    print(what, file=sys.stderr)
+failures = []
+
+
+def attempt(what, lines):
+    """Runs lines of a change; one that fails doesn't keep others from being tried."""
+    try:
+        exec(compile(lines, what, "exec"), globals())
+    except Exception as error:
+        failures.append(f"{what}: {error!r}")
+
+
+def done():
+    """Fails if any attempt did."""
+    if failures:
+        raise SystemExit("\n".join(failures))

@@ -54,8 +54,6 @@ pub(super) const LINES: &[Line] = &[
         "ec2.modify_instance_attribute(InstanceId=host(0), Groups=[another_group()])"),
     host("metadata", "host 0 metadata",
         "ec2.modify_instance_metadata_options(InstanceId=host(0), HttpTokens='optional', HttpPutResponseHopLimit=9)"),
-    host("protected", "host 0 protection",
-        "ec2.modify_instance_attribute(InstanceId=host(0), DisableApiTermination={'Value': True})"),
     host("volumes", "host 0 /dev/xvda iops",
         "ec2.modify_volume(VolumeId=volume(0, '/dev/xvda'), Iops=4000)"),
     host("volumes", "host 0 /dev/sdf delete on termination",
@@ -77,24 +75,15 @@ pub(super) const LINES: &[Line] = &[
          ec2.modify_instance_attribute(InstanceId=changed, InstanceType={'Value': 't3.large'})\n\
          ec2.start_instances(InstanceIds=[changed])"),
     host("state", "host 5 state", "ec2.stop_instances(InstanceIds=[host(5)])"),
-    // The last, since the others are counted by those that run.
-    host("count", "count", "ec2.terminate_instances(InstanceIds=[host(-1)])"),
-    Line { kind: "instances", property: "address", way: Way::By {
-        id: "instances/bastion",
-        named: "host 0 public address",
-        lines: "(found,) = [address for address in ec2.describe_addresses()['Addresses']\n\
-                \x20   if address.get('InstanceId') == host(0, 'instances/bastion')]\n\
-                ec2.disassociate_address(AssociationId=found['AssociationId'])",
-    } },
     fixed("instances", "template", "EC2 keeps it as a tag of its own, which nobody can change"),
     fixed("instances", "version", "EC2 keeps it as a tag of its own, which nobody can change"),
     fixed("instances", "image", "an instance's image can't be changed"),
     fixed("instances", "subnets", "an instance's first interface can't be in another subnet"),
 
     by("auto-scaling-group", "version", "auto-scaling-group/builder",
-        "template('builder', UserData='')\n\
-         group = fleet('builder')\n\
+        "group = fleet('builder')\n\
          own = one('launch-template', 'launch-template/builder')\n\
+         ec2.create_launch_template_version(LaunchTemplateId=own, LaunchTemplateData=data_of('builder'))\n\
          autoscaling.update_auto_scaling_group(AutoScalingGroupName=group['AutoScalingGroupName'],\n\
          \x20   LaunchTemplate={'LaunchTemplateId': own, 'Version': '2'})"),
     by("auto-scaling-group", "template", "auto-scaling-group/builder",
@@ -131,6 +120,7 @@ pub(super) const LINES: &[Line] = &[
         lines: "ec2.modify_instance_metadata_options(\n\
                 \x20   InstanceId=host(0, 'auto-scaling-group/builder'), HttpTokens='optional')",
     } },
+    uncompared("instances", "protected", "protection against a host's end"),
     uncompared("auto-scaling-group", "count", "desired capacity"),
 
     by("launch-template", "image", "launch-template/worker", "template('worker', ImageId='ami-00000000000000000')"),
@@ -149,7 +139,8 @@ pub(super) const LINES: &[Line] = &[
     by("launch-template", "metadata", "launch-template/worker",
         "template('worker', MetadataOptions={'HttpTokens': 'optional', 'HttpPutResponseHopLimit': 9})"),
     by("launch-template", "protected", "launch-template/worker", "template('worker', DisableApiTermination=True)"),
-    by("launch-template", "part_tags", "launch-template/worker", "template('worker', TagSpecifications=[])"),
+    by("launch-template", "part_tags", "launch-template/worker", "template('worker', TagSpecifications=[\n\
+         \x20   {'ResourceType': 'volume', 'Tags': [{'Key': 'Team', 'Value': 'another'}]}])"),
     by("launch-template", "user_data", "launch-template/worker", "template('worker', UserData='IyEvYmluL3NoCg==')"),
 
     by("budget", "monthly_usd", "budget", "budget(BudgetLimit={'Amount': '9999', 'Unit': 'USD'})"),
@@ -160,9 +151,10 @@ pub(super) const LINES: &[Line] = &[
          found.pop('NotificationState', None)\n\
          budgets.delete_notification(**name, Notification=found)"),
     by("key", "description", "key", "kms.update_key_description(KeyId=key(), Description='Another')"),
-    by("key", "rotation", "key", "kms.disable_key_rotation(KeyId=key())"),
+    // Its policy lets nobody end its rotation, so that goes first.
     by("key", "policy", "key",
         "kms.put_key_policy(KeyId=key(), PolicyName='default', Policy=allow_all(Principal={'AWS': '*'}))"),
+    by("key", "rotation", "key", "kms.disable_key_rotation(KeyId=key())"),
     by("key", "enabled", "key", "kms.disable_key(KeyId=key())"),
     // After the key, which the lines above find by its name.
     by("alias", "key", "alias",
@@ -173,8 +165,6 @@ pub(super) const LINES: &[Line] = &[
     by("vpc", "dns_support", "vpc",
         "ec2.modify_vpc_attribute(VpcId=one('vpc', 'vpc'), EnableDnsSupport={'Value': False})"),
     fixed("vpc", "cidr", "a VPC's first range can't be changed"),
-    by("internet-gateway", "vpc", "internet-gateway",
-        "ec2.detach_internet_gateway(InternetGatewayId=one('internet-gateway', 'internet-gateway'), VpcId=one('vpc', 'vpc'))"),
     by("network-acl", "ingress", "network-acl",
         "ec2.create_network_acl_entry(NetworkAclId=one('network-acl', 'network-acl'), RuleNumber=7, Protocol='-1',\n\
          \x20   RuleAction='deny', Egress=False, CidrBlock='10.0.0.0/16')"),
@@ -261,4 +251,20 @@ pub(super) const LINES: &[Line] = &[
     fixed("flow-log", "role", "a flow log can't be changed"),
     fixed("flow-log", "traffic", "a flow log can't be changed"),
     fixed("flow-log", "interval", "a flow log can't be changed"),
+];
+
+/// What is changed once all of that is put right: a gateway goes only from a network without public addresses, and a
+/// host that ends while others are replaced is one of those that move.
+#[rustfmt::skip]
+pub(super) const LATER: &[Line] = &[
+    host("count", "count", "ec2.terminate_instances(InstanceIds=[host(-1)])"),
+    Line { kind: "instances", property: "address", way: Way::By {
+        id: "instances/bastion",
+        named: "host 0 public address",
+        lines: "(found,) = [address for address in ec2.describe_addresses()['Addresses']\n\
+                \x20   if address.get('InstanceId') == host(0, 'instances/bastion')]\n\
+                ec2.disassociate_address(AssociationId=found['AssociationId'])",
+    } },
+    by("internet-gateway", "vpc", "internet-gateway",
+        "ec2.detach_internet_gateway(InternetGatewayId=one('internet-gateway', 'internet-gateway'), VpcId=one('vpc', 'vpc'))"),
 ];

@@ -206,6 +206,8 @@ static READER: LazyLock<Mutex<Reader>> = LazyLock::new(|| Mutex::new(Reader::sta
 
 /// A running `inventory.py`.
 struct Reader {
+    /// It ends once nobody can ask it any more.
+    _python: Child,
     asked: ChildStdin,
     answers: BufReader<ChildStdout>,
 }
@@ -215,7 +217,8 @@ impl Reader {
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/estate/inventory.py");
         let mut command = Command::new(Layout::of_this_workspace().venv().join("bin/python"));
         let mut python = command.arg(script).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
-        Self { asked: python.stdin.take().unwrap(), answers: BufReader::new(python.stdout.take().unwrap()) }
+        let (asked, answers) = (python.stdin.take().unwrap(), BufReader::new(python.stdout.take().unwrap()));
+        Self { _python: python, asked, answers }
     }
 
     fn read(&mut self, variables: &BTreeMap<String, String>) -> Value {

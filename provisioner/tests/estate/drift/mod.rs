@@ -86,8 +86,7 @@ fn what_others_do_is_named_and_put_right() {
              ec2.detach_volume(VolumeId=old)\n\
              new = ec2.create_volume(Size=8, AvailabilityZone=zone, VolumeType='gp3')['VolumeId']\n\
              ec2.attach_volume(VolumeId=new, InstanceId=swapped, Device='/dev/xvda')\n\
-             ec2.start_instances(InstanceIds=[swapped])\n\
-             ec2.delete_volume(VolumeId=old)",
+             ec2.start_instances(InstanceIds=[swapped])",
         ),
         (
             "metadata options weakened",

@@ -219,11 +219,20 @@ impl Plan {
         // A key's name stays with it.
         let stays =
             |one: &&Observed| kept.contains(one) || kept.iter().any(|key| one.kind == Kind::Alias && refers(one, key));
+        let names: Vec<_> = all()
+            .filter(|one| stays(one) && one.kind == Kind::Alias)
+            .map(|name| Left {
+                what: format!("alias {}", name.physical),
+                why: "it names the key, which stays".to_owned(),
+            })
+            .collect();
         let changes = delete(all().filter(|one| !stays(one)).map(|observed| (observed, why)));
         let environments: BTreeSet<_> =
             all().filter_map(|observed| observed.tags.get("Environment")).map(String::as_str).collect();
         let environment = environments.into_iter().collect::<Vec<_>>().join(", ");
-        Self::new(world, settled, changes, environment, None)
+        let mut plan = Self::new(world, settled, changes, environment, None);
+        plan.left.extend(names);
+        plan
     }
 
     fn new(world: &World, settled: Settled, changes: Vec<Change>, environment: String, estate: Option<Estate>) -> Self {

@@ -526,6 +526,8 @@ fn a_group_that_is_renamed_keeps_its_hosts() {
         brief(&plan),
         [
             "update budget: tags.holdfast:resources",
+            "update role/runner: description policies tags.Description tags.Name tags.holdfast:id",
+            "update instance-profile/runner: tags.Description tags.Name tags.holdfast:id",
             "update launch-template/runner: user_data tags.Name tags.holdfast:id",
             "update instances/runner: tags.Name tags.holdfast:id",
         ]
@@ -566,7 +568,7 @@ fn a_key_that_the_spec_keeps_outlives_the_estate_with_its_name() {
     let plan = Plan::destroy(&made(&keeping));
     assert!(!plan.changes.iter().any(|change| [Kind::Key, Kind::Alias].contains(&change.kind)));
     let left: Vec<_> = plan.left.iter().map(|left| left.what.as_str()).collect();
-    assert_eq!(left, ["alias alias/holdfast/judge", "key key-0"]);
+    assert_eq!(left, ["key key-0", "alias alias/holdfast/judge"]);
     assert!(Plan::destroy(&world).changes.iter().any(|change| change.kind == Kind::Key));
 }
 

@@ -16,13 +16,16 @@ fn backups_are_planned_changed_in_place_and_taken_away_again() {
     assert_eq!(fixture.plan(), Vec::<String>::new());
     let made = fixture.inventory();
     let plan = &made["backup plan"][0];
-    assert_eq!(plan["rules"][0]["days"], 7, "{plan}");
-    assert_eq!(plan["rules"][0]["vault"], made["backup vault"][0]["id"]);
-    assert_eq!(plan["selections"][0]["tags"], json!({ "holdfast:backup": "judge" }), "{plan}");
-    assert_eq!(plan["selections"][0]["role"], "holdfast-judge-eu-central-1-backup", "{plan}");
+    assert_eq!(plan["rules"][0]["Lifecycle"]["DeleteAfterDays"], 7, "{plan}");
+    assert_eq!(plan["rules"][0]["TargetBackupVaultName"], made["backup vault"][0]["id"]);
+    let by_tag =
+        json!([{"ConditionKey": "holdfast:backup", "ConditionType": "STRINGEQUALS", "ConditionValue": "judge"}]);
+    assert_eq!(plan["selections"][0]["ListOfTags"], by_tag, "{plan}");
+    let role = plan["selections"][0]["IamRoleArn"].as_str().unwrap();
+    assert!(role.ends_with("/holdfast-judge-eu-central-1-backup"), "{plan}");
     let id = "out = [p['BackupPlanId'] for p in client('backup').list_backup_plans()['BackupPlansList']]";
     let first = fixture.boto(id);
-    assert_eq!(made["backup vault"][0]["key"], "key");
+    assert!(made["backup vault"][0]["key"].as_str().unwrap().ends_with(":key/key"), "{}", made["backup vault"]);
     let selected = |volume: &&serde_json::Value| volume["tags"]["holdfast:backup"] == "judge";
     assert_eq!(made["volume"].as_array().unwrap().iter().filter(selected).count(), 2, "{}", made["volume"]);
 
@@ -31,8 +34,8 @@ fn backups_are_planned_changed_in_place_and_taken_away_again() {
     fixture.apply();
     let changed = fixture.inventory();
     assert_eq!(fixture.boto(id), first, "changed in place");
-    assert_eq!(changed["backup plan"][0]["rules"][0]["days"], 30);
-    assert_ne!(changed["backup plan"][0]["rules"][0]["schedule"], plan["rules"][0]["schedule"]);
+    assert_eq!(changed["backup plan"][0]["rules"][0]["Lifecycle"]["DeleteAfterDays"], 30);
+    assert_ne!(changed["backup plan"][0]["rules"][0]["ScheduleExpression"], plan["rules"][0]["ScheduleExpression"]);
     assert_eq!(fixture.plan(), Vec::<String>::new());
 
     fixture.write_spec(&spec);
@@ -94,7 +97,7 @@ fn a_given_key_encrypts_and_is_never_touched() {
     // The last CloudWatch Logs would refuse: a key whose policy doesn't name it.
     fixture.write_spec(&format!(
         "{}\n[encryption]\nkey = {given}\n",
-        spec.replace("[network]\n", "[network]\nflow_logs_days = 0\naccept_risk = \"The key is the firm's\"\n")
+        spec.replace("[network]\n", "[network]\nflow_logs_days = 0\naccept_risk = \"The key is managed by others\"\n")
     ));
     fixture.apply();
     assert_eq!(fixture.plan(), Vec::<String>::new());

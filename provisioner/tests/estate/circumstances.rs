@@ -203,7 +203,7 @@ fn ctrl_c_lets_what_is_under_way_end_and_says_what_is_done_and_what_is_left() {
     let output = child.wait_with_output().unwrap();
     let said = text(&output.stderr);
     assert_eq!(output.status.code(), Some(1), "{said}");
-    for part in ["stopping after what is under way", "stopped:", "apply again to go on"] {
+    for part in ["stopping after what is under way", "stopped. Done: ", "apply again to go on"] {
         assert!(said.contains(part), "no {part:?} in {said}");
     }
     let inventory = fixture.inventory();

@@ -6,7 +6,7 @@ https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_ReleaseAddress.html
 
 moto associates an address with an instance that has ended and in a network without a way out, refuses to move one
 unless asked to (AWS moves it unless told not to), shows it at the old interface too, lets anybody take that of a NAT
-gateway, and keeps it with an instance that has ended.
+gateway, and keeps it with an instance that has ended. Its new ones are loopback's.
 """
 
 from typing import Any
@@ -15,6 +15,7 @@ from moto.ec2.exceptions import EC2ClientError
 from moto.ec2.models.elastic_ip_addresses import ElasticAddress, ElasticAddressBackend
 from moto.ec2.models.instances import Instance
 from moto.ec2.responses.elastic_ip_addresses import ElasticIPAddresses
+from moto.ec2.utils import random_public_ip
 
 from strict.override import override
 
@@ -22,9 +23,18 @@ TAKES_AN_ADDRESS = ("running", "stopped")
 
 
 def apply(_plane: Any) -> None:
+    _allocate()
     _associate()
     _let_go()
     ElasticAddress.tags = property(lambda self: self.get_tags())  # moto's answer has none
+
+
+def _allocate() -> None:
+    @override(ElasticAddressBackend, "allocate_address")
+    def allocate_address(
+        original: Any, self: Any, domain: str, address: str | None = None, tags: dict[str, str] | None = None
+    ) -> Any:
+        return original(self, domain, address or random_public_ip(), tags)
 
 
 def _associate() -> None:

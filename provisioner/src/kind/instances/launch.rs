@@ -62,15 +62,14 @@ impl Launch<'_> {
         if indexes.is_empty() {
             return Ok(Vec::new());
         }
-        // What died before this run can't be what this run starts.
+        // What was there before, dead or to be replaced by a host of the same generation, can't be what this starts.
         let found = describe(self.cx.cloud, self.cx.scope, Some(self.id())).await?;
-        let dead: BTreeSet<String> =
-            found.into_iter().filter(is_dead).filter_map(|instance| instance.instance_id).collect();
+        let earlier: BTreeSet<String> = found.into_iter().filter_map(|instance| instance.instance_id).collect();
         let subnets = u32::try_from(self.group.subnets.len()).unwrap_or(u32::MAX);
         let mut wanted: Vec<(Batch, u32)> = batches(indexes, subnets).into_iter().map(|batch| (batch, 0)).collect();
         let mut started: Vec<Started> = Vec::new();
         while !wanted.is_empty() {
-            let calls = wanted.drain(..).map(|(batch, attempt)| self.run(batch, attempt, &dead));
+            let calls = wanted.drain(..).map(|(batch, attempt)| self.run(batch, attempt, &earlier));
             let new: Vec<Started> =
                 futures::stream::iter(calls.collect::<Vec<_>>()).buffer_unordered(AT_ONCE).try_collect().await?;
             started.extend(new);
@@ -85,20 +84,20 @@ impl Launch<'_> {
     }
 
     /// Starts one batch.
-    async fn run(&self, batch: Batch, from: u32, dead: &BTreeSet<String>) -> Result<Started, KindError> {
+    async fn run(&self, batch: Batch, from: u32, earlier: &BTreeSet<String>) -> Result<Started, KindError> {
         for attempt in from..GHOSTS {
             let Some(answer) = self.somewhere(batch, attempt).await? else { continue };
             let instances: Vec<_> = answer.into_iter().filter_map(|instance| instance.instance_id).collect();
             if instances.len() != batch.count as usize {
                 return Err(CloudError::incomplete(Service::Ec2, "RunInstances", "instances, or not all").into());
             }
-            if !instances.iter().any(|id| dead.contains(id)) {
+            if !instances.iter().any(|id| earlier.contains(id)) {
                 return Ok(Started { batch, attempt, instances });
             }
             tracing::debug!(attempt, ?instances, "this token's instances are gone");
         }
         let what = format!("{} from index {}", self.id(), batch.first);
-        let state = "answered for with the ids of dead instances".to_owned();
+        let state = "answered for with the ids of earlier instances".to_owned();
         Err(KindError::Deadline { what, state, seconds: UNSEEN.as_secs() * u64::from(GHOSTS) })
     }
 

@@ -120,6 +120,16 @@ pub(super) const LINES: &[Line] = &[
         lines: "ec2.modify_instance_metadata_options(\n\
                 \x20   InstanceId=host(0, 'auto-scaling-group/builder'), HttpTokens='optional')",
     } },
+    Line { kind: "auto-scaling-group", property: "profile", way: Way::By {
+        id: "auto-scaling-group/builder",
+        named: " profile",
+        lines: "(found,) = ec2.describe_iam_instance_profile_associations(\n\
+                \x20   Filters=[{'Name': 'instance-id', 'Values': [host(0, 'auto-scaling-group/builder')]}]\n\
+                )['IamInstanceProfileAssociations']\n\
+                ec2.replace_iam_instance_profile_association(AssociationId=found['AssociationId'],\n\
+                \x20   IamInstanceProfile={'Name': profile('bastion')['InstanceProfileName']})",
+    } },
+    fixed("auto-scaling-group", "key", "a volume's key stays; another volume is a swapped one"),
     uncompared("instances", "protected", "protection against a host's end"),
     uncompared("auto-scaling-group", "count", "desired capacity"),
 

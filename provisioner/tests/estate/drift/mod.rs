@@ -83,7 +83,7 @@ fn what_others_do_is_named_and_put_right() {
             "swapped, zone = host(0), hosts('instances/worker')[0]['Placement']['AvailabilityZone']\n\
              old = volume(0, '/dev/xvda')\n\
              ec2.stop_instances(InstanceIds=[swapped])\n\
-             ec2.detach_volume(VolumeId=old)\n\
+             ec2.detach_volume(VolumeId=old, InstanceId=swapped)\n\
              new = ec2.create_volume(Size=8, AvailabilityZone=zone, VolumeType='gp3')['VolumeId']\n\
              ec2.attach_volume(VolumeId=new, InstanceId=swapped, Device='/dev/xvda')\n\
              ec2.start_instances(InstanceIds=[swapped])",

@@ -135,9 +135,6 @@ fn die_everywhere(base: &Fixture, arguments: &[&str]) {
 
 const APPLY: &[&str] = &["apply", "--yes"];
 const DESTROY: &[&str] = &["destroy", "--yes"];
-/// For how many requests nobody sees what was made or deleted.
-const EVENTUAL: u32 = 3;
-
 /// A lab with the estate in it.
 fn made() -> Fixture {
     let fixture = Fixture::start();
@@ -152,59 +149,14 @@ fn of_everything() -> Fixture {
     fixture
 }
 
-/// The same where what changes isn't seen at once.
-fn eventual(fixture: Fixture) -> Fixture {
-    fixture.lab().set_eventual(EVENTUAL).unwrap();
-    fixture
-}
-
-/// A lab with the estate in it, and a spec that wants another image.
-fn with_another_image() -> Fixture {
-    let fixture = made();
-    let image = fixture.boto(
-        "volume = ec2.create_volume(Size=4, AvailabilityZone='eu-central-1a')['VolumeId']\n\
-         snapshot = ec2.create_snapshot(VolumeId=volume)['SnapshotId']\n\
-         out = ec2.register_image(Name='another', Architecture='x86_64', RootDeviceName='/dev/xvda', BlockDeviceMappings=[\n\
-         \x20   {'DeviceName': '/dev/xvda', 'Ebs': {'SnapshotId': snapshot, 'VolumeSize': 4}}])['ImageId']",
-    );
-    let spec = fixture.spec().replace(fixture.lab().stock_image(), image.as_str().unwrap());
-    fixture.write_spec(&spec);
-    fixture
-}
-
 #[test]
 fn an_apply_that_died_at_any_call_converges_when_it_is_repeated() {
     die_everywhere(&Fixture::start(), APPLY);
 }
 
 #[test]
-fn an_apply_that_died_where_changes_are_seen_late_converges_when_it_is_repeated() {
-    die_everywhere(&eventual(Fixture::start()), APPLY);
-}
-
-#[test]
-fn a_replacement_of_hosts_that_died_at_any_call_converges_when_it_is_repeated() {
-    die_everywhere(&with_another_image(), APPLY);
-}
-
-#[test]
-fn a_replacement_of_hosts_that_died_where_changes_are_seen_late_converges_when_it_is_repeated() {
-    die_everywhere(&eventual(with_another_image()), APPLY);
-}
-
-#[test]
 fn a_destroy_that_died_at_any_call_ends_when_it_is_repeated() {
     die_everywhere(&made(), DESTROY);
-}
-
-#[test]
-fn a_destroy_that_died_where_changes_are_seen_late_ends_when_it_is_repeated() {
-    die_everywhere(&eventual(made()), DESTROY);
-}
-
-#[test]
-fn an_apply_of_every_kind_that_died_at_any_call_converges_when_it_is_repeated() {
-    die_everywhere(&of_everything(), APPLY);
 }
 
 #[test]

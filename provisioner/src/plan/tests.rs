@@ -317,6 +317,7 @@ fn carry_out(step: &Step, plan: &Plan, world: &World, suffix: &str) -> World {
                 let version = one.attributes["version"].parse::<u32>().unwrap() + 1;
                 one.attributes.insert("version".into(), version.to_string());
             }
+            one.id = resource.id.clone();
             one.properties = normal(&properties);
             for rule in one.properties.0.values_mut().filter_map(Value::as_array_mut).flatten() {
                 rule.as_object_mut().into_iter().for_each(|rule| drop(rule.remove("description")));
@@ -536,6 +537,11 @@ fn a_group_that_is_renamed_keeps_its_hosts() {
     let (after, _) = run(&plan, &world, usize::MAX, "1");
     assert_eq!(brief(&Plan::make(&renamed, &after)), Vec::<String>::new());
     check_renames(&renamed, &after).unwrap();
+    // Both are there: who knows which is meant.
+    let mut both = after.clone();
+    both.resources.extend(world.resources.iter().filter(|one| one.id.as_str() == "launch-template/worker").cloned());
+    let error = check_renames(&renamed, &both).unwrap_err().to_string();
+    assert!(error.contains("group runner was worker") && error.contains("launch-templates of both names"), "{error}");
 }
 
 #[test]

@@ -1,4 +1,5 @@
-// Judges IAM requests for another process: one JSON object a line in, one a line out, in the same order.
+// Judges IAM requests for other processes: one JSON object a line in, one a line out, in the same order and with the same
+// "number", by which several that take turns know whose an answer is.
 //
 // {"simulation": {...}}           a request with all policies that bear on it, as iam-simulate's `Simulation`
 //   → {"decision": "Allowed" | "ImplicitlyDenied" | "ExplicitlyDenied", "ignored": [...]}
@@ -97,15 +98,21 @@ async function resourcesOf(name) {
   return { resources: resourceTypes.map(({ name, required }) => ({ name, required })) };
 }
 
+async function answerTo(asked) {
+  if (asked.simulation) return judge(asked.simulation);
+  if (asked.validate && Object.hasOwn(validators, asked.as)) return validate(asked.validate, asked.as);
+  if (asked.resourcesOf) return resourcesOf(asked.resourcesOf);
+  return { error: 'neither "simulation" nor "resourcesOf" nor "validate" with a known "as"' };
+}
+
 async function answer(line) {
+  let number;
   try {
     const asked = JSON.parse(line);
-    if (asked.simulation) return await judge(asked.simulation);
-    if (asked.validate && Object.hasOwn(validators, asked.as)) return validate(asked.validate, asked.as);
-    if (asked.resourcesOf) return await resourcesOf(asked.resourcesOf);
-    return { error: 'neither "simulation" nor "resourcesOf" nor "validate" with a known "as"' };
+    number = asked.number;
+    return { ...(await answerTo(asked)), number };
   } catch (error) {
-    return { error: String(error?.stack ?? error) };
+    return { error: String(error?.stack ?? error), number };
   }
 }
 

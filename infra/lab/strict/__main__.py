@@ -14,7 +14,7 @@ import sys
 import threading
 from pathlib import Path
 
-from . import ageing, consistency, copies, instance_credentials, seed
+from . import ageing, consistency, copies, instance_credentials, seed, shortcuts
 from .plane import ControlPlane
 from .serve import LOOPBACK, Listeners
 from .truths import apply_all
@@ -27,6 +27,7 @@ def main() -> None:
     os.setsid()  # a Ctrl-C for the command that started this is not for this
 
     plane = ControlPlane(arguments.node, arguments.evaluator)
+    shortcuts.apply()
     applied = apply_all(plane)
     instance_credentials.apply(plane)
     ageing.apply(plane)

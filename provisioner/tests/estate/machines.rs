@@ -202,7 +202,7 @@ fn a_host_whose_volume_was_swapped_is_replaced() {
 }
 
 /// Registers an image as its builder does, and returns its id.
-fn publish(fixture: &Fixture, name: &str, channel: &str) -> Value {
+pub(crate) fn publish(fixture: &Fixture, name: &str, channel: &str) -> Value {
     fixture.boto(&format!(
         "out = ec2.register_image(Name='{name}', Architecture='x86_64', RootDeviceName='/dev/xvda', BlockDeviceMappings=[\n\
          \x20   {{'DeviceName': '/dev/xvda', 'Ebs': {{'SnapshotId': ec2.create_snapshot(VolumeId=ec2.create_volume(\n\
@@ -213,7 +213,7 @@ fn publish(fixture: &Fixture, name: &str, channel: &str) -> Value {
 }
 
 /// The fixture's spec with the newest image of channel `stable`.
-fn of_channel(fixture: &Fixture) -> String {
+pub(crate) fn of_channel(fixture: &Fixture) -> String {
     let spec = fixture.spec();
     let image = spec.lines().find(|line| line.starts_with("id = ")).unwrap();
     spec.replace(image, "name = \"base\"\nchannel = \"stable\"")

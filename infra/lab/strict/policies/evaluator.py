@@ -1,9 +1,12 @@
-"""The evaluator's process: a question a line, an answer a line. ``infra/lab/evaluator`` is its other end."""
+"""The evaluator's process: a question a line, an answer a line of the same number. ``infra/lab/evaluator`` is its other end."""
 
+import fcntl
 import functools
+import itertools
 import json
 import os
 import subprocess
+import tempfile
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -64,19 +67,20 @@ class Question:
 
 
 class Evaluator:
-    """Started once for each process; it ends when that does, since that closes its standard input."""
+    """Started once, for a control plane and its copies; it ends with the last of them, which closes its standard input.
+
+    Who asks holds a lock among threads and one among processes, until the answer is there. A process may end in between:
+    its lock is free then, and the next one passes over an answer that was never fetched.
+    """
 
     def __init__(self, node: Path, directory: Path) -> None:
-        self._command, self._directory = [node, "evaluator.mjs"], directory
         self._lock = threading.Lock()
+        self._turn = tempfile.TemporaryFile()
+        self._number = itertools.count()
         self._resources: dict[str, list[tuple[str, bool]] | None] = {}
         self._asked: dict[str, dict[str, Any]] | None = None
-        self._start()
-
-    def _start(self) -> None:
-        self._asker = os.getpid()
         self._process = subprocess.Popen(
-            self._command, cwd=self._directory, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1
+            [node, "evaluator.mjs"], cwd=directory, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1
         )
 
     def judge(self, question: Question) -> str:
@@ -113,21 +117,27 @@ class Evaluator:
         return self._resources[action]
 
     def _ask(self, question: dict[str, Any]) -> dict[str, Any]:
+        number = f"{os.getpid()}.{next(self._number)}"
         with self._lock:
-            if self._asker != os.getpid():
-                self._start()  # a copy of the control plane has its own: on one pipe two would take each other's answers
-            assert self._process.stdin is not None and self._process.stdout is not None
+            fcntl.lockf(self._turn, fcntl.LOCK_EX)
             try:
-                self._process.stdin.write(json.dumps(question) + "\n")
-                line = self._process.stdout.readline()
+                answer = self._answer(number, json.dumps({**question, "number": number}))
             except (OSError, ValueError) as error:
                 raise Unanswered(f"it is gone: {error}") from error
-        if not line:
-            raise Unanswered(f"it ended (status {self._process.poll()}); its last words are in this log")
-        answer = json.loads(line)
+            finally:
+                fcntl.lockf(self._turn, fcntl.LOCK_UN)
         if "error" in answer:
             raise Unanswered(answer["error"])
         return answer
+
+    def _answer(self, number: str, question: str) -> dict[str, Any]:
+        assert self._process.stdin is not None and self._process.stdout is not None
+        self._process.stdin.write(question + "\n")
+        while line := self._process.stdout.readline():
+            answer = json.loads(line)
+            if answer["number"] == number:
+                return dict(answer)
+        raise Unanswered(f"it ended (status {self._process.poll()}); its last words are in this log")
 
 
 @functools.cache

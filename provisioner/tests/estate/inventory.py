@@ -214,7 +214,8 @@ class Inventory:
             if interface.get("VpcId") not in self.default:
                 if interface["NetworkInterfaceId"] not in self.names:
                     # Not an instance's: a gateway's or an endpoint's, which its description names.
-                    self.name(interface["NetworkInterfaceId"], {}, f"interface: {interface['Description']}")
+                    what = f"interface in {interface['SubnetId']}: {interface['Description']}"
+                    self.name(interface["NetworkInterfaceId"], {}, what)
                 self.add("interface", interface["NetworkInterfaceId"], without_the_call(tags(interface.get("TagSet"))),
                          subnet=interface["SubnetId"])
 

@@ -7,6 +7,7 @@ use crate::fixture::{Fixture, assert_same, succeed, text};
 #[test]
 fn applying_twice_changes_nothing_the_second_time_and_says_so() {
     let fixture = Fixture::start();
+    fixture.write_spec(&fixture.spec_of_everything());
     fixture.apply();
     let made = fixture.inventory();
     fixture.faults().script(vec![]);

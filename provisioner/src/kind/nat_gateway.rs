@@ -172,7 +172,10 @@ fn not_yet(id: &str, gateway: Option<&Gateway>, wanted: &NatGatewayState) -> Res
         (Some(gateway), NatGatewayState::Failed, NatGatewayState::Available) => {
             let code = gateway.failure_code().unwrap_or_default();
             let message = format!("{id} failed: {code}: {}", gateway.failure_message().unwrap_or_default());
-            Err(CloudError::found(Service::Ec2, "CreateNatGateway", message, "correct that and apply again").into())
+            // The only code that nobody outside of AWS can do anything about (VPC User Guide, "Troubleshoot NAT
+            // gateways").
+            let next = if code == "InternalError" { "apply again" } else { "correct that and apply again" };
+            Err(CloudError::found(Service::Ec2, "CreateNatGateway", message, next).into())
         }
         _ => Ok(Some(NotYet::one(id, state))),
     }
@@ -185,4 +188,35 @@ fn state(gateway: &Gateway) -> NatGatewayState {
 /// A deleted gateway, and one that failed, are shown for about an hour.
 fn is_gone(gateway: &Gateway) -> bool {
     matches!(state(gateway), NatGatewayState::Deleting | NatGatewayState::Deleted | NatGatewayState::Failed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn gateway(state: NatGatewayState, code: &str, message: &str) -> Gateway {
+        Gateway::builder().state(state).failure_code(code).failure_message(message).build()
+    }
+
+    #[test]
+    fn a_gateway_that_failed_ends_the_wait_with_its_reason_and_what_to_do() {
+        for (code, next) in [("InternalError", "apply again"), ("Gateway.NotAttached", "correct that and apply again")]
+        {
+            let failed = gateway(NatGatewayState::Failed, code, "a reason");
+            let error = not_yet("nat-1", Some(&failed), &NatGatewayState::Available).err().unwrap();
+            let expected = format!("CreateNatGateway: nat-1 failed: {code}: a reason; {next}");
+            assert!(error.to_string().ends_with(&expected), "{error}");
+        }
+    }
+
+    #[test]
+    fn one_that_is_on_its_way_is_waited_for_and_one_that_is_not_shown_is_deleted() {
+        let pending = gateway(NatGatewayState::Pending, "", "");
+        let progress =
+            |gateway, wanted| not_yet("nat-1", gateway, &wanted).ok().unwrap().map(|not_yet| not_yet.progress);
+        assert_eq!(progress(Some(&pending), NatGatewayState::Available).as_deref(), Some("nat-1 is pending"));
+        assert_eq!(progress(Some(&pending), NatGatewayState::Pending), None);
+        assert_eq!(progress(None, NatGatewayState::Deleted), None);
+        assert_eq!(progress(None, NatGatewayState::Available).as_deref(), Some("nat-1 is deleted"));
+    }
 }

@@ -67,3 +67,32 @@ where
         pause = (pause * 2).min(patience.longest_pause);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+    use std::sync::Mutex;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn what_becomes_ready_is_looked_at_until_it_is_and_said_meanwhile() {
+        let (looks, said) = (Cell::new(0), Mutex::new(Vec::new()));
+        let waiting = |text| said.lock().unwrap().push(text);
+        let look = async || {
+            looks.set(looks.get() + 1);
+            Ok((looks.get() < 3).then(|| NotYet::one("nat-1", "pending")))
+        };
+        let patience = Patience { first_pause: Duration::from_millis(1), ..Patience::MINUTES };
+        wait(&waiting, patience, look).await.unwrap();
+        assert_eq!((looks.get(), said.into_inner().unwrap()), (3, vec!["nat-1 is pending".to_owned(); 2]));
+    }
+
+    #[tokio::test]
+    async fn what_is_not_ready_when_patience_ends_is_named_with_what_to_do() {
+        let impatient = Patience { longest: Duration::ZERO, ..Patience::MINUTES };
+        let error = wait(&|_| (), impatient, async || Ok(Some(NotYet::one("nat-1", "pending")))).await.unwrap_err();
+        let expected = "nat-1 was still pending after 0 s; look at it in the console, then apply again";
+        assert_eq!(error.to_string(), expected);
+    }
+}

@@ -4,6 +4,9 @@
 //! Describe for all of an estate's, whatever the spec names), how one is made, changed and deleted, and what it is for,
 //! costs and calls. To add a kind is to add a file and a line to the table below.
 //!
+//! [`Operations`] is what a kind can do, [`Observed`] what was found of it. What kinds share is in `ec2` (tags, pages, what
+//! EC2 says of what isn't there yet), `token` (making by ClientToken and reading back) and `wait` (what takes minutes).
+//!
 //! Rules that every kind keeps:
 //!
 //! - `create` may be called for what a crashed run made half: what it sets after the first call is a compared
@@ -122,5 +125,23 @@ kinds! {
 impl std::fmt::Display for Kind {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.pad(self.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    /// What the README shows of a kind is what the kind is.
+    #[test]
+    fn what_the_readme_quotes_of_a_kind_is_in_its_file() {
+        let file: Vec<_> = include_str!("subnet.rs").lines().map(str::trim).collect();
+        let readme = include_str!("../../README.md");
+        let section = readme.split_once("## How to add a kind of resource").unwrap().1;
+        let section = section.split_once("\n## ").map_or(section, |(section, _)| section);
+        let blocks = section.split("```rust").skip(1).map(|block| block.split_once("```").unwrap().0);
+        let quoted: Vec<_> = blocks.flat_map(str::lines).map(str::trim).filter(|line| !line.is_empty()).collect();
+        assert!(quoted.len() > 10, "{quoted:?}");
+        for line in quoted {
+            assert!(file.contains(&line), "{line} isn't in subnet.rs");
+        }
     }
 }

@@ -54,6 +54,11 @@ impl Lab {
         self.switch("failing-launches", &[("count", &count.to_string()), ("reason", reason)])
     }
 
+    /// Lets the next NAT gateways fail while they are pending, with a code of EC2's such as `InternalError`.
+    pub fn fail_nat_gateways(&self, count: u32, reason: &str) -> Result<(), LabError> {
+        self.switch("failing-nat-gateways", &[("count", &count.to_string()), ("reason", reason)])
+    }
+
     /// Refuses what would be more than this: `…LimitExceeded`.
     pub fn set_quota(&self, quota: Quota, most: u32) -> Result<(), LabError> {
         self.switch("quota", &[("name", &quota.to_string()), ("value", &most.to_string())])

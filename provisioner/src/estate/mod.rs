@@ -85,6 +85,12 @@ impl Scope {
         };
         Self { estate: spec.name.clone(), account: spec.account.clone(), region: spec.region.clone(), vpc }
     }
+
+    /// The id inside the estate of what has these tags, if it is the estate's.
+    pub(crate) fn own_id(&self, tags: &BTreeMap<String, String>) -> Option<ResourceId> {
+        let ours = tags.get(tags::ESTATE).map(String::as_str) == Some(self.estate.as_str());
+        tags.get(tags::ID).filter(|_| ours).map(|id| ResourceId::from_tag(id))
+    }
 }
 
 /// A resource as the spec wants it.

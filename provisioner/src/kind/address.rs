@@ -8,18 +8,15 @@
 
 use std::collections::BTreeMap;
 
-use aws_sdk_ec2::config::Config;
-use aws_sdk_ec2::config::retry::RetryConfig;
 use aws_sdk_ec2::types::{DomainType, ResourceType};
-use futures::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 
-use super::ec2::{THROTTLED, id_of, of_estate, put_tags, read_tags, retag, tagged, with_tags};
+use super::ec2::{THROTTLED, observed, of_estate, only_once, put_tags, retag, tagged};
 use super::{
-    Call, Comparison, Context, IN_USE, KindError, Left, Observed, Operations, Practice, Priced, SOON, Sku, Usage,
-    Wanted, When, properties,
+    Call, Comparison, Context, Deleted, Discovered, IN_USE, KindError, Made, Observed, Operations, Practice, Priced,
+    SOON, Sku, Usage, Wanted, When, deleted,
 };
-use crate::cloud::{Cloud, CloudError, Service, found};
+use crate::cloud::{Cloud, CloudError, Service};
 use crate::estate::{Kind, Properties, Ref, Resource, Scope, tags};
 
 /// An address's properties.
@@ -79,39 +76,29 @@ impl Operations for Addresses {
         &[Kind::Instances, Kind::NatGateway]
     }
 
-    fn discover<'a>(&'a self, cloud: &'a Cloud, scope: &'a Scope) -> BoxFuture<'a, Result<Vec<Observed>, KindError>> {
+    fn discover<'a>(&'a self, cloud: &'a Cloud, scope: &'a Scope) -> Discovered<'a> {
         Box::pin(async move {
             // DescribeAddresses has no pages.
             let request = cloud.ec2.describe_addresses().filters(of_estate(scope)).send();
             let answer = cloud.call(Service::Ec2, "DescribeAddresses", request).await?;
             let mut all = Vec::new();
             for address in answer.addresses.unwrap_or_default() {
-                let tags = read_tags(address.tags);
-                let (Some(id), Some(physical)) = (id_of(&tags), address.allocation_id) else { continue };
-                let properties = properties(&id, &Address { vpc: tags.get(tags::NETWORK).cloned() })?;
-                let observed = Observed::new(Kind::Address, id, &physical, properties)
-                    .attribute("address", address.public_ip.unwrap_or_default());
-                all.push(with_tags(observed, tags));
+                let network = address.tags().iter().find(|tag| tag.key() == Some(tags::NETWORK));
+                let found = Address { vpc: network.and_then(|tag| tag.value.clone()) };
+                let observed = observed(Kind::Address, address.tags, address.allocation_id, &found)?;
+                all.extend(observed.map(|one| one.attribute("address", address.public_ip.unwrap_or_default())));
             }
             Ok(all)
         })
     }
 
-    fn create<'a>(
-        &'a self,
-        cx: &'a Context<'a>,
-        wanted: &'a Wanted<'a>,
-    ) -> BoxFuture<'a, Result<BTreeMap<String, String>, KindError>> {
+    fn create<'a>(&'a self, cx: &'a Context<'a>, wanted: &'a Wanted<'a>) -> Made<'a> {
         Box::pin(async move {
             let tags = tagged(ResourceType::ElasticIp, &all_tags(wanted)?);
             let request = cx.cloud.ec2.allocate_address().domain(DomainType::Vpc).tag_specifications(tags);
-            // No ClientToken here either: see the VPC.
-            let call = || {
-                let request = request.clone().customize();
-                request.config_override(Config::builder().retry_config(RetryConfig::disabled())).send()
-            };
-            let made =
-                cx.cloud.patiently(SOON, THROTTLED, || cx.cloud.call(Service::Ec2, "AllocateAddress", call())).await?;
+            let send = || request.clone().customize().config_override(only_once()).send();
+            let call = || cx.cloud.call(Service::Ec2, "AllocateAddress", send());
+            let made = cx.cloud.patiently(SOON, THROTTLED, call).await?;
             let (Some(id), Some(address)) = (made.allocation_id, made.public_ip) else {
                 return Err(CloudError::incomplete(Service::Ec2, "AllocateAddress", "address").into());
             };
@@ -119,31 +106,20 @@ impl Operations for Addresses {
         })
     }
 
-    fn change<'a>(
-        &'a self,
-        cx: &'a Context<'a>,
-        wanted: &'a Wanted<'a>,
-        current: &'a Observed,
-    ) -> BoxFuture<'a, Result<BTreeMap<String, String>, KindError>> {
+    fn change<'a>(&'a self, cx: &'a Context<'a>, wanted: &'a Wanted<'a>, current: &'a Observed) -> Made<'a> {
         Box::pin(async move {
             if wanted.properties != current.properties {
                 put_tags(cx.cloud, std::slice::from_ref(&current.physical), &all_tags(wanted)?).await?;
             }
-            retag(cx.cloud, wanted, current).await?;
-            Ok(current.attributes.clone())
+            retag(cx.cloud, wanted, current).await
         })
     }
 
-    fn delete<'a>(
-        &'a self,
-        cx: &'a Context<'a>,
-        current: &'a Observed,
-    ) -> BoxFuture<'a, Result<Option<Left>, KindError>> {
+    fn delete<'a>(&'a self, cx: &'a Context<'a>, current: &'a Observed) -> Deleted<'a> {
         Box::pin(async move {
             let request = cx.cloud.ec2.release_address().allocation_id(&current.physical);
             let call = || cx.cloud.call(Service::Ec2, "ReleaseAddress", request.clone().send());
-            found(cx.cloud.patiently(IN_USE, USED, call).await, GONE)?;
-            Ok(None)
+            deleted(cx.cloud.patiently(IN_USE, USED, call).await, GONE)
         })
     }
 }

@@ -1,12 +1,12 @@
 //! The name of the estate's key. It can't be tagged: it is the estate's if it has the estate's name.
 
-use std::collections::BTreeMap;
-
-use futures::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 
-use super::{Call, Context, KindError, Left, Observed, Operations, Practice, SOON, Wanted, When, only_id, properties};
-use crate::cloud::{Cloud, Service, found};
+use super::{
+    Call, Context, Deleted, Discovered, KindError, Made, Observed, Operations, Practice, SOON, Wanted, When, deleted,
+    only_id, properties,
+};
+use crate::cloud::{Cloud, Service};
 use crate::estate::{Kind, Ref, ResourceId, Scope};
 
 /// An alias's properties.
@@ -40,7 +40,7 @@ impl Operations for Aliases {
         CALLS
     }
 
-    fn discover<'a>(&'a self, cloud: &'a Cloud, scope: &'a Scope) -> BoxFuture<'a, Result<Vec<Observed>, KindError>> {
+    fn discover<'a>(&'a self, cloud: &'a Cloud, scope: &'a Scope) -> Discovered<'a> {
         Box::pin(async move {
             let pages = cloud.kms.list_aliases().limit(100).into_paginator();
             let aliases: Vec<_> = cloud.call(Service::Kms, "ListAliases", pages.items().send().try_collect()).await?;
@@ -55,11 +55,7 @@ impl Operations for Aliases {
         })
     }
 
-    fn create<'a>(
-        &'a self,
-        cx: &'a Context<'a>,
-        wanted: &'a Wanted<'a>,
-    ) -> BoxFuture<'a, Result<BTreeMap<String, String>, KindError>> {
+    fn create<'a>(&'a self, cx: &'a Context<'a>, wanted: &'a Wanted<'a>) -> Made<'a> {
         Box::pin(async move {
             let alias: Alias<String> = wanted.parse()?;
             let name = &wanted.resource.name;
@@ -75,12 +71,7 @@ impl Operations for Aliases {
         })
     }
 
-    fn change<'a>(
-        &'a self,
-        cx: &'a Context<'a>,
-        wanted: &'a Wanted<'a>,
-        current: &'a Observed,
-    ) -> BoxFuture<'a, Result<BTreeMap<String, String>, KindError>> {
+    fn change<'a>(&'a self, cx: &'a Context<'a>, wanted: &'a Wanted<'a>, current: &'a Observed) -> Made<'a> {
         Box::pin(async move {
             let alias: Alias<String> = wanted.parse()?;
             point(cx.cloud, &current.physical, &alias.key).await?;
@@ -88,15 +79,10 @@ impl Operations for Aliases {
         })
     }
 
-    fn delete<'a>(
-        &'a self,
-        cx: &'a Context<'a>,
-        current: &'a Observed,
-    ) -> BoxFuture<'a, Result<Option<Left>, KindError>> {
+    fn delete<'a>(&'a self, cx: &'a Context<'a>, current: &'a Observed) -> Deleted<'a> {
         Box::pin(async move {
             let request = cx.cloud.kms.delete_alias().alias_name(&current.physical).send();
-            found(cx.cloud.call(Service::Kms, "DeleteAlias", request).await, &["NotFoundException"])?;
-            Ok(None)
+            deleted(cx.cloud.call(Service::Kms, "DeleteAlias", request).await, &["NotFoundException"])
         })
     }
 }

@@ -8,12 +8,12 @@ use std::collections::BTreeMap;
 use aws_sdk_backup::types::{
     BackupPlanInput, BackupRule, BackupRuleInput, BackupSelection, Condition, ConditionType, Lifecycle,
 };
-use futures::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 
-use super::backup_vault::{own_id, read_tags, tag, write_tags};
+use super::backup_vault::{read_tags, retag, write_tags};
 use super::{
-    Call, Context, KindError, Left, Observed, Operations, Practice, SOON, Wanted, When, make_by_token, properties,
+    Call, Context, Deleted, Discovered, KindError, Made, Observed, Operations, Practice, SOON, Wanted, When, deleted,
+    make_by_token, only_id, properties,
 };
 use crate::cloud::{Cloud, CloudError, Service, found};
 use crate::estate::{Kind, Ref, Scope};
@@ -106,7 +106,7 @@ impl Operations for BackupPlans {
         &[("advanced settings", "they are about Windows, and hosts are Linux")]
     }
 
-    fn discover<'a>(&'a self, cloud: &'a Cloud, scope: &'a Scope) -> BoxFuture<'a, Result<Vec<Observed>, KindError>> {
+    fn discover<'a>(&'a self, cloud: &'a Cloud, scope: &'a Scope) -> Discovered<'a> {
         Box::pin(async move {
             let pages = cloud.backup.list_backup_plans().max_results(1000).into_paginator();
             let plans: Vec<_> =
@@ -120,20 +120,14 @@ impl Operations for BackupPlans {
                 let (Some(id), Some(arn)) = (plan.backup_plan_id, plan.backup_plan_arn) else {
                     return Err(CloudError::incomplete(Service::Backup, "ListBackupPlans", "plan's id or ARN").into());
                 };
-                if let Some(mut observed) = read(cloud, scope, &id, &arn).await? {
-                    observed.created = plan.creation_date.map(|date| date.secs());
-                    all.push(observed);
-                }
+                let observed = read(cloud, scope, &id, &arn).await?;
+                all.extend(observed.map(|one| one.created_at(plan.creation_date)));
             }
             Ok(all)
         })
     }
 
-    fn create<'a>(
-        &'a self,
-        cx: &'a Context<'a>,
-        wanted: &'a Wanted<'a>,
-    ) -> BoxFuture<'a, Result<BTreeMap<String, String>, KindError>> {
+    fn create<'a>(&'a self, cx: &'a Context<'a>, wanted: &'a Wanted<'a>) -> Made<'a> {
         Box::pin(async move {
             let plan: BackupPlan<String> = wanted.parse()?;
             let backup = &cx.cloud.backup;
@@ -160,16 +154,11 @@ impl Operations for BackupPlans {
             for selection in &plan.selections {
                 select(cx.cloud, &id, selection, &wanted.token(cx.scope, &selection.name, 0)).await?;
             }
-            Ok(BTreeMap::from([("id".to_owned(), id)]))
+            Ok(only_id(&id))
         })
     }
 
-    fn change<'a>(
-        &'a self,
-        cx: &'a Context<'a>,
-        wanted: &'a Wanted<'a>,
-        current: &'a Observed,
-    ) -> BoxFuture<'a, Result<BTreeMap<String, String>, KindError>> {
+    fn change<'a>(&'a self, cx: &'a Context<'a>, wanted: &'a Wanted<'a>, current: &'a Observed) -> Made<'a> {
         Box::pin(async move {
             let (new, old): (BackupPlan<String>, BackupPlan<String>) = (wanted.parse()?, current.parse()?);
             if new.rules != old.rules {
@@ -185,23 +174,17 @@ impl Operations for BackupPlans {
             for selection in new.selections.iter().filter(|selection| !old.selections.contains(selection)) {
                 select(cx.cloud, &current.physical, selection, &wanted.token(cx.scope, &selection.name, 1)).await?;
             }
-            tag(cx.cloud, wanted, current).await?;
-            Ok(current.attributes.clone())
+            retag(cx.cloud, wanted, current).await
         })
     }
 
-    fn delete<'a>(
-        &'a self,
-        cx: &'a Context<'a>,
-        current: &'a Observed,
-    ) -> BoxFuture<'a, Result<Option<Left>, KindError>> {
+    fn delete<'a>(&'a self, cx: &'a Context<'a>, current: &'a Observed) -> Deleted<'a> {
         Box::pin(async move {
             deselect(cx.cloud, &current.physical, |_| true).await?;
             let request = cx.cloud.backup.delete_backup_plan().backup_plan_id(&current.physical);
             let call = || cx.cloud.call(Service::Backup, "DeleteBackupPlan", request.clone().send());
             // A selection that was just deleted is seen for some seconds.
-            found(cx.cloud.patiently(SOON, &["InvalidRequestException"], call).await, NOT_FOUND)?;
-            Ok(None)
+            deleted(cx.cloud.patiently(SOON, &["InvalidRequestException"], call).await, NOT_FOUND)
         })
     }
 }
@@ -273,7 +256,7 @@ async fn selections(cloud: &Cloud, plan: &str) -> Result<Vec<(String, String)>, 
 /// A plan, if it is the estate's.
 async fn read(cloud: &Cloud, scope: &Scope, id: &str, arn: &str) -> Result<Option<Observed>, KindError> {
     let Some(tags) = read_tags(cloud, arn).await? else { return Ok(None) };
-    let Some(own) = own_id(scope, &tags) else { return Ok(None) };
+    let Some(own) = scope.own_id(&tags) else { return Ok(None) };
     let request = cloud.backup.get_backup_plan().backup_plan_id(id).send();
     // Deleted between the list and the look at it.
     let Some(plan) = found(cloud.call(Service::Backup, "GetBackupPlan", request).await, NOT_FOUND)? else {

@@ -6,12 +6,14 @@
 use std::collections::{BTreeMap, HashMap};
 
 use aws_sdk_backup::types::BackupVaultListMember;
-use futures::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 
-use super::{Call, Context, KindError, Left, Observed, Operations, Practice, SOON, Wanted, When, properties};
+use super::{
+    Attributes, Call, Context, Deleted, Discovered, KindError, Left, Made, Observed, Operations, Practice, SOON,
+    Wanted, When, deleted, properties,
+};
 use crate::cloud::{Cloud, CloudError, Service, found};
-use crate::estate::{Kind, Link, ResourceId, Scope, tags};
+use crate::estate::{Kind, Link, Scope};
 
 const NOT_FOUND: &[&str] = &["ResourceNotFoundException"];
 const EXISTS: &[&str] = &["AlreadyExistsException"];
@@ -71,23 +73,11 @@ impl Operations for BackupVaults {
         &[Kind::BackupPlan]
     }
 
-    fn discover<'a>(&'a self, cloud: &'a Cloud, scope: &'a Scope) -> BoxFuture<'a, Result<Vec<Observed>, KindError>> {
-        Box::pin(async move {
-            let mut all = Vec::new();
-            for vault in vaults(cloud).await? {
-                if vault.backup_vault_name.as_deref() == Some(&scope.vault_name()) {
-                    all.extend(read(cloud, scope, &vault).await?);
-                }
-            }
-            Ok(all)
-        })
+    fn discover<'a>(&'a self, cloud: &'a Cloud, scope: &'a Scope) -> Discovered<'a> {
+        Box::pin(async move { read_named(cloud, scope, &scope.vault_name()).await })
     }
 
-    fn create<'a>(
-        &'a self,
-        cx: &'a Context<'a>,
-        wanted: &'a Wanted<'a>,
-    ) -> BoxFuture<'a, Result<BTreeMap<String, String>, KindError>> {
+    fn create<'a>(&'a self, cx: &'a Context<'a>, wanted: &'a Wanted<'a>) -> Made<'a> {
         Box::pin(async move {
             let vault: BackupVault<String> = wanted.parse()?;
             let name = &wanted.resource.name;
@@ -102,38 +92,16 @@ impl Operations for BackupVaults {
             let call = || cx.cloud.call(Service::Backup, "CreateBackupVault", request.clone().send());
             found(cx.cloud.patiently(SOON, KEY_NOT_YET, call).await, EXISTS)?;
             // Read back under either answer: a name that is taken may be another's.
-            let made = vaults(cx.cloud).await?;
-            let made = made.iter().find(|vault| vault.backup_vault_name.as_ref() == Some(name));
-            let ours = match made {
-                Some(vault) => read(cx.cloud, cx.scope, vault).await?,
-                None => None,
-            };
-            let ours = ours.ok_or_else(|| KindError::Foreign {
-                kind: Kind::BackupVault,
-                name: name.clone(),
-                estate: cx.scope.estate.to_string(),
-            })?;
-            Ok(ours.attributes)
+            let ours = read_named(cx.cloud, cx.scope, name).await?.into_iter().next();
+            Ok(ours.ok_or_else(|| KindError::foreign(Kind::BackupVault, name, cx.scope))?.attributes)
         })
     }
 
-    fn change<'a>(
-        &'a self,
-        cx: &'a Context<'a>,
-        wanted: &'a Wanted<'a>,
-        current: &'a Observed,
-    ) -> BoxFuture<'a, Result<BTreeMap<String, String>, KindError>> {
-        Box::pin(async move {
-            tag(cx.cloud, wanted, current).await?;
-            Ok(current.attributes.clone())
-        })
+    fn change<'a>(&'a self, cx: &'a Context<'a>, wanted: &'a Wanted<'a>, current: &'a Observed) -> Made<'a> {
+        Box::pin(retag(cx.cloud, wanted, current))
     }
 
-    fn delete<'a>(
-        &'a self,
-        cx: &'a Context<'a>,
-        current: &'a Observed,
-    ) -> BoxFuture<'a, Result<Option<Left>, KindError>> {
+    fn delete<'a>(&'a self, cx: &'a Context<'a>, current: &'a Observed) -> Deleted<'a> {
         Box::pin(async move {
             let request = cx.cloud.backup.delete_backup_vault().backup_vault_name(&current.name).send();
             match cx.cloud.call(Service::Backup, "DeleteBackupVault", request).await {
@@ -145,10 +113,7 @@ impl Operations for BackupVaults {
                             .to_owned();
                     Ok(Some(Left { what, why }))
                 }
-                answer => {
-                    found(answer, NOT_FOUND)?;
-                    Ok(None)
-                }
+                answer => deleted(answer, NOT_FOUND),
             }
         })
     }
@@ -166,25 +131,28 @@ pub(super) async fn under_key(cloud: &Cloud, key: Option<&str>) -> Result<Vec<St
     Ok(under.filter_map(|vault| vault.backup_vault_name).collect())
 }
 
+/// The estate's vault of this name, if there is one.
+async fn read_named(cloud: &Cloud, scope: &Scope, name: &str) -> Result<Vec<Observed>, KindError> {
+    let mut all = Vec::new();
+    for vault in vaults(cloud).await?.iter().filter(|vault| vault.backup_vault_name.as_deref() == Some(name)) {
+        all.extend(read(cloud, scope, vault).await?);
+    }
+    Ok(all)
+}
+
 /// A vault, if it is the estate's.
 async fn read(cloud: &Cloud, scope: &Scope, vault: &BackupVaultListMember) -> Result<Option<Observed>, KindError> {
     let (Some(name), Some(arn)) = (&vault.backup_vault_name, &vault.backup_vault_arn) else {
         return Err(CloudError::incomplete(Service::Backup, "ListBackupVaults", "vault's name or ARN").into());
     };
     let Some(tags) = read_tags(cloud, arn).await? else { return Ok(None) };
-    let Some(id) = own_id(scope, &tags) else { return Ok(None) };
+    let Some(id) = scope.own_id(&tags) else { return Ok(None) };
     let key = vault.encryption_key_arn.clone().unwrap_or_default();
-    let mut observed = Observed::new(Kind::BackupVault, id.clone(), name, properties(&id, &BackupVault { key })?)
-        .attribute("arn", arn.as_str());
-    observed.created = vault.creation_date.map(|date| date.secs());
+    let properties = properties(&id, &BackupVault { key })?;
+    let observed = Observed::new(Kind::BackupVault, id, name, properties).attribute("arn", arn.as_str());
+    let mut observed = observed.created_at(vault.creation_date);
     observed.tags = tags;
     Ok(Some(observed))
-}
-
-/// The id inside the estate of what these tags are on, if it is the estate's.
-pub(super) fn own_id(scope: &Scope, tags: &BTreeMap<String, String>) -> Option<ResourceId> {
-    let ours = tags.get(tags::ESTATE).map(String::as_str) == Some(scope.estate.as_str());
-    tags.get(tags::ID).filter(|_| ours).map(|id| ResourceId::from_tag(id))
 }
 
 /// The tags of a vault or plan; none where it has just gone.
@@ -200,13 +168,13 @@ pub(super) fn write_tags(tags: &BTreeMap<String, String>) -> HashMap<String, Str
     tags.clone().into_iter().collect()
 }
 
-/// Sets the tags of a vault or plan that aren't as they shall be.
-pub(super) async fn tag(cloud: &Cloud, wanted: &Wanted<'_>, current: &Observed) -> Result<(), KindError> {
-    if wanted.resource.tags.iter().any(|(key, value)| current.tags.get(key) != Some(value)) {
+/// Puts the tags of a vault or plan right, if they aren't, which changes none of its attributes.
+pub(super) async fn retag(cloud: &Cloud, wanted: &Wanted<'_>, current: &Observed) -> Result<Attributes, KindError> {
+    if !wanted.is_tagged(current) {
         let arn = current.attributes.get("arn").map(String::as_str).unwrap_or_default();
         let tags = write_tags(&wanted.resource.tags);
         let request = cloud.backup.tag_resource().resource_arn(arn).set_tags(Some(tags)).send();
         cloud.call(Service::Backup, "TagResource", request).await?;
     }
-    Ok(())
+    Ok(current.attributes.clone())
 }

@@ -9,10 +9,13 @@ use aws_sdk_budgets::types::{
     Budget as AwsBudget, BudgetType, ComparisonOperator, Notification as AwsNotification, NotificationType,
     NotificationWithSubscribers, ResourceTag, Spend, Subscriber, SubscriptionType, ThresholdType, TimeUnit,
 };
-use futures::future::{BoxFuture, try_join_all};
+use futures::future::try_join_all;
 use serde::{Deserialize, Serialize};
 
-use super::{Call, Context, KindError, Left, Observed, Operations, Practice, Wanted, When, only_id, properties};
+use super::{
+    Attributes, Call, Context, Deleted, Discovered, KindError, Made, Observed, Operations, Practice, Wanted, When,
+    deleted, only_id, properties,
+};
 use crate::cloud::{Cloud, CloudError, Service, found};
 use crate::estate::{Kind, ResourceId, Scope, tags};
 
@@ -77,15 +80,11 @@ impl Operations for Budgets {
         ]
     }
 
-    fn discover<'a>(&'a self, cloud: &'a Cloud, scope: &'a Scope) -> BoxFuture<'a, Result<Vec<Observed>, KindError>> {
+    fn discover<'a>(&'a self, cloud: &'a Cloud, scope: &'a Scope) -> Discovered<'a> {
         Box::pin(async move { Ok(read(cloud, scope).await?.into_iter().collect()) })
     }
 
-    fn create<'a>(
-        &'a self,
-        cx: &'a Context<'a>,
-        wanted: &'a Wanted<'a>,
-    ) -> BoxFuture<'a, Result<BTreeMap<String, String>, KindError>> {
+    fn create<'a>(&'a self, cx: &'a Context<'a>, wanted: &'a Wanted<'a>) -> Made<'a> {
         Box::pin(async move {
             let budget: Budget = wanted.parse()?;
             let notifications =
@@ -111,23 +110,11 @@ impl Operations for Budgets {
         })
     }
 
-    fn change<'a>(
-        &'a self,
-        cx: &'a Context<'a>,
-        wanted: &'a Wanted<'a>,
-        current: &'a Observed,
-    ) -> BoxFuture<'a, Result<BTreeMap<String, String>, KindError>> {
-        Box::pin(async move {
-            change(cx, wanted, current).await?;
-            Ok(current.attributes.clone())
-        })
+    fn change<'a>(&'a self, cx: &'a Context<'a>, wanted: &'a Wanted<'a>, current: &'a Observed) -> Made<'a> {
+        Box::pin(change(cx, wanted, current))
     }
 
-    fn delete<'a>(
-        &'a self,
-        cx: &'a Context<'a>,
-        current: &'a Observed,
-    ) -> BoxFuture<'a, Result<Option<Left>, KindError>> {
+    fn delete<'a>(&'a self, cx: &'a Context<'a>, current: &'a Observed) -> Deleted<'a> {
         Box::pin(async move {
             let request = cx
                 .cloud
@@ -136,8 +123,7 @@ impl Operations for Budgets {
                 .account_id(cx.scope.account.as_str())
                 .budget_name(&current.physical)
                 .send();
-            found(cx.cloud.call(Service::Budgets, "DeleteBudget", request).await, NOT_FOUND)?;
-            Ok(None)
+            deleted(cx.cloud.call(Service::Budgets, "DeleteBudget", request).await, NOT_FOUND)
         })
     }
 }
@@ -219,7 +205,7 @@ async fn read(cloud: &Cloud, scope: &Scope) -> Result<Option<Observed>, KindErro
     let listed = cloud.call(Service::Budgets, "ListTagsForResource", request).await?.resource_tags;
     let tags: BTreeMap<_, _> = listed.unwrap_or_default().into_iter().map(|tag| (tag.key, tag.value)).collect();
     if tags.get(tags::ESTATE).map(String::as_str) != Some(scope.estate.as_str()) {
-        return Err(KindError::Foreign { kind: Kind::Budget, name, estate: scope.estate.to_string() });
+        return Err(KindError::foreign(Kind::Budget, &name, scope));
     }
     #[expect(deprecated, reason = "the form that it was made with")]
     let filters = budget.cost_filters.unwrap_or_default();
@@ -286,7 +272,7 @@ async fn read_notification(
     Ok(Notification { of: notification.notification_type.to_string(), percent, emails, topics })
 }
 
-async fn change(cx: &Context<'_>, wanted: &Wanted<'_>, current: &Observed) -> Result<(), KindError> {
+async fn change(cx: &Context<'_>, wanted: &Wanted<'_>, current: &Observed) -> Result<Attributes, KindError> {
     let (new, old): (Budget, Budget) = (wanted.parse()?, current.parse()?);
     let (budgets, account, name) = (&cx.cloud.budgets, cx.scope.account.as_str(), &current.physical);
     if (&new.monthly_usd, &new.tag) != (&old.monthly_usd, &old.tag) {
@@ -308,7 +294,7 @@ async fn change(cx: &Context<'_>, wanted: &Wanted<'_>, current: &Observed) -> Re
             .send();
         cx.cloud.call(Service::Budgets, "CreateNotification", request).await?;
     }
-    if wanted.resource.tags.iter().any(|(key, value)| current.tags.get(key) != Some(value)) {
+    if !wanted.is_tagged(current) {
         let request = budgets
             .tag_resource()
             .resource_arn(arn(cx.scope, name))
@@ -316,7 +302,7 @@ async fn change(cx: &Context<'_>, wanted: &Wanted<'_>, current: &Observed) -> Re
             .send();
         cx.cloud.call(Service::Budgets, "TagResource", request).await?;
     }
-    Ok(())
+    Ok(current.attributes.clone())
 }
 
 #[cfg(test)]

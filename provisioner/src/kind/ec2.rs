@@ -2,9 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use aws_sdk_ec2::config::{self, retry::RetryConfig};
 use aws_sdk_ec2::types::{Filter, ResourceType, Tag, TagSpecification};
+use serde::Serialize;
 
-use super::{KindError, Observed, SOON, Wanted};
+use super::{Attributes, Kind, KindError, Observed, SOON, Wanted, properties};
 use crate::cloud::{Cloud, Service};
 use crate::estate::{ResourceId, Scope, tags};
 
@@ -80,10 +82,31 @@ pub(super) fn with_tags(mut observed: Observed, tags: BTreeMap<String, String>) 
     observed
 }
 
-/// Puts a resource's tags right, if they aren't.
-pub(super) async fn retag(cloud: &Cloud, wanted: &Wanted<'_>, current: &Observed) -> Result<(), KindError> {
-    let right = wanted.resource.tags.iter().all(|(key, value)| current.tags.get(key) == Some(value));
-    if right { Ok(()) } else { put_tags(cloud, std::slice::from_ref(&current.physical), &wanted.resource.tags).await }
+/// A resource that EC2 shows, if its tags say which of the estate's it is.
+pub(super) fn observed(
+    kind: Kind,
+    tags: Option<Vec<Tag>>,
+    physical: Option<String>,
+    found: &impl Serialize,
+) -> Result<Option<Observed>, KindError> {
+    let tags = read_tags(tags);
+    let (Some(id), Some(physical)) = (id_of(&tags), physical) else { return Ok(None) };
+    let properties = properties(&id, found)?;
+    Ok(Some(with_tags(Observed::new(kind, id, &physical, properties), tags)))
+}
+
+/// What a call is made with that isn't repeated blindly: without a ClientToken a second one would make a second
+/// resource, unless the first was refused unread ([`THROTTLED`]).
+pub(super) fn only_once() -> config::Builder {
+    config::Config::builder().retry_config(RetryConfig::disabled())
+}
+
+/// Puts a resource's tags right, if they aren't, which changes none of its attributes.
+pub(super) async fn retag(cloud: &Cloud, wanted: &Wanted<'_>, current: &Observed) -> Result<Attributes, KindError> {
+    if !wanted.is_tagged(current) {
+        put_tags(cloud, std::slice::from_ref(&current.physical), &wanted.resource.tags).await?;
+    }
+    Ok(current.attributes.clone())
 }
 
 /// Sets tags on resources.

@@ -1,7 +1,7 @@
 //! What the kinds fail with.
 
 use crate::cloud::CloudError;
-use crate::estate::{Kind, ResourceId, Unresolved};
+use crate::estate::{Kind, ResourceId, Scope, Unresolved};
 
 /// What discovering or changing a resource can fail with.
 #[derive(Debug, thiserror::Error)]
@@ -99,4 +99,11 @@ pub enum KindError {
         /// Which promise is broken.
         what: String,
     },
+}
+
+impl KindError {
+    /// The name that an estate needs is somebody else's.
+    pub(crate) fn foreign(kind: Kind, name: &str, scope: &Scope) -> Self {
+        Self::Foreign { kind, name: name.to_owned(), estate: scope.estate.to_string() }
+    }
 }

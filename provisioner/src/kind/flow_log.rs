@@ -3,16 +3,13 @@
 //! A flow log can't be changed: it is made anew. One for the same network, traffic and group is refused as a double, so
 //! the old one goes first, and what happens between them isn't recorded.
 
-use std::collections::BTreeMap;
-
 use aws_sdk_ec2::types::{FlowLogsResourceType, LogDestinationType, ResourceType, TrafficType, UnsuccessfulItem};
-use futures::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 
-use super::ec2::{NOT_YET, PAGE, filter, id_of, of_estate, read_tags, retag, tagged, with_tags};
+use super::ec2::{NOT_YET, PAGE, filter, observed, of_estate, retag, tagged};
 use super::{
-    Call, Context, Difference, KindError, Left, Observed, Operations, Practice, Replaced, SOON, Wanted, When,
-    make_by_token, only_id, properties,
+    Call, Context, Deleted, Difference, Discovered, KindError, Made, Observed, Operations, Practice, Replaced, SOON,
+    Wanted, When, make_by_token, only_id,
 };
 use crate::cloud::{Cloud, CloudError, Service, found};
 use crate::estate::{Kind, Ref, Scope};
@@ -86,14 +83,12 @@ impl Operations for FlowLogs {
         &[Kind::Instances]
     }
 
-    fn discover<'a>(&'a self, cloud: &'a Cloud, scope: &'a Scope) -> BoxFuture<'a, Result<Vec<Observed>, KindError>> {
+    fn discover<'a>(&'a self, cloud: &'a Cloud, scope: &'a Scope) -> Discovered<'a> {
         Box::pin(async move {
             let pages = cloud.ec2.describe_flow_logs().filter(of_estate(scope)).max_results(PAGE).into_paginator();
             let logs: Vec<_> = cloud.call(Service::Ec2, "DescribeFlowLogs", pages.items().send().try_collect()).await?;
             let mut all = Vec::new();
             for log in logs {
-                let tags = read_tags(log.tags);
-                let (Some(id), Some(physical)) = (id_of(&tags), log.flow_log_id) else { continue };
                 let found = FlowLog {
                     vpc: log.resource_id.unwrap_or_default(),
                     log_group: log.log_group_name.unwrap_or_default(),
@@ -101,20 +96,14 @@ impl Operations for FlowLogs {
                     traffic: log.traffic_type.map(|traffic| traffic.to_string()).unwrap_or_default(),
                     interval: log.max_aggregation_interval.unwrap_or(0),
                 };
-                let properties = properties(&id, &found)?;
-                let mut observed = Observed::new(Kind::FlowLog, id, &physical, properties);
-                observed.created = log.creation_time.map(|time| time.secs());
-                all.push(with_tags(observed, tags));
+                let observed = observed(Kind::FlowLog, log.tags, log.flow_log_id, &found)?;
+                all.extend(observed.map(|one| one.created_at(log.creation_time)));
             }
             Ok(all)
         })
     }
 
-    fn create<'a>(
-        &'a self,
-        cx: &'a Context<'a>,
-        wanted: &'a Wanted<'a>,
-    ) -> BoxFuture<'a, Result<BTreeMap<String, String>, KindError>> {
+    fn create<'a>(&'a self, cx: &'a Context<'a>, wanted: &'a Wanted<'a>) -> Made<'a> {
         Box::pin(async move {
             let log: FlowLog<String> = wanted.parse()?;
             let make = async |attempt| make(cx, wanted, &log, attempt).await;
@@ -127,23 +116,11 @@ impl Operations for FlowLogs {
         })
     }
 
-    fn change<'a>(
-        &'a self,
-        cx: &'a Context<'a>,
-        wanted: &'a Wanted<'a>,
-        current: &'a Observed,
-    ) -> BoxFuture<'a, Result<BTreeMap<String, String>, KindError>> {
-        Box::pin(async move {
-            retag(cx.cloud, wanted, current).await?;
-            Ok(current.attributes.clone())
-        })
+    fn change<'a>(&'a self, cx: &'a Context<'a>, wanted: &'a Wanted<'a>, current: &'a Observed) -> Made<'a> {
+        Box::pin(retag(cx.cloud, wanted, current))
     }
 
-    fn delete<'a>(
-        &'a self,
-        cx: &'a Context<'a>,
-        current: &'a Observed,
-    ) -> BoxFuture<'a, Result<Option<Left>, KindError>> {
+    fn delete<'a>(&'a self, cx: &'a Context<'a>, current: &'a Observed) -> Deleted<'a> {
         Box::pin(async move {
             let request = cx.cloud.ec2.delete_flow_logs().flow_log_ids(&current.physical).send();
             let answer = cx.cloud.call(Service::Ec2, "DeleteFlowLogs", request).await;

@@ -1,15 +1,16 @@
 //! Instance profiles, by which an instance has its role.
 
-use std::collections::BTreeMap;
-
 use aws_sdk_iam::types::InstanceProfile as Profile;
-use futures::future::{BoxFuture, try_join_all};
+use futures::future::try_join_all;
 use serde::{Deserialize, Serialize};
 
 use super::role::{EXISTS, NOT_FOUND, read_tags, write_tags};
-use super::{Call, Context, KindError, Left, Observed, Operations, Practice, SOON, Wanted, When, properties};
-use crate::cloud::{Cloud, Service, found};
-use crate::estate::{Kind, Ref, ResourceId, Scope, tags};
+use super::{
+    Attributes, Call, Context, Deleted, Discovered, KindError, Made, Observed, Operations, Practice, SOON, Wanted,
+    When, deleted, properties,
+};
+use crate::cloud::{Cloud, CloudError, Service, found};
+use crate::estate::{Kind, Ref, Scope};
 
 /// An instance profile's properties.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -53,7 +54,7 @@ impl Operations for InstanceProfiles {
         &[Kind::Instances]
     }
 
-    fn discover<'a>(&'a self, cloud: &'a Cloud, scope: &'a Scope) -> BoxFuture<'a, Result<Vec<Observed>, KindError>> {
+    fn discover<'a>(&'a self, cloud: &'a Cloud, scope: &'a Scope) -> Discovered<'a> {
         Box::pin(async move {
             let pages = cloud.iam.list_instance_profiles().path_prefix(scope.iam_path()).into_paginator();
             let profiles: Vec<_> =
@@ -68,11 +69,7 @@ impl Operations for InstanceProfiles {
         })
     }
 
-    fn create<'a>(
-        &'a self,
-        cx: &'a Context<'a>,
-        wanted: &'a Wanted<'a>,
-    ) -> BoxFuture<'a, Result<BTreeMap<String, String>, KindError>> {
+    fn create<'a>(&'a self, cx: &'a Context<'a>, wanted: &'a Wanted<'a>) -> Made<'a> {
         Box::pin(async move {
             let name = &wanted.resource.name;
             let request = cx
@@ -83,48 +80,30 @@ impl Operations for InstanceProfiles {
                 .path(cx.scope.iam_path())
                 .set_tags(Some(write_tags(&wanted.resource.tags)?));
             found(cx.cloud.call(Service::Iam, "CreateInstanceProfile", request.send()).await, EXISTS)?;
-            let there = || get(cx.cloud, name);
-            cx.cloud.patiently(SOON, NOT_FOUND, there).await?;
+            cx.cloud.patiently(SOON, NOT_FOUND, || get(cx.cloud, name)).await?;
             // Read back under either answer: a name that is taken may be another's.
-            let made = read(cx.cloud, cx.scope, name).await?.ok_or_else(|| KindError::Foreign {
-                kind: Kind::InstanceProfile,
-                name: name.clone(),
-                estate: cx.scope.estate.to_string(),
-            })?;
-            change(cx.cloud, wanted, &made).await?;
-            Ok(made.attributes)
+            let made = read(cx.cloud, cx.scope, name).await?;
+            let made = made.ok_or_else(|| KindError::foreign(Kind::InstanceProfile, name, cx.scope))?;
+            change(cx.cloud, wanted, &made).await
         })
     }
 
-    fn change<'a>(
-        &'a self,
-        cx: &'a Context<'a>,
-        wanted: &'a Wanted<'a>,
-        current: &'a Observed,
-    ) -> BoxFuture<'a, Result<BTreeMap<String, String>, KindError>> {
-        Box::pin(async move {
-            change(cx.cloud, wanted, current).await?;
-            Ok(current.attributes.clone())
-        })
+    fn change<'a>(&'a self, cx: &'a Context<'a>, wanted: &'a Wanted<'a>, current: &'a Observed) -> Made<'a> {
+        Box::pin(change(cx.cloud, wanted, current))
     }
 
-    fn delete<'a>(
-        &'a self,
-        cx: &'a Context<'a>,
-        current: &'a Observed,
-    ) -> BoxFuture<'a, Result<Option<Left>, KindError>> {
+    fn delete<'a>(&'a self, cx: &'a Context<'a>, current: &'a Observed) -> Deleted<'a> {
         Box::pin(async move {
             let profile: InstanceProfile<String> = current.parse()?;
             remove_role(cx.cloud, &current.name, &profile.role).await?;
             let request = cx.cloud.iam.delete_instance_profile().instance_profile_name(&current.name);
             let call = || cx.cloud.call(Service::Iam, "DeleteInstanceProfile", request.clone().send());
-            found(cx.cloud.patiently(SOON, &["DeleteConflict"], call).await, NOT_FOUND)?;
-            Ok(None)
+            deleted(cx.cloud.patiently(SOON, &["DeleteConflict"], call).await, NOT_FOUND)
         })
     }
 }
 
-async fn get(cloud: &Cloud, name: &str) -> Result<Option<Profile>, crate::cloud::CloudError> {
+async fn get(cloud: &Cloud, name: &str) -> Result<Option<Profile>, CloudError> {
     let request = cloud.iam.get_instance_profile().instance_profile_name(name).send();
     Ok(cloud.call(Service::Iam, "GetInstanceProfile", request).await?.instance_profile)
 }
@@ -133,10 +112,8 @@ async fn get(cloud: &Cloud, name: &str) -> Result<Option<Profile>, crate::cloud:
 async fn read(cloud: &Cloud, scope: &Scope, name: &str) -> Result<Option<Observed>, KindError> {
     let Some(profile) = get(cloud, name).await? else { return Ok(None) };
     let tags = read_tags(profile.tags);
-    if tags.get(tags::ESTATE).map(String::as_str) != Some(scope.estate.as_str()) || profile.path != scope.iam_path() {
-        return Ok(None);
-    }
-    let Some(id) = tags.get(tags::ID).map(|id| ResourceId::from_tag(id)) else { return Ok(None) };
+    let is_ours = profile.path == scope.iam_path();
+    let Some(id) = scope.own_id(&tags).filter(|_| is_ours) else { return Ok(None) };
     let role = profile.roles.into_iter().next().map(|role| role.role_name);
     let properties = properties(&id, &InstanceProfile { role: role.unwrap_or_default() })?;
     let mut observed = Observed::new(Kind::InstanceProfile, id, name, properties).attribute("arn", profile.arn);
@@ -144,7 +121,7 @@ async fn read(cloud: &Cloud, scope: &Scope, name: &str) -> Result<Option<Observe
     Ok(Some(observed))
 }
 
-async fn change(cloud: &Cloud, wanted: &Wanted<'_>, current: &Observed) -> Result<(), KindError> {
+async fn change(cloud: &Cloud, wanted: &Wanted<'_>, current: &Observed) -> Result<Attributes, KindError> {
     let (new, old): (InstanceProfile<String>, InstanceProfile<String>) = (wanted.parse()?, current.parse()?);
     if new.role != old.role {
         remove_role(cloud, &current.name, &old.role).await?;
@@ -153,7 +130,7 @@ async fn change(cloud: &Cloud, wanted: &Wanted<'_>, current: &Observed) -> Resul
         let call = || cloud.call(Service::Iam, "AddRoleToInstanceProfile", request.clone().send());
         cloud.patiently(SOON, NOT_FOUND, call).await?;
     }
-    if wanted.resource.tags.iter().any(|(key, value)| current.tags.get(key) != Some(value)) {
+    if !wanted.is_tagged(current) {
         let request = cloud
             .iam
             .tag_instance_profile()
@@ -162,7 +139,7 @@ async fn change(cloud: &Cloud, wanted: &Wanted<'_>, current: &Observed) -> Resul
             .send();
         cloud.call(Service::Iam, "TagInstanceProfile", request).await?;
     }
-    Ok(())
+    Ok(current.attributes.clone())
 }
 
 async fn remove_role(cloud: &Cloud, profile: &str, role: &str) -> Result<(), KindError> {

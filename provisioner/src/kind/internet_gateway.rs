@@ -1,17 +1,12 @@
 //! The internet gateway, which only the bastion's subnet has a route to.
 
-use std::collections::BTreeMap;
-
-use aws_sdk_ec2::config::Config;
-use aws_sdk_ec2::config::retry::RetryConfig;
 use aws_sdk_ec2::types::ResourceType;
-use futures::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 
-use super::ec2::{NOT_YET, PAGE, THROTTLED, USED, id_of, of_estate, read_tags, retag, tagged, with_tags};
+use super::ec2::{NOT_YET, PAGE, THROTTLED, USED, observed, of_estate, only_once, retag, tagged};
 use super::{
-    Call, Comparison, Context, IN_USE, KindError, Left, Observed, Operations, Practice, SOON, Wanted, When, only_id,
-    properties,
+    Call, Comparison, Context, Deleted, Discovered, IN_USE, KindError, Made, Observed, Operations, Practice, SOON,
+    Wanted, When, deleted, only_id,
 };
 use crate::cloud::{Cloud, CloudError, Service, found};
 use crate::estate::{Kind, Properties, Ref, Resource, Scope};
@@ -64,7 +59,7 @@ impl Operations for InternetGateways {
         &[Kind::Instances]
     }
 
-    fn discover<'a>(&'a self, cloud: &'a Cloud, scope: &'a Scope) -> BoxFuture<'a, Result<Vec<Observed>, KindError>> {
+    fn discover<'a>(&'a self, cloud: &'a Cloud, scope: &'a Scope) -> Discovered<'a> {
         Box::pin(async move {
             let pages =
                 cloud.ec2.describe_internet_gateways().filters(of_estate(scope)).max_results(PAGE).into_paginator();
@@ -72,34 +67,22 @@ impl Operations for InternetGateways {
                 cloud.call(Service::Ec2, "DescribeInternetGateways", pages.items().send().try_collect()).await?;
             let mut all = Vec::new();
             for gateway in gateways {
-                let tags = read_tags(gateway.tags);
-                let (Some(id), Some(physical)) = (id_of(&tags), gateway.internet_gateway_id) else { continue };
                 let vpc = gateway.attachments.unwrap_or_default().into_iter().find_map(|attachment| attachment.vpc_id);
-                let properties = properties(&id, &InternetGateway { vpc: vpc.unwrap_or_default() })?;
-                all.push(with_tags(Observed::new(Kind::InternetGateway, id, &physical, properties), tags));
+                let found = InternetGateway { vpc: vpc.unwrap_or_default() };
+                all.extend(observed(Kind::InternetGateway, gateway.tags, gateway.internet_gateway_id, &found)?);
             }
             Ok(all)
         })
     }
 
-    fn create<'a>(
-        &'a self,
-        cx: &'a Context<'a>,
-        wanted: &'a Wanted<'a>,
-    ) -> BoxFuture<'a, Result<BTreeMap<String, String>, KindError>> {
+    fn create<'a>(&'a self, cx: &'a Context<'a>, wanted: &'a Wanted<'a>) -> Made<'a> {
         Box::pin(async move {
             let gateway: InternetGateway<String> = wanted.parse()?;
             let tags = tagged(ResourceType::InternetGateway, &wanted.resource.tags);
             let request = cx.cloud.ec2.create_internet_gateway().tag_specifications(tags);
-            // No ClientToken here either: see the VPC.
-            let call = || {
-                let request = request.clone().customize();
-                request.config_override(Config::builder().retry_config(RetryConfig::disabled())).send()
-            };
-            let made = cx
-                .cloud
-                .patiently(SOON, THROTTLED, || cx.cloud.call(Service::Ec2, "CreateInternetGateway", call()))
-                .await?;
+            let send = || request.clone().customize().config_override(only_once()).send();
+            let call = || cx.cloud.call(Service::Ec2, "CreateInternetGateway", send());
+            let made = cx.cloud.patiently(SOON, THROTTLED, call).await?;
             let id = made.internet_gateway.and_then(|gateway| gateway.internet_gateway_id);
             let id = id.ok_or_else(|| CloudError::incomplete(Service::Ec2, "CreateInternetGateway", "gateway"))?;
             attach(cx.cloud, &id, &gateway.vpc).await?;
@@ -107,34 +90,23 @@ impl Operations for InternetGateways {
         })
     }
 
-    fn change<'a>(
-        &'a self,
-        cx: &'a Context<'a>,
-        wanted: &'a Wanted<'a>,
-        current: &'a Observed,
-    ) -> BoxFuture<'a, Result<BTreeMap<String, String>, KindError>> {
+    fn change<'a>(&'a self, cx: &'a Context<'a>, wanted: &'a Wanted<'a>, current: &'a Observed) -> Made<'a> {
         Box::pin(async move {
             let (new, old): (InternetGateway<String>, _) = (wanted.parse()?, attached_to(current)?);
             if new.vpc != old {
                 detach(cx.cloud, &current.physical, &old).await?;
                 attach(cx.cloud, &current.physical, &new.vpc).await?;
             }
-            retag(cx.cloud, wanted, current).await?;
-            Ok(current.attributes.clone())
+            retag(cx.cloud, wanted, current).await
         })
     }
 
-    fn delete<'a>(
-        &'a self,
-        cx: &'a Context<'a>,
-        current: &'a Observed,
-    ) -> BoxFuture<'a, Result<Option<Left>, KindError>> {
+    fn delete<'a>(&'a self, cx: &'a Context<'a>, current: &'a Observed) -> Deleted<'a> {
         Box::pin(async move {
             detach(cx.cloud, &current.physical, &attached_to(current)?).await?;
             let request = cx.cloud.ec2.delete_internet_gateway().internet_gateway_id(&current.physical);
             let call = || cx.cloud.call(Service::Ec2, "DeleteInternetGateway", request.clone().send());
-            found(cx.cloud.patiently(IN_USE, USED, call).await, NOT_YET)?;
-            Ok(None)
+            deleted(cx.cloud.patiently(IN_USE, USED, call).await, NOT_YET)
         })
     }
 }

@@ -11,7 +11,6 @@ use std::collections::BTreeMap;
 use aws_sdk_kms::config::Config;
 use aws_sdk_kms::config::retry::RetryConfig;
 use aws_sdk_kms::types::{KeyManagerType, KeyMetadata, KeyState, Tag};
-use futures::future::BoxFuture;
 use futures::stream::{StreamExt, TryStreamExt};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -19,11 +18,11 @@ use serde_json::Value;
 use super::backup_vault;
 use super::ec2::of_estate;
 use super::{
-    Call, Context, KindError, Left, Observed, Operations, Practice, Priced, SOON, Sku, Usage, Wanted, When, json,
-    properties,
+    Attributes, Call, Context, Deleted, Discovered, KindError, Left, Made, Observed, Operations, Practice, Priced,
+    SOON, Sku, Usage, Wanted, When, json, properties,
 };
 use crate::cloud::{Cloud, CloudError, Service, found};
-use crate::estate::{Kind, ResourceId, Scope, tags};
+use crate::estate::{Kind, Scope};
 
 /// How many keys' tags are read at once.
 const AT_ONCE: usize = 8;
@@ -99,7 +98,7 @@ impl Operations for Keys {
         &[Kind::Instances, Kind::LaunchTemplate, Kind::BackupVault, Kind::Alias]
     }
 
-    fn discover<'a>(&'a self, cloud: &'a Cloud, scope: &'a Scope) -> BoxFuture<'a, Result<Vec<Observed>, KindError>> {
+    fn discover<'a>(&'a self, cloud: &'a Cloud, scope: &'a Scope) -> Discovered<'a> {
         Box::pin(async move {
             let pages = cloud.kms.list_keys().limit(1000).into_paginator();
             let keys: Vec<_> = cloud.call(Service::Kms, "ListKeys", pages.items().send().try_collect()).await?;
@@ -117,11 +116,7 @@ impl Operations for Keys {
         observed.state.is_none()
     }
 
-    fn create<'a>(
-        &'a self,
-        cx: &'a Context<'a>,
-        wanted: &'a Wanted<'a>,
-    ) -> BoxFuture<'a, Result<BTreeMap<String, String>, KindError>> {
+    fn create<'a>(&'a self, cx: &'a Context<'a>, wanted: &'a Wanted<'a>) -> Made<'a> {
         Box::pin(async move {
             let key: Key = wanted.parse()?;
             let request = cx
@@ -132,16 +127,11 @@ impl Operations for Keys {
                 .policy(key.policy.to_string())
                 .set_tags(Some(write_tags(&wanted.resource.tags)?));
             // It has no ClientToken: a repeated call would make a second one, unless the first was refused unread.
-            let call = || {
-                let request = request.clone().customize();
-                request.config_override(Config::builder().retry_config(RetryConfig::disabled())).send()
-            };
-            let made = cx
-                .cloud
-                .patiently(SOON, &["ThrottlingException"], || cx.cloud.call(Service::Kms, "CreateKey", call()))
-                .await?;
-            let made =
-                made.key_metadata.ok_or_else(|| CloudError::incomplete(Service::Kms, "CreateKey", "metadata"))?;
+            let once = || Config::builder().retry_config(RetryConfig::disabled());
+            let send = || request.clone().customize().config_override(once()).send();
+            let call = || cx.cloud.call(Service::Kms, "CreateKey", send());
+            let made = cx.cloud.patiently(SOON, &["ThrottlingException"], call).await?.key_metadata;
+            let made = made.ok_or_else(|| CloudError::incomplete(Service::Kms, "CreateKey", "metadata"))?;
             if key.rotation {
                 enable_rotation(cx.cloud, &made.key_id).await?;
             }
@@ -149,23 +139,11 @@ impl Operations for Keys {
         })
     }
 
-    fn change<'a>(
-        &'a self,
-        cx: &'a Context<'a>,
-        wanted: &'a Wanted<'a>,
-        current: &'a Observed,
-    ) -> BoxFuture<'a, Result<BTreeMap<String, String>, KindError>> {
-        Box::pin(async move {
-            change(cx.cloud, wanted, current).await?;
-            Ok(current.attributes.clone())
-        })
+    fn change<'a>(&'a self, cx: &'a Context<'a>, wanted: &'a Wanted<'a>, current: &'a Observed) -> Made<'a> {
+        Box::pin(change(cx.cloud, wanted, current))
     }
 
-    fn delete<'a>(
-        &'a self,
-        cx: &'a Context<'a>,
-        current: &'a Observed,
-    ) -> BoxFuture<'a, Result<Option<Left>, KindError>> {
+    fn delete<'a>(&'a self, cx: &'a Context<'a>, current: &'a Observed) -> Deleted<'a> {
         Box::pin(async move {
             let needed = needed_by(cx.cloud, cx.scope, current).await?;
             if !needed.is_empty() {
@@ -189,9 +167,9 @@ fn pending(until: Option<i64>) -> String {
     format!("pending deletion until {date}; applying the estate again calls it back")
 }
 
-fn attributes(key: &KeyMetadata) -> BTreeMap<String, String> {
+fn attributes(key: &KeyMetadata) -> Attributes {
     let arn = key.arn.clone().unwrap_or_default();
-    BTreeMap::from([("id".to_owned(), key.key_id.clone()), ("arn".to_owned(), arn)])
+    Attributes::from([("id".to_owned(), key.key_id.clone()), ("arn".to_owned(), arn)])
 }
 
 async fn read_if_ours(cloud: &Cloud, scope: &Scope, id: String) -> Result<Option<Observed>, KindError> {
@@ -207,10 +185,7 @@ async fn read_if_ours(cloud: &Cloud, scope: &Scope, id: String) -> Result<Option
         Err(error) => return Err(error.into()),
     };
     let tags: BTreeMap<_, _> = listed.into_iter().map(|tag| (tag.tag_key, tag.tag_value)).collect();
-    if tags.get(tags::ESTATE).map(String::as_str) != Some(scope.estate.as_str()) {
-        return Ok(None);
-    }
-    let Some(own) = tags.get(tags::ID).map(|id| ResourceId::from_tag(id)) else { return Ok(None) };
+    let Some(own) = scope.own_id(&tags) else { return Ok(None) };
 
     let answer = cloud.call(Service::Kms, "DescribeKey", cloud.kms.describe_key().key_id(&id).send()).await?;
     let Some(key) = answer.key_metadata.filter(|key| key.key_manager != Some(KeyManagerType::Aws)) else {
@@ -224,20 +199,17 @@ async fn read_if_ours(cloud: &Cloud, scope: &Scope, id: String) -> Result<Option
         let request = cloud.kms.get_key_rotation_status().key_id(&id).send();
         cloud.call(Service::Kms, "GetKeyRotationStatus", request).await?.key_rotation_enabled
     };
-    let properties = properties(
-        &own,
-        &Key {
-            description: key.description.clone().unwrap_or_default(),
-            enabled: key.enabled,
-            rotation,
-            policy: json("the policy", &id, &policy)?,
-        },
-    )?;
-    let mut observed = Observed::new(Kind::Key, own, &id, properties);
+    let found = Key {
+        description: key.description.clone().unwrap_or_default(),
+        enabled: key.enabled,
+        rotation,
+        policy: json("the policy", &id, &policy)?,
+    };
+    let properties = properties(&own, &found)?;
+    let mut observed = Observed::new(Kind::Key, own, &id, properties).created_at(key.creation_date);
     observed.attributes = attributes(&key);
     observed.name = tags.get("Name").cloned().unwrap_or_else(|| id.clone());
     observed.tags = tags;
-    observed.created = key.creation_date.map(|date| date.secs());
     observed.state = going.then(|| pending(key.deletion_date.map(|date| date.secs())));
     Ok(Some(observed))
 }
@@ -252,7 +224,7 @@ fn write_tags(tags: &BTreeMap<String, String>) -> Result<Vec<Tag>, KindError> {
         .collect()
 }
 
-async fn change(cloud: &Cloud, wanted: &Wanted<'_>, current: &Observed) -> Result<(), KindError> {
+async fn change(cloud: &Cloud, wanted: &Wanted<'_>, current: &Observed) -> Result<Attributes, KindError> {
     let (new, old): (Key, Key) = (wanted.parse()?, current.parse()?);
     let (kms, id) = (&cloud.kms, &current.physical);
     // Nothing else can be changed while a deletion is pending, and what was pending comes back disabled.
@@ -273,11 +245,11 @@ async fn change(cloud: &Cloud, wanted: &Wanted<'_>, current: &Observed) -> Resul
     if new.rotation && !old.rotation {
         enable_rotation(cloud, id).await?;
     }
-    if wanted.resource.tags.iter().any(|(key, value)| current.tags.get(key) != Some(value)) {
+    if !wanted.is_tagged(current) {
         let request = kms.tag_resource().key_id(id).set_tags(Some(write_tags(&wanted.resource.tags)?)).send();
         cloud.call(Service::Kms, "TagResource", request).await?;
     }
-    Ok(())
+    Ok(current.attributes.clone())
 }
 
 /// Rotation is only ever switched on: nothing that Holdfast wants has it off, and the key's policy lets nobody do that.

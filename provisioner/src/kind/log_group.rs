@@ -7,12 +7,14 @@
 use std::collections::{BTreeMap, HashMap};
 
 use aws_sdk_cloudwatchlogs::types::LogGroup as Group;
-use futures::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 
-use super::{Call, Context, KindError, Left, Observed, Operations, Practice, SOON, Wanted, When, properties};
+use super::{
+    Attributes, Call, Context, Deleted, Discovered, KindError, Made, Observed, Operations, Practice, SOON, Wanted,
+    When, deleted, properties,
+};
 use crate::cloud::{Cloud, CloudError, Service, found};
-use crate::estate::{Kind, Link, ResourceId, Scope, tags};
+use crate::estate::{Kind, Link, Scope};
 
 /// A log group's properties.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -27,10 +29,10 @@ pub(super) struct LogGroups;
 
 const GONE: &[&str] = &["ResourceNotFoundException"];
 const EXISTS: &[&str] = &["ResourceAlreadyExistsException"];
-/// Another call for the same group is under way.
-const BUSY: &[&str] = &["OperationAbortedException"];
 /// A key that was just made or just given its policy isn't usable everywhere yet; Logs has no code of its own for it.
 const KEY_NOT_YET: &str = "InvalidParameterException.KmsKey";
+/// Another call for the same group is under way, or its key isn't usable yet.
+const BUSY: &[&str] = &["OperationAbortedException", KEY_NOT_YET];
 
 /// What it takes.
 const CALLS: &[Call] = &[
@@ -67,7 +69,7 @@ impl Operations for LogGroups {
         &[Kind::FlowLog]
     }
 
-    fn discover<'a>(&'a self, cloud: &'a Cloud, scope: &'a Scope) -> BoxFuture<'a, Result<Vec<Observed>, KindError>> {
+    fn discover<'a>(&'a self, cloud: &'a Cloud, scope: &'a Scope) -> Discovered<'a> {
         Box::pin(async move {
             let request = cloud.logs.describe_log_groups().log_group_name_prefix(scope.log_group_name(""));
             let pages = request.limit(50).into_paginator().items().send().try_collect();
@@ -80,11 +82,7 @@ impl Operations for LogGroups {
         })
     }
 
-    fn create<'a>(
-        &'a self,
-        cx: &'a Context<'a>,
-        wanted: &'a Wanted<'a>,
-    ) -> BoxFuture<'a, Result<BTreeMap<String, String>, KindError>> {
+    fn create<'a>(&'a self, cx: &'a Context<'a>, wanted: &'a Wanted<'a>) -> Made<'a> {
         Box::pin(async move {
             let group: LogGroup<String> = wanted.parse()?;
             let name = &wanted.resource.name;
@@ -95,41 +93,25 @@ impl Operations for LogGroups {
                 .log_group_name(name)
                 .kms_key_id(&group.key)
                 .set_tags(Some(write_tags(&wanted.resource.tags)));
-            let call = || async {
-                let answer = cx.cloud.call(Service::Logs, "CreateLogGroup", request.clone().send()).await;
-                answer.map_err(key_not_yet)
+            let call = async || {
+                cx.cloud.call(Service::Logs, "CreateLogGroup", request.clone().send()).await.map_err(key_not_yet)
             };
-            let codes: Vec<_> = BUSY.iter().copied().chain([KEY_NOT_YET]).collect();
-            found(cx.cloud.patiently(SOON, &codes, call).await, EXISTS)?;
+            found(cx.cloud.patiently(SOON, BUSY, call).await, EXISTS)?;
             // Read back under either answer: a name that is taken may be another's.
             let made = read_made(cx, name).await?;
-            change(cx.cloud, wanted, &made).await?;
-            Ok(made.attributes)
+            change(cx.cloud, wanted, &made).await
         })
     }
 
-    fn change<'a>(
-        &'a self,
-        cx: &'a Context<'a>,
-        wanted: &'a Wanted<'a>,
-        current: &'a Observed,
-    ) -> BoxFuture<'a, Result<BTreeMap<String, String>, KindError>> {
-        Box::pin(async move {
-            change(cx.cloud, wanted, current).await?;
-            Ok(current.attributes.clone())
-        })
+    fn change<'a>(&'a self, cx: &'a Context<'a>, wanted: &'a Wanted<'a>, current: &'a Observed) -> Made<'a> {
+        Box::pin(change(cx.cloud, wanted, current))
     }
 
-    fn delete<'a>(
-        &'a self,
-        cx: &'a Context<'a>,
-        current: &'a Observed,
-    ) -> BoxFuture<'a, Result<Option<Left>, KindError>> {
+    fn delete<'a>(&'a self, cx: &'a Context<'a>, current: &'a Observed) -> Deleted<'a> {
         Box::pin(async move {
             let request = cx.cloud.logs.delete_log_group().log_group_name(&current.physical);
             let call = || cx.cloud.call(Service::Logs, "DeleteLogGroup", request.clone().send());
-            found(cx.cloud.patiently(SOON, BUSY, call).await, GONE)?;
-            Ok(None)
+            deleted(cx.cloud.patiently(SOON, BUSY, call).await, GONE)
         })
     }
 }
@@ -143,10 +125,7 @@ async fn read(cloud: &Cloud, scope: &Scope, group: Group) -> Result<Option<Obser
     let answer = found(cloud.call(Service::Logs, "ListTagsForResource", request).await, GONE)?;
     let Some(answer) = answer else { return Ok(None) };
     let tags: BTreeMap<_, _> = answer.tags.unwrap_or_default().into_iter().collect();
-    if tags.get(tags::ESTATE).map(String::as_str) != Some(scope.estate.as_str()) {
-        return Ok(None);
-    }
-    let Some(id) = tags.get(tags::ID).map(|id| ResourceId::from_tag(id)) else { return Ok(None) };
+    let Some(id) = scope.own_id(&tags) else { return Ok(None) };
     let retention_days = group.retention_in_days.unwrap_or(0);
     let properties = properties(&id, &LogGroup { key: group.kms_key_id.unwrap_or_default(), retention_days })?;
     let mut observed = Observed::new(Kind::LogGroup, id, &name, properties).attribute("arn", arn);
@@ -165,36 +144,29 @@ async fn read_made(cx: &Context<'_>, name: &str) -> Result<Observed, KindError> 
         own.ok_or_else(|| CloudError::coded(Service::Logs, OPERATION, "ResourceNotFoundException", name))
     };
     let group = cx.cloud.patiently(SOON, GONE, look).await?;
-    read(cx.cloud, cx.scope, group).await?.ok_or_else(|| KindError::Foreign {
-        kind: Kind::LogGroup,
-        name: name.to_owned(),
-        estate: cx.scope.estate.to_string(),
-    })
+    read(cx.cloud, cx.scope, group).await?.ok_or_else(|| KindError::foreign(Kind::LogGroup, name, cx.scope))
 }
 
-async fn change(cloud: &Cloud, wanted: &Wanted<'_>, current: &Observed) -> Result<(), KindError> {
+async fn change(cloud: &Cloud, wanted: &Wanted<'_>, current: &Observed) -> Result<Attributes, KindError> {
     let (new, old): (LogGroup<String>, LogGroup<String>) = (wanted.parse()?, current.parse()?);
     let (logs, name) = (&cloud.logs, &current.physical);
     if new.key != old.key {
         let request = logs.associate_kms_key().log_group_name(name).kms_key_id(&new.key);
-        let call = || async {
-            let answer = cloud.call(Service::Logs, "AssociateKmsKey", request.clone().send()).await;
-            answer.map_err(key_not_yet)
-        };
-        let codes: Vec<_> = BUSY.iter().copied().chain([KEY_NOT_YET]).collect();
-        cloud.patiently(SOON, &codes, call).await?;
+        let call =
+            async || cloud.call(Service::Logs, "AssociateKmsKey", request.clone().send()).await.map_err(key_not_yet);
+        cloud.patiently(SOON, BUSY, call).await?;
     }
     if new.retention_days != old.retention_days {
         let request = logs.put_retention_policy().log_group_name(name).retention_in_days(new.retention_days);
         let call = || cloud.call(Service::Logs, "PutRetentionPolicy", request.clone().send());
         cloud.patiently(SOON, BUSY, call).await?;
     }
-    if wanted.resource.tags.iter().any(|(key, value)| current.tags.get(key) != Some(value)) {
+    if !wanted.is_tagged(current) {
         let arn = current.attributes.get("arn").cloned().unwrap_or_default();
         let request = logs.tag_resource().resource_arn(arn).set_tags(Some(write_tags(&wanted.resource.tags))).send();
         cloud.call(Service::Logs, "TagResource", request).await?;
     }
-    Ok(())
+    Ok(current.attributes.clone())
 }
 
 /// Tells a key that isn't usable yet from other parameters that aren't right.

@@ -3,18 +3,13 @@
 //! One takes a minute to become available and a minute to go; it is made before a route leads to it, and its address is
 //! free again once it is gone. A gateway that failed is shown for an hour and can't be deleted, so it counts as gone.
 
-use std::collections::BTreeMap;
-use std::time::Duration;
-
 use aws_sdk_ec2::types::{ConnectivityType, NatGateway as Gateway, NatGatewayState, ResourceType};
-use futures::future::BoxFuture;
 use serde::{Deserialize, Serialize};
-use tokio::time::{Instant, sleep};
 
-use super::ec2::{NOT_YET, PAGE, filter, id_of, of_estate, read_tags, retag, tagged, with_tags};
+use super::ec2::{NOT_YET, PAGE, filter, observed, of_estate, retag, tagged};
 use super::{
-    Call, Context, Difference, IN_USE, KindError, Left, Observed, Operations, Practice, Priced, Replaced, SOON, Sku,
-    Usage, Wanted, When, make_by_token, only_id, properties,
+    Call, Context, Deleted, Difference, Discovered, IN_USE, KindError, Made, NotYet, Observed, Operations, Patience,
+    Practice, Priced, Replaced, SOON, Sku, Usage, Wanted, When, make_by_token, only_id, wait,
 };
 use crate::cloud::{Cloud, CloudError, Service, found};
 use crate::estate::{Kind, Ref, Scope};
@@ -32,11 +27,6 @@ pub struct NatGateway<L = Ref> {
 
 pub(super) struct NatGateways;
 
-/// How long one may take to become available, or to go; AWS speaks of minutes.
-const PATIENCE: Duration = Duration::from_secs(600);
-/// Between two looks.
-const PAUSE: Duration = Duration::from_millis(250);
-const LONG_PAUSE: Duration = Duration::from_secs(5);
 /// What EC2 says of one that is gone.
 const GONE: &[&str] = &["NatGatewayNotFound", "InvalidNatGatewayID.NotFound"];
 /// An address that another gateway still has is free a little later.
@@ -92,15 +82,13 @@ impl Operations for NatGateways {
         &[Kind::Instances]
     }
 
-    fn discover<'a>(&'a self, cloud: &'a Cloud, scope: &'a Scope) -> BoxFuture<'a, Result<Vec<Observed>, KindError>> {
+    fn discover<'a>(&'a self, cloud: &'a Cloud, scope: &'a Scope) -> Discovered<'a> {
         Box::pin(async move {
             let pages = cloud.ec2.describe_nat_gateways().filter(of_estate(scope)).max_results(PAGE).into_paginator();
             let gateways: Vec<_> =
                 cloud.call(Service::Ec2, "DescribeNatGateways", pages.items().send().try_collect()).await?;
             let mut all = Vec::new();
             for gateway in gateways.into_iter().filter(|gateway| !is_gone(gateway)) {
-                let tags = read_tags(gateway.tags);
-                let (Some(id), Some(physical)) = (id_of(&tags), gateway.nat_gateway_id) else { continue };
                 let addresses = gateway.nat_gateway_addresses.unwrap_or_default();
                 let address = addresses.into_iter().find_map(|address| address.allocation_id);
                 let found = NatGateway {
@@ -108,52 +96,34 @@ impl Operations for NatGateways {
                     subnet: gateway.subnet_id.unwrap_or_default(),
                     address: address.unwrap_or_default(),
                 };
-                let properties = properties(&id, &found)?;
-                let mut observed = Observed::new(Kind::NatGateway, id, &physical, properties);
-                observed.created = gateway.create_time.map(|time| time.secs());
-                all.push(with_tags(observed, tags));
+                let observed = observed(Kind::NatGateway, gateway.tags, gateway.nat_gateway_id, &found)?;
+                all.extend(observed.map(|one| one.created_at(gateway.create_time)));
             }
             Ok(all)
         })
     }
 
-    fn create<'a>(
-        &'a self,
-        cx: &'a Context<'a>,
-        wanted: &'a Wanted<'a>,
-    ) -> BoxFuture<'a, Result<BTreeMap<String, String>, KindError>> {
+    fn create<'a>(&'a self, cx: &'a Context<'a>, wanted: &'a Wanted<'a>) -> Made<'a> {
         Box::pin(async move {
             let gateway: NatGateway<String> = wanted.parse()?;
             let make = async |attempt| make(cx, wanted, &gateway, attempt).await;
             let seen = async |id: String| Ok(look(cx.cloud, &id).await?.is_some_and(|gateway| !is_gone(&gateway)));
             let id = make_by_token(&wanted.resource.id, make, seen).await?;
-            wait(cx, &id, &NatGatewayState::Available).await?;
+            wait_until(cx, &id, &NatGatewayState::Available).await?;
             Ok(only_id(&id))
         })
     }
 
-    fn change<'a>(
-        &'a self,
-        cx: &'a Context<'a>,
-        wanted: &'a Wanted<'a>,
-        current: &'a Observed,
-    ) -> BoxFuture<'a, Result<BTreeMap<String, String>, KindError>> {
-        Box::pin(async move {
-            retag(cx.cloud, wanted, current).await?;
-            Ok(current.attributes.clone())
-        })
+    fn change<'a>(&'a self, cx: &'a Context<'a>, wanted: &'a Wanted<'a>, current: &'a Observed) -> Made<'a> {
+        Box::pin(retag(cx.cloud, wanted, current))
     }
 
-    fn delete<'a>(
-        &'a self,
-        cx: &'a Context<'a>,
-        current: &'a Observed,
-    ) -> BoxFuture<'a, Result<Option<Left>, KindError>> {
+    fn delete<'a>(&'a self, cx: &'a Context<'a>, current: &'a Observed) -> Deleted<'a> {
         Box::pin(async move {
             let request = cx.cloud.ec2.delete_nat_gateway().nat_gateway_id(&current.physical).send();
             if found(cx.cloud.call(Service::Ec2, "DeleteNatGateway", request).await, GONE)?.is_some() {
                 // Its address and its subnet are in use until it is gone.
-                wait(cx, &current.physical, &NatGatewayState::Deleted).await?;
+                wait_until(cx, &current.physical, &NatGatewayState::Deleted).await?;
             }
             Ok(None)
         })
@@ -189,31 +159,25 @@ async fn look(cloud: &Cloud, id: &str) -> Result<Option<Gateway>, KindError> {
     Ok(answer.nat_gateways.unwrap_or_default().into_iter().next())
 }
 
-/// Waits until one is in a state; one that isn't shown any more is deleted.
-async fn wait(cx: &Context<'_>, id: &str, wanted: &NatGatewayState) -> Result<(), KindError> {
-    let deadline = Instant::now() + PATIENCE;
-    let mut pause = PAUSE;
-    loop {
-        let gateway = look(cx.cloud, id).await?;
-        let state = gateway.as_ref().map_or(NatGatewayState::Deleted, state);
-        if state == *wanted {
-            return Ok(());
+/// Waits until one is in a state.
+async fn wait_until(cx: &Context<'_>, id: &str, wanted: &NatGatewayState) -> Result<(), KindError> {
+    wait(cx.waiting, Patience::MINUTES, async || not_yet(id, look(cx.cloud, id).await?.as_ref(), wanted)).await
+}
+
+/// What one that isn't in the state that is waited for is; one that isn't shown any more is deleted.
+fn not_yet(id: &str, gateway: Option<&Gateway>, wanted: &NatGatewayState) -> Result<Option<NotYet>, KindError> {
+    let state = gateway.map_or(NatGatewayState::Deleted, state);
+    match (gateway, &state, wanted) {
+        (_, state, wanted) if state == wanted => Ok(None),
+        (Some(gateway), NatGatewayState::Failed, NatGatewayState::Available) => {
+            let code = gateway.failure_code().unwrap_or_default();
+            let message = format!("{id} failed: {code}: {}", gateway.failure_message().unwrap_or_default());
+            // The only code that nobody outside of AWS can do anything about (VPC User Guide, "Troubleshoot NAT
+            // gateways").
+            let next = if code == "InternalError" { "apply again" } else { "correct that and apply again" };
+            Err(CloudError::found(Service::Ec2, "CreateNatGateway", message, next).into())
         }
-        if let (NatGatewayState::Failed, NatGatewayState::Available) = (&state, wanted) {
-            let (code, why) =
-                gateway.map(|gateway| (gateway.failure_code, gateway.failure_message)).unwrap_or_default();
-            let message = format!("{id} failed: {}: {}", code.unwrap_or_default(), why.unwrap_or_default());
-            return Err(
-                CloudError::found(Service::Ec2, "CreateNatGateway", message, "correct that and apply again").into()
-            );
-        }
-        if Instant::now() + pause > deadline {
-            let seconds = PATIENCE.as_secs();
-            return Err(KindError::Deadline { what: id.to_owned(), state: state.to_string(), seconds });
-        }
-        (cx.waiting)(format!("{id} is {state}"));
-        sleep(pause).await;
-        pause = (pause * 2).min(LONG_PAUSE);
+        _ => Ok(Some(NotYet::one(id, state))),
     }
 }
 
@@ -224,4 +188,35 @@ fn state(gateway: &Gateway) -> NatGatewayState {
 /// A deleted gateway, and one that failed, are shown for about an hour.
 fn is_gone(gateway: &Gateway) -> bool {
     matches!(state(gateway), NatGatewayState::Deleting | NatGatewayState::Deleted | NatGatewayState::Failed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn gateway(state: NatGatewayState, code: &str, message: &str) -> Gateway {
+        Gateway::builder().state(state).failure_code(code).failure_message(message).build()
+    }
+
+    #[test]
+    fn a_gateway_that_failed_ends_the_wait_with_its_reason_and_what_to_do() {
+        for (code, next) in [("InternalError", "apply again"), ("Gateway.NotAttached", "correct that and apply again")]
+        {
+            let failed = gateway(NatGatewayState::Failed, code, "a reason");
+            let error = not_yet("nat-1", Some(&failed), &NatGatewayState::Available).err().unwrap();
+            let expected = format!("CreateNatGateway: nat-1 failed: {code}: a reason; {next}");
+            assert!(error.to_string().ends_with(&expected), "{error}");
+        }
+    }
+
+    #[test]
+    fn one_that_is_on_its_way_is_waited_for_and_one_that_is_not_shown_is_deleted() {
+        let pending = gateway(NatGatewayState::Pending, "", "");
+        let progress =
+            |gateway, wanted| not_yet("nat-1", gateway, &wanted).ok().unwrap().map(|not_yet| not_yet.progress);
+        assert_eq!(progress(Some(&pending), NatGatewayState::Available).as_deref(), Some("nat-1 is pending"));
+        assert_eq!(progress(Some(&pending), NatGatewayState::Pending), None);
+        assert_eq!(progress(None, NatGatewayState::Deleted), None);
+        assert_eq!(progress(None, NatGatewayState::Available).as_deref(), Some("nat-1 is deleted"));
+    }
 }

@@ -3,14 +3,13 @@
 //! It can't be made or deleted, so it is adopted: tagged, and kept letting all pass, as AWS makes it. Security groups are
 //! the walls; a rule that somebody adds here would cut connections that the groups allow, or hide what they don't.
 
-use std::collections::BTreeMap;
-
 use aws_sdk_ec2::types::{NetworkAcl as Acl, NetworkAclEntry, PortRange, RuleAction};
-use futures::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 
-use super::ec2::{NOT_YET, PAGE, filter, id_of, of_estate, put_tags, read_tags, retag, with_tags};
-use super::{Call, Context, KindError, Left, Observed, Operations, Practice, SOON, Wanted, When, only_id, properties};
+use super::ec2::{NOT_YET, PAGE, filter, observed, of_estate, put_tags, retag};
+use super::{
+    Call, Context, Deleted, Discovered, KindError, Made, Observed, Operations, Practice, SOON, Wanted, When, only_id,
+};
 use crate::cloud::{Cloud, CloudError, Service, found};
 use crate::estate::{Kind, Ref, Scope};
 
@@ -87,17 +86,15 @@ impl Operations for NetworkAcls {
         &[("subnets", "every subnet has this one unless somebody gave it another")]
     }
 
-    fn discover<'a>(&'a self, cloud: &'a Cloud, scope: &'a Scope) -> BoxFuture<'a, Result<Vec<Observed>, KindError>> {
+    fn discover<'a>(&'a self, cloud: &'a Cloud, scope: &'a Scope) -> Discovered<'a> {
         Box::pin(async move {
             let pages = cloud.ec2.describe_network_acls().filters(of_estate(scope)).max_results(PAGE).into_paginator();
             let acls: Vec<_> =
                 cloud.call(Service::Ec2, "DescribeNetworkAcls", pages.items().send().try_collect()).await?;
             let mut all = Vec::new();
             for acl in acls {
-                let tags = read_tags(acl.tags.clone());
-                let (Some(id), Some(physical)) = (id_of(&tags), acl.network_acl_id.clone()) else { continue };
-                let properties = properties(&id, &read(&acl))?;
-                all.push(with_tags(Observed::new(Kind::NetworkAcl, id, &physical, properties), tags));
+                let found = read(&acl);
+                all.extend(observed(Kind::NetworkAcl, acl.tags, acl.network_acl_id, &found)?);
             }
             Ok(all)
         })
@@ -108,11 +105,7 @@ impl Operations for NetworkAcls {
         false
     }
 
-    fn create<'a>(
-        &'a self,
-        cx: &'a Context<'a>,
-        wanted: &'a Wanted<'a>,
-    ) -> BoxFuture<'a, Result<BTreeMap<String, String>, KindError>> {
+    fn create<'a>(&'a self, cx: &'a Context<'a>, wanted: &'a Wanted<'a>) -> Made<'a> {
         Box::pin(async move {
             let new: NetworkAcl<String> = wanted.parse()?;
             let (id, old) = default_of(cx.cloud, &new.vpc).await?;
@@ -122,24 +115,14 @@ impl Operations for NetworkAcls {
         })
     }
 
-    fn change<'a>(
-        &'a self,
-        cx: &'a Context<'a>,
-        wanted: &'a Wanted<'a>,
-        current: &'a Observed,
-    ) -> BoxFuture<'a, Result<BTreeMap<String, String>, KindError>> {
+    fn change<'a>(&'a self, cx: &'a Context<'a>, wanted: &'a Wanted<'a>, current: &'a Observed) -> Made<'a> {
         Box::pin(async move {
             reconcile(cx.cloud, &current.physical, &wanted.parse()?, &current.parse()?).await?;
-            retag(cx.cloud, wanted, current).await?;
-            Ok(current.attributes.clone())
+            retag(cx.cloud, wanted, current).await
         })
     }
 
-    fn delete<'a>(
-        &'a self,
-        _cx: &'a Context<'a>,
-        _current: &'a Observed,
-    ) -> BoxFuture<'a, Result<Option<Left>, KindError>> {
+    fn delete<'a>(&'a self, _cx: &'a Context<'a>, _current: &'a Observed) -> Deleted<'a> {
         Box::pin(async { Ok(None) })
     }
 }

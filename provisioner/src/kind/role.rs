@@ -9,13 +9,15 @@ use std::collections::BTreeMap;
 use aws_sdk_iam::error::SdkError;
 use aws_sdk_iam::operation::get_account_authorization_details::GetAccountAuthorizationDetailsError;
 use aws_sdk_iam::types::{EntityType, RoleDetail, Tag};
-use futures::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{Call, Context, KindError, Left, Observed, Operations, Practice, SOON, Wanted, When, json, properties};
+use super::{
+    Attributes, Call, Context, Deleted, Discovered, KindError, Made, Observed, Operations, Practice, SOON, Wanted,
+    When, deleted, json, properties,
+};
 use crate::cloud::{Cloud, CloudError, Service, found};
-use crate::estate::{Kind, ResourceId, Scope, tags};
+use crate::estate::{Kind, Scope};
 
 pub(super) const NOT_FOUND: &[&str] = &["NoSuchEntity", "NoSuchEntityException"];
 pub(super) const EXISTS: &[&str] = &["EntityAlreadyExists", "EntityAlreadyExistsException"];
@@ -82,7 +84,7 @@ impl Operations for Roles {
         &[Kind::InstanceProfile, Kind::BackupPlan]
     }
 
-    fn discover<'a>(&'a self, cloud: &'a Cloud, scope: &'a Scope) -> BoxFuture<'a, Result<Vec<Observed>, KindError>> {
+    fn discover<'a>(&'a self, cloud: &'a Cloud, scope: &'a Scope) -> Discovered<'a> {
         Box::pin(async move {
             let (descriptions, details) = tokio::try_join!(descriptions(cloud, scope), details(cloud, scope))?;
             let mut all = Vec::new();
@@ -97,11 +99,7 @@ impl Operations for Roles {
         })
     }
 
-    fn create<'a>(
-        &'a self,
-        cx: &'a Context<'a>,
-        wanted: &'a Wanted<'a>,
-    ) -> BoxFuture<'a, Result<BTreeMap<String, String>, KindError>> {
+    fn create<'a>(&'a self, cx: &'a Context<'a>, wanted: &'a Wanted<'a>) -> Made<'a> {
         Box::pin(async move {
             let role: Role = wanted.parse()?;
             let name = &wanted.resource.name;
@@ -117,28 +115,15 @@ impl Operations for Roles {
             found(cx.cloud.call(Service::Iam, "CreateRole", request.send()).await, EXISTS)?;
             // Read back under either answer: a name that is taken may be another's.
             let made = read_made(cx, name).await?;
-            change(cx.cloud, wanted, &made).await?;
-            Ok(made.attributes)
+            change(cx.cloud, wanted, &made).await
         })
     }
 
-    fn change<'a>(
-        &'a self,
-        cx: &'a Context<'a>,
-        wanted: &'a Wanted<'a>,
-        current: &'a Observed,
-    ) -> BoxFuture<'a, Result<BTreeMap<String, String>, KindError>> {
-        Box::pin(async move {
-            change(cx.cloud, wanted, current).await?;
-            Ok(current.attributes.clone())
-        })
+    fn change<'a>(&'a self, cx: &'a Context<'a>, wanted: &'a Wanted<'a>, current: &'a Observed) -> Made<'a> {
+        Box::pin(change(cx.cloud, wanted, current))
     }
 
-    fn delete<'a>(
-        &'a self,
-        cx: &'a Context<'a>,
-        current: &'a Observed,
-    ) -> BoxFuture<'a, Result<Option<Left>, KindError>> {
+    fn delete<'a>(&'a self, cx: &'a Context<'a>, current: &'a Observed) -> Deleted<'a> {
         Box::pin(async move {
             let (iam, name) = (&cx.cloud.iam, &current.name);
             let role: Role = current.parse()?;
@@ -150,8 +135,7 @@ impl Operations for Roles {
             }
             let request = iam.delete_role().role_name(name);
             let call = || cx.cloud.call(Service::Iam, "DeleteRole", request.clone().send());
-            found(cx.cloud.patiently(SOON, &["DeleteConflict"], call).await, NOT_FOUND)?;
-            Ok(None)
+            deleted(cx.cloud.patiently(SOON, &["DeleteConflict"], call).await, NOT_FOUND)
         })
     }
 }
@@ -169,11 +153,8 @@ async fn read_made(cx: &Context<'_>, name: &str) -> Result<Observed, KindError> 
         .set_assume_role_policy_document(role.assume_role_policy_document)
         .set_tags(role.tags)
         .build();
-    read(cx.scope, detail, role.description.unwrap_or_default())?.ok_or_else(|| KindError::Foreign {
-        kind: Kind::Role,
-        name: name.to_owned(),
-        estate: cx.scope.estate.to_string(),
-    })
+    read(cx.scope, detail, role.description.unwrap_or_default())?
+        .ok_or_else(|| KindError::foreign(Kind::Role, name, cx.scope))
 }
 
 /// The descriptions of the roles below the estate's path, by name.
@@ -218,12 +199,8 @@ pub(super) fn read_tags(tags: Option<Vec<Tag>>) -> BTreeMap<String, String> {
 fn read(scope: &Scope, role: RoleDetail, description: String) -> Result<Option<Observed>, KindError> {
     let tags = read_tags(role.tags);
     let (Some(name), Some(arn)) = (role.role_name, role.arn) else { return Ok(None) };
-    if tags.get(tags::ESTATE).map(String::as_str) != Some(scope.estate.as_str())
-        || role.path.as_deref() != Some(scope.iam_path().as_str())
-    {
-        return Ok(None);
-    }
-    let Some(id) = tags.get(tags::ID).map(|id| ResourceId::from_tag(id)) else { return Ok(None) };
+    let is_ours = role.path.as_deref() == Some(scope.iam_path().as_str());
+    let Some(id) = scope.own_id(&tags).filter(|_| is_ours) else { return Ok(None) };
 
     let mut policies = BTreeMap::new();
     for policy in role.role_policy_list.unwrap_or_default() {
@@ -247,7 +224,7 @@ fn decode(role: &str, document: &str) -> Result<Value, KindError> {
     json("a policy", role, &text)
 }
 
-async fn change(cloud: &Cloud, wanted: &Wanted<'_>, current: &Observed) -> Result<(), KindError> {
+async fn change(cloud: &Cloud, wanted: &Wanted<'_>, current: &Observed) -> Result<Attributes, KindError> {
     let (new, old): (Role, Role) = (wanted.parse()?, current.parse()?);
     let (iam, name) = (&cloud.iam, &current.name);
     if new.description != old.description {
@@ -275,11 +252,11 @@ async fn change(cloud: &Cloud, wanted: &Wanted<'_>, current: &Observed) -> Resul
         let request = iam.attach_role_policy().role_name(name).policy_arn(arn).send();
         cloud.call(Service::Iam, "AttachRolePolicy", request).await?;
     }
-    if wanted.resource.tags.iter().any(|(key, value)| current.tags.get(key) != Some(value)) {
+    if !wanted.is_tagged(current) {
         let request = iam.tag_role().role_name(name).set_tags(Some(write_tags(&wanted.resource.tags)?)).send();
         cloud.call(Service::Iam, "TagRole", request).await?;
     }
-    Ok(())
+    Ok(current.attributes.clone())
 }
 
 async fn delete_policy(cloud: &Cloud, role: &str, policy: &str) -> Result<(), KindError> {

@@ -6,16 +6,15 @@
 use std::collections::BTreeMap;
 
 use aws_sdk_ec2::types::ResourceType;
-use futures::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 
-use super::ec2::{NOT_YET, PAGE, USED, filter, id_of, of_estate, put_tags, read_tags, retag, tagged, with_tags};
+use super::ec2::{NOT_YET, PAGE, USED, filter, id_of, observed, of_estate, put_tags, read_tags, retag, tagged};
 use super::{
-    Call, Context, IN_USE, KindError, Left, Observed, Operations, Practice, SOON, Wanted, When, only_id, properties,
-    security_group_rules,
+    Attributes, Call, Comparison, Context, Deleted, Discovered, IN_USE, KindError, Made, Observed, Operations,
+    Practice, SOON, Wanted, When, deleted, only_id, security_group_rules,
 };
-use crate::cloud::{Cloud, CloudError, Service, found};
-use crate::estate::{Kind, Link, Scope};
+use crate::cloud::{Cloud, CloudError, Service};
+use crate::estate::{Kind, Link, Properties, Resource, Scope};
 
 /// The name of the group that every VPC comes with.
 pub const DEFAULT: &str = "default";
@@ -70,31 +69,23 @@ impl Operations for SecurityGroups {
     }
 
     /// The groups, and with them their rules, which the same answer has.
-    fn discover<'a>(&'a self, cloud: &'a Cloud, scope: &'a Scope) -> BoxFuture<'a, Result<Vec<Observed>, KindError>> {
+    fn discover<'a>(&'a self, cloud: &'a Cloud, scope: &'a Scope) -> Discovered<'a> {
         Box::pin(async move {
             let mut all = Vec::new();
             for group in describe(cloud, scope).await? {
                 all.extend(security_group_rules::of(&group)?);
-                let tags = read_tags(group.tags);
-                let (Some(id), Some(physical)) = (id_of(&tags), group.group_id) else { continue };
                 let found = SecurityGroup {
                     vpc: group.vpc_id.unwrap_or_default(),
                     group_name: group.group_name.unwrap_or_default(),
                     description: None,
                 };
-                let properties = properties(&id, &found)?;
-                all.push(with_tags(Observed::new(Kind::SecurityGroup, id, &physical, properties), tags));
+                all.extend(observed(Kind::SecurityGroup, group.tags, group.group_id, &found)?);
             }
             Ok(all)
         })
     }
 
-    fn compare(
-        &self,
-        wanted: &crate::estate::Resource,
-        resolved: &crate::estate::Properties,
-        observed: &Observed,
-    ) -> super::Comparison {
+    fn compare(&self, wanted: &Resource, resolved: &Properties, observed: &Observed) -> Comparison {
         let mut compared = resolved.clone();
         compared.0.remove("description");
         crate::plan::compare(self.fixed(), wanted, &compared, observed)
@@ -104,11 +95,7 @@ impl Operations for SecurityGroups {
         observed.properties.0.get("group_name").and_then(serde_json::Value::as_str) != Some(DEFAULT)
     }
 
-    fn create<'a>(
-        &'a self,
-        cx: &'a Context<'a>,
-        wanted: &'a Wanted<'a>,
-    ) -> BoxFuture<'a, Result<BTreeMap<String, String>, KindError>> {
+    fn create<'a>(&'a self, cx: &'a Context<'a>, wanted: &'a Wanted<'a>) -> Made<'a> {
         Box::pin(async move {
             let group: SecurityGroup<String> = wanted.parse()?;
             if group.group_name == DEFAULT {
@@ -131,34 +118,18 @@ impl Operations for SecurityGroups {
                 // A crashed run made it, and discovery didn't see it yet; or the name is somebody else's.
                 Err(error) if error.is(&["InvalidGroup.Duplicate"]) => match by_name(cx.cloud, &group).await? {
                     Some((id, tags)) if id_of(&tags).as_ref() == Some(&wanted.resource.id) => Ok(only_id(&id)),
-                    _ => Err(KindError::Foreign {
-                        kind: Kind::SecurityGroup,
-                        name: group.group_name,
-                        estate: cx.scope.estate.to_string(),
-                    }),
+                    _ => Err(KindError::foreign(Kind::SecurityGroup, &group.group_name, cx.scope)),
                 },
                 Err(error) => Err(error.into()),
             }
         })
     }
 
-    fn change<'a>(
-        &'a self,
-        cx: &'a Context<'a>,
-        wanted: &'a Wanted<'a>,
-        current: &'a Observed,
-    ) -> BoxFuture<'a, Result<BTreeMap<String, String>, KindError>> {
-        Box::pin(async move {
-            retag(cx.cloud, wanted, current).await?;
-            Ok(current.attributes.clone())
-        })
+    fn change<'a>(&'a self, cx: &'a Context<'a>, wanted: &'a Wanted<'a>, current: &'a Observed) -> Made<'a> {
+        Box::pin(retag(cx.cloud, wanted, current))
     }
 
-    fn delete<'a>(
-        &'a self,
-        cx: &'a Context<'a>,
-        current: &'a Observed,
-    ) -> BoxFuture<'a, Result<Option<Left>, KindError>> {
+    fn delete<'a>(&'a self, cx: &'a Context<'a>, current: &'a Observed) -> Deleted<'a> {
         Box::pin(async move {
             if !self.deletable(current) {
                 // It goes with its VPC.
@@ -166,8 +137,7 @@ impl Operations for SecurityGroups {
             }
             let request = cx.cloud.ec2.delete_security_group().group_id(&current.physical);
             let call = || cx.cloud.call(Service::Ec2, "DeleteSecurityGroup", request.clone().send());
-            found(cx.cloud.patiently(IN_USE, USED, call).await, NOT_YET)?;
-            Ok(None)
+            deleted(cx.cloud.patiently(IN_USE, USED, call).await, NOT_YET)
         })
     }
 }
@@ -192,14 +162,10 @@ async fn by_name(
     Ok(found.and_then(|found| Some((found.group_id?, read_tags(found.tags)))))
 }
 
-async fn adopt(
-    cx: &Context<'_>,
-    wanted: &Wanted<'_>,
-    group: &SecurityGroup<String>,
-) -> Result<BTreeMap<String, String>, KindError> {
-    let (id, _) = by_name(cx.cloud, group)
-        .await?
-        .ok_or_else(|| CloudError::incomplete(Service::Ec2, "DescribeSecurityGroups", "default group"))?;
+async fn adopt(cx: &Context<'_>, wanted: &Wanted<'_>, group: &SecurityGroup<String>) -> Result<Attributes, KindError> {
+    let default = by_name(cx.cloud, group).await?;
+    let (id, _) =
+        default.ok_or_else(|| CloudError::incomplete(Service::Ec2, "DescribeSecurityGroups", "default group"))?;
     put_tags(cx.cloud, std::slice::from_ref(&id), &wanted.resource.tags).await?;
     Ok(only_id(&id))
 }

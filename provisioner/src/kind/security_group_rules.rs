@@ -6,17 +6,17 @@
 //! What hosts may send is only what they need; the VPC's resolver, clock and metadata service aren't filtered by
 //! groups (VPC User Guide, "Security groups").
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use aws_sdk_ec2::types::{IpPermission, IpRange, Ipv6Range, PrefixListId, SecurityGroup, UserIdGroupPair};
-use futures::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 use tokio::time::sleep;
 
 use super::ec2::{NOT_YET, filter, id_of, put_tags, read_tags};
 use super::{
-    Call, Comparison, Context, KindError, Left, Observed, Operations, Practice, SOON, Wanted, When, only_id, properties,
+    Call, Comparison, Context, Deleted, Discovered, KindError, Made, Observed, Operations, Practice, SOON, Wanted,
+    When, only_id, properties,
 };
 use crate::cloud::{Cloud, CloudError, Service, found};
 use crate::estate::{Kind, Properties, Ref, Resource, ResourceId, Scope, tags};
@@ -121,7 +121,7 @@ impl Operations for AllRules {
     }
 
     /// Nothing: the answer that has the groups has their rules, so [`Kind::SecurityGroup`] finds them both.
-    fn discover<'a>(&'a self, _cloud: &'a Cloud, _scope: &'a Scope) -> BoxFuture<'a, Result<Vec<Observed>, KindError>> {
+    fn discover<'a>(&'a self, _cloud: &'a Cloud, _scope: &'a Scope) -> Discovered<'a> {
         Box::pin(async { Ok(Vec::new()) })
     }
 
@@ -139,11 +139,7 @@ impl Operations for AllRules {
         count("ingress") + count("egress") > 0
     }
 
-    fn create<'a>(
-        &'a self,
-        cx: &'a Context<'a>,
-        wanted: &'a Wanted<'a>,
-    ) -> BoxFuture<'a, Result<BTreeMap<String, String>, KindError>> {
+    fn create<'a>(&'a self, cx: &'a Context<'a>, wanted: &'a Wanted<'a>) -> Made<'a> {
         Box::pin(async move {
             let rules: Rules<String> = wanted.parse()?;
             reconcile(cx.cloud, &rules).await?;
@@ -152,20 +148,11 @@ impl Operations for AllRules {
         })
     }
 
-    fn change<'a>(
-        &'a self,
-        cx: &'a Context<'a>,
-        wanted: &'a Wanted<'a>,
-        _current: &'a Observed,
-    ) -> BoxFuture<'a, Result<BTreeMap<String, String>, KindError>> {
+    fn change<'a>(&'a self, cx: &'a Context<'a>, wanted: &'a Wanted<'a>, _current: &'a Observed) -> Made<'a> {
         self.create(cx, wanted)
     }
 
-    fn delete<'a>(
-        &'a self,
-        cx: &'a Context<'a>,
-        current: &'a Observed,
-    ) -> BoxFuture<'a, Result<Option<Left>, KindError>> {
+    fn delete<'a>(&'a self, cx: &'a Context<'a>, current: &'a Observed) -> Deleted<'a> {
         Box::pin(async move {
             let none = Rules { group: current.physical.clone(), ingress: Vec::new(), egress: Vec::new() };
             match reconcile(cx.cloud, &none).await {

@@ -2,18 +2,15 @@
 //!
 //! Neither gives addresses to whatever starts in it: that the bastion has a public one is said where it is started.
 
-use std::collections::BTreeMap;
-
 use aws_sdk_ec2::types::{AttributeBooleanValue, ResourceType};
-use futures::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 
-use super::ec2::{NOT_YET, PAGE, USED, filter, id_of, of_estate, read_tags, retag, tagged, with_tags};
+use super::ec2::{NOT_YET, PAGE, USED, filter, id_of, observed, of_estate, read_tags, retag, tagged};
 use super::{
-    Call, Context, Difference, IN_USE, KindError, Left, Observed, Operations, Practice, Replaced, SOON, Wanted, When,
-    only_id, properties,
+    Call, Context, Deleted, Difference, Discovered, IN_USE, KindError, Made, Observed, Operations, Practice, Replaced,
+    SOON, Wanted, When, deleted, only_id,
 };
-use crate::cloud::{Cloud, CloudError, Service, found};
+use crate::cloud::{Cloud, CloudError, Service};
 use crate::estate::{Kind, Ref, Scope};
 
 /// A subnet's properties.
@@ -81,33 +78,26 @@ impl Operations for Subnets {
         &[Kind::Instances]
     }
 
-    fn discover<'a>(&'a self, cloud: &'a Cloud, scope: &'a Scope) -> BoxFuture<'a, Result<Vec<Observed>, KindError>> {
+    fn discover<'a>(&'a self, cloud: &'a Cloud, scope: &'a Scope) -> Discovered<'a> {
         Box::pin(async move {
             let pages = cloud.ec2.describe_subnets().filters(of_estate(scope)).max_results(PAGE).into_paginator();
             let subnets: Vec<_> =
                 cloud.call(Service::Ec2, "DescribeSubnets", pages.items().send().try_collect()).await?;
             let mut all = Vec::new();
             for subnet in subnets {
-                let tags = read_tags(subnet.tags);
-                let (Some(id), Some(physical)) = (id_of(&tags), subnet.subnet_id) else { continue };
                 let found = Subnet {
                     vpc: subnet.vpc_id.unwrap_or_default(),
                     cidr: subnet.cidr_block.unwrap_or_default(),
                     zone: subnet.availability_zone.unwrap_or_default(),
                     public_addresses: subnet.map_public_ip_on_launch.unwrap_or(false),
                 };
-                let properties = properties(&id, &found)?;
-                all.push(with_tags(Observed::new(Kind::Subnet, id, &physical, properties), tags));
+                all.extend(observed(Kind::Subnet, subnet.tags, subnet.subnet_id, &found)?);
             }
             Ok(all)
         })
     }
 
-    fn create<'a>(
-        &'a self,
-        cx: &'a Context<'a>,
-        wanted: &'a Wanted<'a>,
-    ) -> BoxFuture<'a, Result<BTreeMap<String, String>, KindError>> {
+    fn create<'a>(&'a self, cx: &'a Context<'a>, wanted: &'a Wanted<'a>) -> Made<'a> {
         Box::pin(async move {
             let subnet: Subnet<String> = wanted.parse()?;
             let request = cx
@@ -136,32 +126,21 @@ impl Operations for Subnets {
         })
     }
 
-    fn change<'a>(
-        &'a self,
-        cx: &'a Context<'a>,
-        wanted: &'a Wanted<'a>,
-        current: &'a Observed,
-    ) -> BoxFuture<'a, Result<BTreeMap<String, String>, KindError>> {
+    fn change<'a>(&'a self, cx: &'a Context<'a>, wanted: &'a Wanted<'a>, current: &'a Observed) -> Made<'a> {
         Box::pin(async move {
             let (new, old): (Subnet<String>, Subnet<String>) = (wanted.parse()?, current.parse()?);
             if new.public_addresses != old.public_addresses {
                 set_public_addresses(cx.cloud, &current.physical, new.public_addresses).await?;
             }
-            retag(cx.cloud, wanted, current).await?;
-            Ok(current.attributes.clone())
+            retag(cx.cloud, wanted, current).await
         })
     }
 
-    fn delete<'a>(
-        &'a self,
-        cx: &'a Context<'a>,
-        current: &'a Observed,
-    ) -> BoxFuture<'a, Result<Option<Left>, KindError>> {
+    fn delete<'a>(&'a self, cx: &'a Context<'a>, current: &'a Observed) -> Deleted<'a> {
         Box::pin(async move {
             let request = cx.cloud.ec2.delete_subnet().subnet_id(&current.physical);
             let call = || cx.cloud.call(Service::Ec2, "DeleteSubnet", request.clone().send());
-            found(cx.cloud.patiently(IN_USE, USED, call).await, NOT_YET)?;
-            Ok(None)
+            deleted(cx.cloud.patiently(IN_USE, USED, call).await, NOT_YET)
         })
     }
 }
@@ -185,8 +164,7 @@ async fn of_range(cx: &Context<'_>, wanted: &Wanted<'_>, subnet: &Subnet<String>
 async fn set_public_addresses(cloud: &Cloud, subnet: &str, on: bool) -> Result<(), KindError> {
     let value = AttributeBooleanValue::builder().value(on).build();
     let request = cloud.ec2.modify_subnet_attribute().subnet_id(subnet).map_public_ip_on_launch(value);
-    cloud
-        .patiently(SOON, NOT_YET, || cloud.call(Service::Ec2, "ModifySubnetAttribute", request.clone().send()))
-        .await?;
+    let call = || cloud.call(Service::Ec2, "ModifySubnetAttribute", request.clone().send());
+    cloud.patiently(SOON, NOT_YET, call).await?;
     Ok(())
 }

@@ -1,18 +1,14 @@
 //! The VPC.
 
-use std::collections::BTreeMap;
-
-use aws_sdk_ec2::config::Config;
-use aws_sdk_ec2::config::retry::RetryConfig;
 use aws_sdk_ec2::types::{AttributeBooleanValue, ResourceType, VpcAttributeName};
-use futures::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 
-use super::ec2::{NOT_YET, PAGE, THROTTLED, USED, id_of, of_estate, read_tags, retag, tagged, with_tags};
+use super::ec2::{NOT_YET, PAGE, THROTTLED, USED, id_of, of_estate, only_once, read_tags, retag, tagged, with_tags};
 use super::{
-    Call, Context, IN_USE, KindError, Left, Observed, Operations, Practice, SOON, Wanted, When, only_id, properties,
+    Call, Context, Deleted, Discovered, IN_USE, KindError, Made, Observed, Operations, Practice, SOON, Wanted, When,
+    deleted, only_id, properties,
 };
-use crate::cloud::{Cloud, CloudError, Service, found};
+use crate::cloud::{Cloud, CloudError, Service};
 use crate::estate::{Kind, Scope};
 
 /// A VPC's properties.
@@ -65,7 +61,7 @@ impl Operations for Vpcs {
         &[("cidr", "a VPC's first range can't be changed")]
     }
 
-    fn discover<'a>(&'a self, cloud: &'a Cloud, scope: &'a Scope) -> BoxFuture<'a, Result<Vec<Observed>, KindError>> {
+    fn discover<'a>(&'a self, cloud: &'a Cloud, scope: &'a Scope) -> Discovered<'a> {
         Box::pin(async move {
             let pages = cloud.ec2.describe_vpcs().filters(of_estate(scope)).max_results(PAGE).into_paginator();
             let vpcs: Vec<_> = cloud.call(Service::Ec2, "DescribeVpcs", pages.items().send().try_collect()).await?;
@@ -85,11 +81,7 @@ impl Operations for Vpcs {
         })
     }
 
-    fn create<'a>(
-        &'a self,
-        cx: &'a Context<'a>,
-        wanted: &'a Wanted<'a>,
-    ) -> BoxFuture<'a, Result<BTreeMap<String, String>, KindError>> {
+    fn create<'a>(&'a self, cx: &'a Context<'a>, wanted: &'a Wanted<'a>) -> Made<'a> {
         Box::pin(async move {
             let vpc: Vpc = wanted.parse()?;
             let request = cx
@@ -98,12 +90,9 @@ impl Operations for Vpcs {
                 .create_vpc()
                 .cidr_block(&vpc.cidr)
                 .tag_specifications(tagged(ResourceType::Vpc, &wanted.resource.tags));
-            // It has no ClientToken: a repeated call would make a second one, unless the first was refused unread.
-            let call = || {
-                let request = request.clone().customize();
-                request.config_override(Config::builder().retry_config(RetryConfig::disabled())).send()
-            };
-            let made = cx.cloud.patiently(SOON, THROTTLED, || cx.cloud.call(Service::Ec2, "CreateVpc", call())).await?;
+            let send = || request.clone().customize().config_override(only_once()).send();
+            let call = || cx.cloud.call(Service::Ec2, "CreateVpc", send());
+            let made = cx.cloud.patiently(SOON, THROTTLED, call).await?;
             let id = made.vpc.and_then(|vpc| vpc.vpc_id);
             let id = id.ok_or_else(|| CloudError::incomplete(Service::Ec2, "CreateVpc", "VPC"))?;
             set_dns(cx.cloud, &id, &vpc).await?;
@@ -111,35 +100,21 @@ impl Operations for Vpcs {
         })
     }
 
-    fn change<'a>(
-        &'a self,
-        cx: &'a Context<'a>,
-        wanted: &'a Wanted<'a>,
-        current: &'a Observed,
-    ) -> BoxFuture<'a, Result<BTreeMap<String, String>, KindError>> {
+    fn change<'a>(&'a self, cx: &'a Context<'a>, wanted: &'a Wanted<'a>, current: &'a Observed) -> Made<'a> {
         Box::pin(async move {
             let vpc: Vpc = wanted.parse()?;
             if wanted.properties != current.properties {
                 set_dns(cx.cloud, &current.physical, &vpc).await?;
             }
-            retag(cx.cloud, wanted, current).await?;
-            Ok(current.attributes.clone())
+            retag(cx.cloud, wanted, current).await
         })
     }
 
-    fn delete<'a>(
-        &'a self,
-        cx: &'a Context<'a>,
-        current: &'a Observed,
-    ) -> BoxFuture<'a, Result<Option<Left>, KindError>> {
+    fn delete<'a>(&'a self, cx: &'a Context<'a>, current: &'a Observed) -> Deleted<'a> {
         Box::pin(async move {
             let request = cx.cloud.ec2.delete_vpc().vpc_id(&current.physical);
-            let answer = cx
-                .cloud
-                .patiently(IN_USE, USED, || cx.cloud.call(Service::Ec2, "DeleteVpc", request.clone().send()))
-                .await;
-            found(answer, NOT_YET)?;
-            Ok(None)
+            let call = || cx.cloud.call(Service::Ec2, "DeleteVpc", request.clone().send());
+            deleted(cx.cloud.patiently(IN_USE, USED, call).await, NOT_YET)
         })
     }
 }
@@ -162,9 +137,8 @@ async fn set_dns(cloud: &Cloud, vpc: &str, wanted: &Vpc) -> Result<(), KindError
         request.clone().enable_dns_support(value(wanted.dns_support)),
         request.enable_dns_hostnames(value(wanted.dns_hostnames)),
     ] {
-        cloud
-            .patiently(SOON, NOT_YET, || cloud.call(Service::Ec2, "ModifyVpcAttribute", request.clone().send()))
-            .await?;
+        let call = || cloud.call(Service::Ec2, "ModifyVpcAttribute", request.clone().send());
+        cloud.patiently(SOON, NOT_YET, call).await?;
     }
     Ok(())
 }

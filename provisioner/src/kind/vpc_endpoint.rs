@@ -4,19 +4,14 @@
 //! An endpoint's policy is the wall that a host's stolen foreign credentials meet: what it doesn't allow doesn't leave
 //! by it. An interface takes a minute or two to be made, and hosts wait for it.
 
-use std::collections::BTreeMap;
-use std::time::Duration;
-
 use aws_sdk_ec2::types::{ResourceType, State, VpcEndpoint as Endpoint, VpcEndpointType};
-use futures::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use tokio::time::{Instant, sleep};
 
-use super::ec2::{NOT_YET, PAGE, id_of, of_estate, read_tags, retag, tagged, with_tags};
+use super::ec2::{NOT_YET, PAGE, observed, of_estate, retag, tagged};
 use super::{
-    Call, Context, KindError, Left, Observed, Operations, Practice, Priced, SOON, Sku, Usage, Wanted, When, json,
-    make_by_token, only_id, properties,
+    Call, Context, Deleted, Discovered, KindError, Made, NotYet, Observed, Operations, Patience, Practice, Priced,
+    SOON, Sku, Usage, Wanted, When, json, make_by_token, only_id, wait,
 };
 use crate::cloud::{Cloud, CloudError, Service, found};
 use crate::estate::{Kind, Ref, Scope};
@@ -56,12 +51,6 @@ pub enum Way {
     /// By addresses in subnets.
     Interface,
 }
-
-/// How long an interface may take to become available; AWS speaks of minutes.
-const PATIENCE: Duration = Duration::from_secs(600);
-/// Between two looks.
-const PAUSE: Duration = Duration::from_millis(250);
-const LONG_PAUSE: Duration = Duration::from_secs(5);
 
 pub(super) struct VpcEndpoints;
 
@@ -111,19 +100,16 @@ impl Operations for VpcEndpoints {
         &[Kind::Instances]
     }
 
-    fn discover<'a>(&'a self, cloud: &'a Cloud, scope: &'a Scope) -> BoxFuture<'a, Result<Vec<Observed>, KindError>> {
+    fn discover<'a>(&'a self, cloud: &'a Cloud, scope: &'a Scope) -> Discovered<'a> {
         Box::pin(async move {
             let pages = cloud.ec2.describe_vpc_endpoints().filters(of_estate(scope)).max_results(PAGE).into_paginator();
             let endpoints: Vec<_> =
                 cloud.call(Service::Ec2, "DescribeVpcEndpoints", pages.items().send().try_collect()).await?;
             let mut all = Vec::new();
             for endpoint in endpoints.into_iter().filter(|endpoint| !is_gone(endpoint)) {
-                let tags = read_tags(endpoint.tags);
-                let (Some(id), Some(physical)) = (id_of(&tags), endpoint.vpc_endpoint_id) else { continue };
-                let created = endpoint.creation_timestamp.map(|time| time.secs());
-                let policy = match endpoint.policy_document.as_deref() {
-                    Some(text) => json("the policy", &physical, text)?,
-                    None => Value::Null,
+                let policy = match (&endpoint.vpc_endpoint_id, &endpoint.policy_document) {
+                    (Some(id), Some(text)) => json("the policy", id, text)?,
+                    _ => Value::Null,
                 };
                 let way = match endpoint.vpc_endpoint_type {
                     Some(VpcEndpointType::Interface) => Way::Interface,
@@ -140,20 +126,14 @@ impl Operations for VpcEndpoints {
                     private_dns: (way == Way::Interface).then(|| endpoint.private_dns_enabled.unwrap_or(false)),
                     policy,
                 };
-                let properties = properties(&id, &found)?;
-                let mut found = Observed::new(Kind::VpcEndpoint, id, &physical, properties);
-                found.created = created;
-                all.push(with_tags(found, tags));
+                let observed = observed(Kind::VpcEndpoint, endpoint.tags, endpoint.vpc_endpoint_id, &found)?;
+                all.extend(observed.map(|one| one.created_at(endpoint.creation_timestamp)));
             }
             Ok(all)
         })
     }
 
-    fn create<'a>(
-        &'a self,
-        cx: &'a Context<'a>,
-        wanted: &'a Wanted<'a>,
-    ) -> BoxFuture<'a, Result<BTreeMap<String, String>, KindError>> {
+    fn create<'a>(&'a self, cx: &'a Context<'a>, wanted: &'a Wanted<'a>) -> Made<'a> {
         Box::pin(async move {
             let endpoint: VpcEndpoint<String> = wanted.parse()?;
             let make = async |attempt| make(cx, wanted, &endpoint, attempt).await;
@@ -164,12 +144,7 @@ impl Operations for VpcEndpoints {
         })
     }
 
-    fn change<'a>(
-        &'a self,
-        cx: &'a Context<'a>,
-        wanted: &'a Wanted<'a>,
-        current: &'a Observed,
-    ) -> BoxFuture<'a, Result<BTreeMap<String, String>, KindError>> {
+    fn change<'a>(&'a self, cx: &'a Context<'a>, wanted: &'a Wanted<'a>, current: &'a Observed) -> Made<'a> {
         Box::pin(async move {
             let (new, old): (VpcEndpoint<String>, VpcEndpoint<String>) = (wanted.parse()?, current.parse()?);
             let mut request = cx.cloud.ec2.modify_vpc_endpoint().vpc_endpoint_id(&current.physical);
@@ -191,16 +166,11 @@ impl Operations for VpcEndpoints {
                 cx.cloud.patiently(SOON, NOT_YET, call).await?;
                 wait_until_available(cx, &current.physical).await?;
             }
-            retag(cx.cloud, wanted, current).await?;
-            Ok(current.attributes.clone())
+            retag(cx.cloud, wanted, current).await
         })
     }
 
-    fn delete<'a>(
-        &'a self,
-        cx: &'a Context<'a>,
-        current: &'a Observed,
-    ) -> BoxFuture<'a, Result<Option<Left>, KindError>> {
+    fn delete<'a>(&'a self, cx: &'a Context<'a>, current: &'a Observed) -> Deleted<'a> {
         Box::pin(async move {
             let request = cx.cloud.ec2.delete_vpc_endpoints().vpc_endpoint_ids(&current.physical).send();
             let answer = cx.cloud.call(Service::Ec2, "DeleteVpcEndpoints", request).await;
@@ -258,30 +228,22 @@ async fn look(cloud: &Cloud, id: &str) -> Result<Option<Endpoint>, KindError> {
 }
 
 async fn wait_until_available(cx: &Context<'_>, id: &str) -> Result<(), KindError> {
-    let deadline = Instant::now() + PATIENCE;
-    let mut pause = PAUSE;
-    loop {
-        let endpoint = look(cx.cloud, id).await?;
-        let is = |state| endpoint.as_ref().is_some_and(|endpoint| is_in(endpoint, &state));
-        if is(State::Available) {
-            return Ok(());
-        }
-        if is(State::Failed) || is(State::Rejected) {
-            let error = endpoint.as_ref().and_then(|endpoint| endpoint.last_error.as_ref()?.message.clone());
-            let message = format!("{id} failed: {}", error.unwrap_or_else(|| "AWS doesn't say why".to_owned()));
-            let next = "delete it, correct that and apply again";
-            return Err(CloudError::found(Service::Ec2, "CreateVpcEndpoint", message, next).into());
-        }
-        let state = endpoint
-            .and_then(|endpoint| endpoint.state)
-            .map_or_else(|| "not seen".to_owned(), |state| state.to_string());
-        if Instant::now() + pause > deadline {
-            return Err(KindError::Deadline { what: id.to_owned(), state, seconds: PATIENCE.as_secs() });
-        }
-        (cx.waiting)(format!("{id} is {state}"));
-        sleep(pause).await;
-        pause = (pause * 2).min(LONG_PAUSE);
+    wait(cx.waiting, Patience::MINUTES, async || not_yet(id, look(cx.cloud, id).await?.as_ref())).await
+}
+
+/// What one that isn't available is.
+fn not_yet(id: &str, endpoint: Option<&Endpoint>) -> Result<Option<NotYet>, KindError> {
+    let is = |state| endpoint.is_some_and(|endpoint| is_in(endpoint, &state));
+    if is(State::Available) {
+        return Ok(None);
     }
+    if is(State::Failed) || is(State::Rejected) {
+        let error = endpoint.and_then(|endpoint| endpoint.last_error.as_ref()?.message.as_deref());
+        let message = format!("{id} failed: {}", error.unwrap_or("AWS doesn't say why"));
+        let next = "delete it, correct that and apply again";
+        return Err(CloudError::found(Service::Ec2, "CreateVpcEndpoint", message, next).into());
+    }
+    Ok(Some(NotYet::one(id, endpoint.and_then(|endpoint| endpoint.state.as_ref()).map_or("not seen", State::as_str))))
 }
 
 /// What these have and those haven't, if anything.

@@ -4,36 +4,7 @@
 //! Stops: a stolen laptop's session that ends other people's instances. What the estate has is told by its tag, what is
 //! made must carry it, and the tag can be given only to what is just being made or has none.
 
-use std::collections::BTreeMap;
-
-use super::{Statement, Values};
-use crate::kind::Call;
-
-/// Which of the calls a clause is about.
-enum Which {
-    /// These actions, where the estate's calls have them.
-    Called(&'static [&'static str]),
-    /// These actions, which the run itself takes or a service takes on the caller's behalf.
-    Always(&'static [&'static str]),
-    /// All of a service's calls that only read and are in no other clause.
-    Reads(&'static str),
-    /// All of a service's other calls that are in no other clause.
-    Changes(&'static str),
-}
-
-/// A condition: operator, key, values.
-type When = (&'static str, &'static str, &'static [&'static str]);
-
-/// A statement before its names are filled in.
-struct Clause {
-    sid: &'static str,
-    which: Which,
-    on: &'static [&'static str],
-    when: &'static [When],
-    /// Which choice of the spec it needs; always there where empty.
-    only: &'static str,
-    because: &'static str,
-}
+use super::clause::{Clause, When, Which};
 
 /// The resource is the estate's.
 const OURS: When = ("StringEquals", "aws:ResourceTag/holdfast:estate", &["{estate}"]);
@@ -59,7 +30,7 @@ macro_rules! made {
 }
 
 /// What EC2 makes, and as which kinds of its resources.
-const MADE: &[Clause] = made! {
+pub(super) const MADE: &[Clause] = made! {
     "MakeVpc" "ec2:CreateVpc" "vpc";
     "MakeInternetGateway" "ec2:CreateInternetGateway" "internet-gateway";
     "MakeSubnet" "ec2:CreateSubnet" "subnet";
@@ -89,7 +60,7 @@ const CREATE_ACTIONS: &[&str] = &[
 ];
 
 /// Everything else.
-const CLAUSES: &[Clause] = &[
+pub(super) const CLAUSES: &[Clause] = &[
     Clause {
         sid: "ReadEc2",
         which: Which::Reads("ec2"),
@@ -422,7 +393,7 @@ const CLAUSES: &[Clause] = &[
 ];
 
 /// Actions that are their clauses' alone: what makes something has no business with what is there already.
-const NOT_A_CHANGE: &[&str] = &[
+pub(super) const NOT_A_CHANGE: &[&str] = &[
     "ec2:AllocateAddress",
     "ec2:CreateInternetGateway",
     "ec2:CreateLaunchTemplate",
@@ -434,56 +405,3 @@ const NOT_A_CHANGE: &[&str] = &[
     "kms:ListResourceTags",
     "kms:TagResource",
 ];
-
-/// Whether some clause is about an action.
-pub(super) fn knows(action: &str) -> bool {
-    all().any(|clause| clause.names(action))
-}
-
-/// The statements that these calls need.
-pub(super) fn statements(calls: &[Call], values: &Values) -> Vec<Statement> {
-    let backup = calls.iter().any(|call| call.action == "backup:CreateBackupVault");
-    let holds = |only: &str| only.is_empty() || values.choices.contains(only) || (only == "backup" && backup);
-    all().filter(|clause| holds(clause.only)).filter_map(|clause| clause.statement(calls, values)).collect()
-}
-
-fn all() -> impl Iterator<Item = &'static Clause> {
-    CLAUSES.iter().take(2).chain(MADE).chain(&CLAUSES[2..])
-}
-
-impl Clause {
-    fn names(&self, action: &str) -> bool {
-        let (service, operation) = action.split_once(':').unwrap_or_default();
-        let reads = ["Describe", "Get", "List", "View"].iter().any(|read| operation.starts_with(read));
-        match self.which {
-            Which::Called(actions) | Which::Always(actions) => actions.contains(&action),
-            Which::Reads(name) => name == service && reads && !named_elsewhere(action),
-            Which::Changes("kms") => service == "kms" && !NOT_A_CHANGE.contains(&action) && !action.contains("List"),
-            Which::Changes(name) => name == service && !reads && !NOT_A_CHANGE.contains(&action),
-        }
-    }
-
-    fn statement(&self, calls: &[Call], values: &Values) -> Option<Statement> {
-        let mut actions: Vec<String> = match self.which {
-            Which::Always(actions) => actions.iter().map(|action| (*action).to_owned()).collect(),
-            _ => calls.iter().map(|call| call.action).filter(|action| self.names(action)).map(str::to_owned).collect(),
-        };
-        actions.sort_unstable();
-        actions.dedup();
-        let mut conditions: BTreeMap<&str, BTreeMap<&str, Vec<String>>> = BTreeMap::new();
-        for (operator, key, texts) in self.when {
-            conditions.entry(operator).or_default().insert(key, values.fill_all(texts));
-        }
-        let resources = values.fill_all(self.on);
-        let because = self.because.to_owned();
-        (!actions.is_empty()).then(|| Statement { sid: self.sid.to_owned(), actions, resources, conditions, because })
-    }
-}
-
-/// Whether a clause names a reading action itself.
-fn named_elsewhere(action: &str) -> bool {
-    CLAUSES.iter().any(|clause| match clause.which {
-        Which::Called(actions) | Which::Always(actions) => actions.contains(&action),
-        Which::Reads(_) | Which::Changes(_) => false,
-    })
-}

@@ -12,6 +12,7 @@
 //! It is what an administrator attaches to a role, so it trusts tags: who has it can do with what carries the estate's
 //! tag what the estate's owner can, and nothing else. Pure.
 
+mod clause;
 mod clauses;
 mod document;
 
@@ -52,7 +53,7 @@ impl Permissions {
         let kinds: BTreeSet<Kind> = estate.resources.iter().map(|resource| resource.kind).collect();
         let calls = needed(&kinds);
         let values = Values::of(spec)?;
-        let mut statements = clauses::statements(&calls, &values);
+        let mut statements = clause::statements(&calls, &values);
         statements.extend(others(&calls, &values));
         Ok(Self { policies: document::policies(&format!("holdfast-{}-{}", spec.name, spec.region), statements)? })
     }
@@ -71,7 +72,7 @@ fn needed(kinds: &BTreeSet<Kind>) -> Vec<Call> {
 /// What no clause knows, on what the kinds themselves say.
 fn others(calls: &[Call], values: &Values) -> Vec<Statement> {
     let mut by_resources: BTreeMap<Vec<String>, BTreeSet<&str>> = BTreeMap::new();
-    for call in calls.iter().filter(|call| !clauses::knows(call.action)) {
+    for call in calls.iter().filter(|call| !clause::knows(call.action)) {
         let resources = call.resources.iter().map(|pattern| values.fill(pattern)).collect();
         by_resources.entry(resources).or_default().insert(call.action);
     }

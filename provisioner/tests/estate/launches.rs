@@ -82,3 +82,15 @@ fn more_hosts_than_the_quota_allows_are_refused_and_those_that_run_stay() {
     let after = settles(&fixture, 4);
     assert_eq!(after[..2], before);
 }
+
+#[test]
+fn a_nat_gateway_that_fails_is_named_with_its_reason_and_made_anew_by_the_next_apply() {
+    let fixture = Fixture::start();
+    let cidr = "cidr = \"10.0.0.0/16\"\n";
+    let spec = fixture.spec();
+    assert!(spec.contains(cidr));
+    fixture.write_spec(&spec.replace(cidr, &format!("{cidr}egress = \"nat\"\n")));
+    fixture.lab().fail_nat_gateways(1, "InternalError").unwrap();
+    refused(&fixture, &["nat-", " failed: InternalError: ", "; apply again"]);
+    settles(&fixture, 2);
+}

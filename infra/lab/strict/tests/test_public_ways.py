@@ -125,6 +125,15 @@ def test_a_nat_gateway_fails_without_a_way_out_and_with_an_address_in_use(ec2, v
     assert nat(ec2, late)["FailureCode"] == "Resource.AlreadyAssociated"
 
 
+def test_a_nat_gateway_fails_where_that_is_asked_for(lab, ec2, gateway, subnet, address):
+    lab.own_call("failing-nat-gateways", count=1, reason="InternalError")
+    failing = ec2.create_nat_gateway(SubnetId=subnet, AllocationId=address)["NatGateway"]["NatGatewayId"]
+    assert until(lambda: nat(ec2, failing)["State"], "failed")[0] == "pending"
+    assert nat(ec2, failing)["FailureCode"] == "InternalError"
+    another = ec2.create_nat_gateway(SubnetId=subnet, AllocationId=address)["NatGateway"]["NatGatewayId"]
+    until(lambda: nat(ec2, another)["State"], "available")
+
+
 @pytest.fixture
 def names(ec2, vpc):
     ec2.modify_vpc_attribute(VpcId=vpc, EnableDnsSupport={"Value": True})

@@ -6,7 +6,8 @@ https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeNatGateways.h
 
 moto's is available at once and deleted at once, leaves its interface and its address's association behind, is made in a
 network without an internet gateway or with an address in use, can't be filtered by tag, has no pages, and its address
-is outside its subnet.
+is outside its subnet. What AWS does now and then is done when asked for: ``failing-nat-gateways?count=N&reason=CODE``,
+the next N gateways fail with that code.
 """
 
 from typing import Any
@@ -15,6 +16,7 @@ from moto.ec2.exceptions import EC2ClientError, MissingParameterError
 from moto.ec2.models.nat_gateways import NatGateway, NatGatewayBackend
 from moto.ec2.responses.nat_gateways import NatGateways
 from moto.ec2.utils import generic_filter
+from werkzeug.wrappers import Request
 
 from strict.override import override
 from strict.truths.addresses import has_gateway
@@ -24,13 +26,30 @@ PENDING = 3
 DELETING = 3
 
 
+class Outcomes:
+    """What was asked for."""
+
+    def __init__(self) -> None:
+        self.failing = 0
+        self.reason = ""
+
+    def next(self) -> tuple[str, str] | None:
+        """Code and message of the next gateway's failure, if it shall fail."""
+        if not self.failing:
+            return None
+        self.failing -= 1
+        return self.reason, "the lab was asked for this"
+
+
 def apply(plane: Any) -> None:
-    _create(plane)
+    outcomes = Outcomes()
+    _create(plane, outcomes)
+    _route(plane, outcomes)
     _delete(plane)
     _describe()
 
 
-def _create(plane: Any) -> None:
+def _create(plane: Any, outcomes: Outcomes) -> None:
     @override(NatGateways, "create_nat_gateway")
     def create_nat_gateway(original: Any, self: Any) -> Any:
         public = (self._get_param("ConnectivityType") or "public") == "public"
@@ -48,7 +67,7 @@ def _create(plane: Any) -> None:
         original: Any, self: Any, subnet_id: str, allocation_id: str | None, tags: Any, connectivity_type: str | None
     ) -> Any:
         connectivity_type = connectivity_type or "public"
-        failure = _failure(self, subnet_id, allocation_id)
+        failure = _failure(self, subnet_id, allocation_id) or outcomes.next()
         gateway = original(self, subnet_id, None if failure else allocation_id, tags, connectivity_type)
         gateway.state = "pending"
         plane.after(PENDING, lambda: _settle(self, gateway, failure))
@@ -81,6 +100,13 @@ def _failure(backend: Any, subnet_id: str, allocation_id: str | None) -> tuple[s
     if backend.address_by_allocation([allocation_id])[0].association_id:
         return "Resource.AlreadyAssociated", f"Elastic IP address [{allocation_id}] is already associated"
     return None
+
+
+def _route(plane: Any, outcomes: Outcomes) -> None:
+    @plane.route("failing-nat-gateways")
+    def failing_nat_gateways(request: Request) -> dict[str, object]:
+        outcomes.failing, outcomes.reason = int(request.args["count"]), request.args["reason"]
+        return {"count": outcomes.failing, "reason": outcomes.reason}
 
 
 def _settle(backend: Any, gateway: Any, failure: tuple[str, str] | None) -> None:

@@ -16,18 +16,19 @@ use futures::stream::{StreamExt, TryStreamExt};
 use tokio::time::{Instant, sleep};
 
 use super::super::ec2::{NOT_YET, tagged};
-use super::super::{Context, GHOSTS, KindError, SOON, UNSEEN, Wanted};
+use super::super::{Context, GHOSTS, KindError, NotYet, Patience, SOON, UNSEEN, Wanted, wait};
+use super::Instances;
 use super::capacity::{ELSEWHERE, Place, places};
 use super::flaws::{Flaw, flaws};
 use super::host::{Host, describe, hosts, is_dead, state};
 use super::moves::{Batch, batches};
-use super::{DEADLINE, Instances};
 use crate::cloud::{CloudError, Service};
 use crate::estate::{ResourceId, tags};
 
 /// Between two looks at a batch.
 const POLL: std::time::Duration = std::time::Duration::from_millis(500);
-const POLL_LONG: std::time::Duration = std::time::Duration::from_secs(5);
+/// For hosts that start or end.
+const PATIENCE: Patience = Patience { first_pause: POLL, ..Patience::MINUTES };
 /// Calls under way at once.
 const AT_ONCE: usize = 4;
 /// The token's instance is dead; RunInstances says so for as long as it remembers.
@@ -185,33 +186,11 @@ impl Launch<'_> {
 
     /// Looks at all with one call at a time until each runs. One that ended instead had a reason.
     pub(super) async fn wait_until_running(&self, ids: &[String]) -> Result<(), KindError> {
-        let deadline = Instant::now() + DEADLINE;
-        let mut pause = POLL;
-        loop {
-            let found = by_id(describe(self.cx.cloud, self.cx.scope, Some(self.id())).await?);
-            let (mut running, mut last) = (0, String::new());
-            for id in ids {
-                match found.get(id) {
-                    Some(instance) if state(instance) == Some(&InstanceStateName::Running) => running += 1,
-                    Some(instance) if is_dead(instance) => {
-                        let (instance, reason) = (id.clone(), reason(instance));
-                        return Err(KindError::NotStarted { instance, id: self.id().clone(), reason });
-                    }
-                    Some(instance) => last = state(instance).map(ToString::to_string).unwrap_or_default(),
-                    None => "not seen yet".clone_into(&mut last),
-                }
-            }
-            if running == ids.len() {
-                return Ok(());
-            }
-            if Instant::now() + pause > deadline {
-                let what = format!("{} of {} hosts of {}", ids.len() - running, ids.len(), self.id());
-                return Err(KindError::Deadline { what, state: last, seconds: DEADLINE.as_secs() });
-            }
-            (self.cx.waiting)(format!("{}: {running} of {} hosts run", self.id(), ids.len()));
-            sleep(pause).await;
-            pause = (pause * 2).min(POLL_LONG);
-        }
+        let look = async || {
+            let found = describe(self.cx.cloud, self.cx.scope, Some(self.id())).await?;
+            not_running(self.id(), ids, &by_id(found))
+        };
+        wait(self.cx.waiting, PATIENCE, look).await
     }
 
     /// Sees that hosts that run are what was promised, and returns them.
@@ -246,25 +225,47 @@ impl Launch<'_> {
 
 /// Waits until instances are terminated or no longer shown.
 pub(crate) async fn wait_until_gone(cx: &Context<'_>, group: &ResourceId, ids: &[String]) -> Result<(), KindError> {
-    let deadline = Instant::now() + DEADLINE;
-    let mut pause = POLL;
-    loop {
-        let found = by_id(describe(cx.cloud, cx.scope, Some(group)).await?);
-        let left: Vec<_> = ids
-            .iter()
-            .filter_map(|id| found.get(id))
-            .filter(|instance| state(instance) != Some(&InstanceStateName::Terminated))
-            .collect();
-        let Some(one) = left.first() else { return Ok(()) };
-        if Instant::now() + pause > deadline {
-            let what = format!("{} of {} hosts of {group}", left.len(), ids.len());
-            let state = state(one).map(ToString::to_string).unwrap_or_default();
-            return Err(KindError::Deadline { what, state, seconds: DEADLINE.as_secs() });
+    let look = async || Ok(not_gone(group, ids, &by_id(describe(cx.cloud, cx.scope, Some(group)).await?)));
+    wait(cx.waiting, PATIENCE, look).await
+}
+
+/// Which of these instances don't run yet.
+fn not_running(
+    group: &ResourceId,
+    ids: &[String],
+    found: &BTreeMap<String, Instance>,
+) -> Result<Option<NotYet>, KindError> {
+    let (mut running, mut last) = (0, String::new());
+    for id in ids {
+        match found.get(id) {
+            Some(instance) if state(instance) == Some(&InstanceStateName::Running) => running += 1,
+            Some(instance) if is_dead(instance) => {
+                let (instance, reason) = (id.clone(), reason(instance));
+                return Err(KindError::NotStarted { instance, id: group.clone(), reason });
+            }
+            Some(instance) => last = state(instance).map(ToString::to_string).unwrap_or_default(),
+            None => "not seen yet".clone_into(&mut last),
         }
-        (cx.waiting)(format!("{group}: {} of {} hosts are gone", ids.len() - left.len(), ids.len()));
-        sleep(pause).await;
-        pause = (pause * 2).min(POLL_LONG);
     }
+    let all = ids.len();
+    Ok((running < all).then(|| NotYet {
+        what: format!("{} of {all} hosts of {group}", all - running),
+        state: last,
+        progress: format!("{group}: {running} of {all} hosts run"),
+    }))
+}
+
+/// Which of these instances are there yet.
+fn not_gone(group: &ResourceId, ids: &[String], found: &BTreeMap<String, Instance>) -> Option<NotYet> {
+    let is_there = |instance: &&Instance| state(instance) != Some(&InstanceStateName::Terminated);
+    let left: Vec<_> = ids.iter().filter_map(|id| found.get(id)).filter(is_there).collect();
+    let one = left.first()?;
+    let all = ids.len();
+    Some(NotYet {
+        what: format!("{} of {all} hosts of {group}", left.len()),
+        state: state(one).map(ToString::to_string).unwrap_or_default(),
+        progress: format!("{group}: {} of {all} hosts are gone", all - left.len()),
+    })
 }
 
 fn by_id(instances: Vec<Instance>) -> BTreeMap<String, Instance> {
@@ -278,5 +279,47 @@ fn reason(instance: &Instance) -> String {
         Some((code, message)) if message.starts_with(code) => message.to_owned(),
         Some((code, message)) => format!("{code}: {message}"),
         None => "EC2 gave no reason".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use aws_sdk_ec2::types::{InstanceState, StateReason};
+
+    use super::*;
+    use crate::estate::Kind;
+
+    fn instance(id: &str, state: InstanceStateName) -> (String, Instance) {
+        let reason = StateReason::builder().code("Server.InternalError").message("Server.InternalError: on launch");
+        let state = InstanceState::builder().name(state).build();
+        (id.to_owned(), Instance::builder().instance_id(id).state(state).state_reason(reason.build()).build())
+    }
+
+    /// What waiting for these two says in the end, where patience is over after one look.
+    async fn said(found: [(String, Instance); 2]) -> Option<String> {
+        let (group, found) = (ResourceId::named(Kind::Instances, "worker"), BTreeMap::from(found));
+        let ids: Vec<_> = found.keys().cloned().collect();
+        let impatient = Patience { longest: std::time::Duration::ZERO, ..PATIENCE };
+        let outcome = wait(&|_| (), impatient, async || not_running(&group, &ids, &found)).await;
+        outcome.err().map(|error| error.to_string())
+    }
+
+    #[tokio::test]
+    async fn a_host_that_stays_pending_ends_the_wait_with_what_to_do() {
+        use InstanceStateName::{Pending, Running, Terminated};
+        assert_eq!(said([instance("i-1", Running), instance("i-2", Running)]).await, None);
+        assert_eq!(
+            said([instance("i-1", Running), instance("i-2", Pending)]).await.as_deref(),
+            Some(
+                "1 of 2 hosts of instances/worker was still pending after 0 s; look at it in the console, then apply again"
+            )
+        );
+        assert_eq!(
+            said([instance("i-1", Pending), instance("i-2", Terminated)]).await.as_deref(),
+            Some(
+                "instance i-2 of instances/worker ended while it started: Server.InternalError: on launch; correct that \
+                 and apply again"
+            )
+        );
     }
 }

@@ -18,7 +18,6 @@ mod moves;
 mod repair;
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use aws_sdk_ec2::types::Instance;
 pub use flaws::{Flaw, Remedy, flaws};
@@ -41,9 +40,6 @@ use super::{
 };
 use crate::cloud::{Cloud, Service, found};
 use crate::estate::{Kind, Link, Properties, Resource, ResourceId, Scope, tags};
-
-/// How long hosts may take until they run, or until they are gone.
-pub(super) const DEADLINE: Duration = Duration::from_secs(600);
 
 /// A group's properties.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -1,33 +1,49 @@
 //! What an estate is built on and doesn't make: its image, and AWS's list of S3's addresses. Its network: `network`.
 
-use std::collections::BTreeMap;
-
 use aws_sdk_ec2::types::{self as ec2, Filter, ImageState};
 use aws_sdk_kms::types::{KeySpec, KeyState};
 
 use super::{Cloud, CloudError, Service, found};
-use crate::estate::{BootImage, Device, Facts};
+use crate::estate::{BootImage, Device, ExistingNetwork, Facts, Shown};
 use crate::spec::{AccountId, Encryption, Image, ImageId, Region, Spec};
 
+/// What a spec names and an estate is built on, as it was found.
+#[derive(Clone, Debug)]
+pub struct Named {
+    image: BootImage,
+    network: Option<ExistingNetwork>,
+    organization: Option<String>,
+}
+
 impl Cloud {
-    /// Looks up what must be known of the region before it can be said what is wanted.
-    pub async fn facts(&self, spec: &Spec) -> Result<Facts, CloudError> {
+    /// Looks up what the spec names of the account and the region.
+    pub async fn named(&self, spec: &Spec) -> Result<Named, CloudError> {
         let organization = async {
             match spec.audit {
                 Some(_) => self.organization().await,
                 None => Ok(None),
             }
         };
-        let (image, zones, network, s3_prefix_list, organization, ()) = tokio::try_join!(
+        let (image, network, organization, ()) = tokio::try_join!(
             self.image(&spec.image, &spec.region),
-            self.zones(spec),
             self.existing_network(spec),
-            self.s3_prefix_list(&spec.region),
             organization,
             self.check_key(spec)
         )?;
-        // Which zones are in use is known once the world is.
-        Ok(Facts { image, zones, used_zones: BTreeMap::new(), network, s3_prefix_list, organization })
+        Ok(Named { image, network, organization })
+    }
+
+    /// All that must be known before it can be said what is wanted: looks up what the estate, as it is, doesn't show.
+    pub async fn facts(&self, spec: &Spec, named: Named, shown: Shown) -> Result<Facts, CloudError> {
+        let s3_prefix_list = async {
+            match &shown.s3_prefix_list {
+                Some(list) => Ok(list.clone()),
+                None => self.s3_prefix_list(&spec.region).await,
+            }
+        };
+        let (zones, s3_prefix_list) = tokio::try_join!(self.zones(spec, &shown), s3_prefix_list)?;
+        let Named { image, network, organization } = named;
+        Ok(Facts { image, zones, used_zones: shown.zones, network, s3_prefix_list, organization })
     }
 
     /// Sees that the key that a spec names can encrypt what is made under it.

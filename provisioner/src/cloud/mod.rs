@@ -26,6 +26,7 @@ use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 pub(crate) use error::found;
 pub use error::{CloudError, Failure};
+pub use lookup::Named;
 use serde::{Deserialize, Serialize};
 pub use throttle::Service;
 use throttle::Throttle;

@@ -7,14 +7,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use aws_sdk_ec2::types::{AvailabilityZoneState, Filter, RouteTable};
 
 use super::{Cloud, CloudError, Service, found};
-use crate::estate::{ExistingNetwork, ExistingSubnet};
+use crate::estate::{ExistingNetwork, ExistingSubnet, Shown};
 use crate::spec::{Place, Region, Spec, SubnetId, VpcId, Zones};
 
 impl Cloud {
     /// The availability zones that the account can use; refuses a zone that the spec names and isn't among them.
-    pub(super) async fn zones(&self, spec: &Spec) -> Result<Vec<String>, CloudError> {
+    pub(super) async fn zones(&self, spec: &Spec, shown: &Shown) -> Result<Vec<String>, CloudError> {
         const OPERATION: &str = "DescribeAvailabilityZones";
         let Place::Made { zones, .. } = &spec.network.place else { return Ok(Vec::new()) };
+        if shown.has_zones(zones) {
+            return Ok(Vec::new());
+        }
         // Without AllAvailabilityZones, only those that the account has opted in to.
         let answer = self.call(Service::Ec2, OPERATION, self.ec2.describe_availability_zones().send()).await?;
         let usable = answer.availability_zones.unwrap_or_default().into_iter();

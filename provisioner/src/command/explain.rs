@@ -2,13 +2,11 @@
 
 use serde::Serialize;
 
-use super::{CommandError, runtime, spec_file};
+use super::{CommandError, plan, runtime, spec_file};
 use crate::cli::{ExplainArguments, Outcome};
 use crate::cloud::Cloud;
-use crate::estate::{Estate, Scope};
 use crate::explain::{Asked, Text};
 use crate::kind::{KINDS, Kind};
-use crate::plan::World;
 use crate::render::{self, Output};
 use crate::rule::{RULES, Rule};
 
@@ -37,11 +35,9 @@ pub(crate) fn run(arguments: &ExplainArguments, output: Output) -> Result<Outcom
     }
     let (spec, text) = spec_file::load_with_text(&arguments.spec)?;
     let text = Text::of(&arguments.spec.file.display().to_string(), &text, spec.tags.environment.as_str());
-    let scope = Scope::of(&spec);
     let (estate, world) = runtime::block_on(async {
         let cloud = Cloud::connect(&spec.account, &spec.region).await?;
-        let (facts, world) = tokio::join!(cloud.facts(&spec), World::discover(&cloud, &scope));
-        Ok((Estate::build(&spec, &facts?)?, world?))
+        Box::pin(plan::look(&cloud, &spec)).await
     })?;
     let asked = Asked { spec: &spec, text: &text, estate: &estate, world: &world };
     let explained = asked.explain(what);

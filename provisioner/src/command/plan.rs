@@ -4,7 +4,7 @@ use super::plan_file::PlanFile;
 use super::{CommandError, runtime, spec_file};
 use crate::cli::{Outcome, PlanArguments};
 use crate::cloud::Cloud;
-use crate::estate::{Estate, Facts, Scope};
+use crate::estate::{Estate, Scope};
 use crate::plan::{Plan, World, check_renames};
 use crate::render::plan::Detail;
 use crate::render::{self, Output};
@@ -33,11 +33,16 @@ pub(crate) fn run(arguments: &PlanArguments, output: Output) -> Result<Outcome, 
 
 /// The plan from the world as it is to the spec.
 pub(super) async fn make(cloud: &Cloud, spec: &Spec) -> Result<Plan, CommandError> {
-    let scope = Scope::of(spec);
-    let (facts, world) = tokio::join!(cloud.facts(spec), World::discover(cloud, &scope));
-    let world = world?;
-    let facts = Facts { used_zones: world.zones(), ..facts? };
-    let estate = Estate::build(spec, &facts)?;
+    let (estate, world) = look(cloud, spec).await?;
     check_renames(&estate, &world)?;
     Ok(Plan::make(&estate, &world))
+}
+
+/// The estate as the spec wants it, and the world as it is.
+pub(super) async fn look(cloud: &Cloud, spec: &Spec) -> Result<(Estate, World), CommandError> {
+    let scope = Scope::of(spec);
+    let (named, world) = tokio::join!(cloud.named(spec), World::discover(cloud, &scope));
+    let world = world?;
+    let facts = cloud.facts(spec, named?, world.shown()).await?;
+    Ok((Estate::build(spec, &facts)?, world))
 }

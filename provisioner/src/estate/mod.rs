@@ -17,7 +17,7 @@ pub mod tags;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-pub use build::{BootImage, BuildError, Device, ExistingNetwork, ExistingSubnet, Facts};
+pub use build::{BootImage, BuildError, Device, ExistingNetwork, ExistingSubnet, Facts, Shown};
 pub use reference::{Known, Link, Properties, Ref, Unresolved, resolve};
 use serde::{Deserialize, Serialize};
 

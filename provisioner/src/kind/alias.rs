@@ -1,12 +1,16 @@
 //! The name of the estate's key. It can't be tagged: it is the estate's if it has the estate's name.
+//!
+//! It is asked by its name which key it is of, and that key's own answer comes with it. Where the name was given to a
+//! key that the caller may not look at, KMS's list of names still says to which.
 
+use aws_sdk_kms::types::KeyMetadata;
 use serde::{Deserialize, Serialize};
 
 use super::{
     Call, Context, Deleted, Discovered, KindError, Made, Observed, Operations, Practice, SOON, Wanted, When, deleted,
     only_id, properties,
 };
-use crate::cloud::{Cloud, Service};
+use crate::cloud::{Cloud, CloudError, Service, found};
 use crate::estate::{Kind, Ref, ResourceId, Scope};
 
 /// An alias's properties.
@@ -20,6 +24,7 @@ pub(super) struct Aliases;
 
 /// What it takes.
 const CALLS: &[Call] = &[
+    Call { when: When::Discover, action: "kms:DescribeKey", resources: &["*"] },
     Call { when: When::Discover, action: "kms:ListAliases", resources: &["*"] },
     Call { when: When::Create, action: "kms:CreateAlias", resources: &["*"] },
     Call { when: When::Create, action: "kms:UpdateAlias", resources: &["*"] },
@@ -40,19 +45,9 @@ impl Operations for Aliases {
         CALLS
     }
 
-    fn discover<'a>(&'a self, cloud: &'a Cloud, scope: &'a Scope) -> Discovered<'a> {
-        Box::pin(async move {
-            let pages = cloud.kms.list_aliases().limit(100).into_paginator();
-            let aliases: Vec<_> = cloud.call(Service::Kms, "ListAliases", pages.items().send().try_collect()).await?;
-            let name = scope.alias_name();
-            let mut all = Vec::new();
-            for alias in aliases.into_iter().filter(|alias| alias.alias_name.as_deref() == Some(&name)) {
-                let id = ResourceId::only(Kind::Alias);
-                let properties = properties(&id, &Alias { key: alias.target_key_id.unwrap_or_default() })?;
-                all.push(Observed::new(Kind::Alias, id, &name, properties));
-            }
-            Ok(all)
-        })
+    /// Nothing: the answer that has the name has its key, so [`Kind::Key`] finds them both.
+    fn discover<'a>(&'a self, _cloud: &'a Cloud, _scope: &'a Scope) -> Discovered<'a> {
+        Box::pin(async { Ok(Vec::new()) })
     }
 
     fn create<'a>(&'a self, cx: &'a Context<'a>, wanted: &'a Wanted<'a>) -> Made<'a> {
@@ -85,6 +80,45 @@ impl Operations for Aliases {
             deleted(cx.cloud.call(Service::Kms, "DeleteAlias", request).await, &["NotFoundException"])
         })
     }
+}
+
+/// What a name was found to be of.
+pub(super) enum Target {
+    /// A key, with all that KMS tells of it.
+    Key(Box<KeyMetadata>),
+    /// The id of a key that the caller may not look at.
+    Hidden(String),
+}
+
+impl Target {
+    /// The key's id.
+    pub(super) fn id(&self) -> &str {
+        match self {
+            Self::Key(key) => &key.key_id,
+            Self::Hidden(id) => id,
+        }
+    }
+}
+
+/// Which key has this name, if one has.
+pub(super) async fn target(cloud: &Cloud, name: &str) -> Result<Option<Target>, CloudError> {
+    let request = cloud.kms.describe_key().key_id(name).send();
+    match found(cloud.call(Service::Kms, "DescribeKey", request).await, &["NotFoundException"]) {
+        Err(error) if error.is(&["AccessDeniedException"]) => {
+            let pages = cloud.kms.list_aliases().limit(100).into_paginator();
+            let aliases: Vec<_> = cloud.call(Service::Kms, "ListAliases", pages.items().send().try_collect()).await?;
+            let alias = aliases.into_iter().find(|alias| alias.alias_name.as_deref() == Some(name));
+            Ok(alias.and_then(|alias| alias.target_key_id).map(Target::Hidden))
+        }
+        answer => Ok(answer?.and_then(|answer| answer.key_metadata).map(|key| Target::Key(Box::new(key)))),
+    }
+}
+
+/// The name, as it was found.
+pub(super) fn observed(name: &str, key: &str) -> Result<Observed, KindError> {
+    let id = ResourceId::only(Kind::Alias);
+    let properties = properties(&id, &Alias { key: key.to_owned() })?;
+    Ok(Observed::new(Kind::Alias, id, name, properties))
 }
 
 async fn point(cloud: &Cloud, name: &str, key: &str) -> Result<(), KindError> {

@@ -15,6 +15,7 @@ use futures::stream::{StreamExt, TryStreamExt};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::alias::{self, Target};
 use super::backup_vault;
 use super::ec2::of_estate;
 use super::{
@@ -98,16 +99,23 @@ impl Operations for Keys {
         &[Kind::Instances, Kind::LaunchTemplate, Kind::BackupVault, Kind::Alias]
     }
 
+    /// The keys, and with them the name of one, whose answer tells all of the key that it names.
     fn discover<'a>(&'a self, cloud: &'a Cloud, scope: &'a Scope) -> Discovered<'a> {
         Box::pin(async move {
             let pages = cloud.kms.list_keys().limit(1000).into_paginator();
-            let keys: Vec<_> = cloud.call(Service::Kms, "ListKeys", pages.items().send().try_collect()).await?;
+            let keys = cloud.call(Service::Kms, "ListKeys", pages.items().send().try_collect());
+            let name = scope.alias_name();
+            let (keys, named): (Vec<_>, _) = tokio::try_join!(keys, alias::target(cloud, &name))?;
             let ids = keys.into_iter().filter_map(|key| key.key_id);
-            let ours: Vec<_> = futures::stream::iter(ids.map(|id| read_if_ours(cloud, scope, id)))
+            let ours: Vec<_> = futures::stream::iter(ids.map(|id| read_if_ours(cloud, scope, id, named.as_ref())))
                 .buffer_unordered(AT_ONCE)
                 .try_collect()
                 .await?;
-            Ok(ours.into_iter().flatten().collect())
+            let mut all: Vec<_> = ours.into_iter().flatten().collect();
+            if let Some(target) = &named {
+                all.push(alias::observed(&name, target.id())?);
+            }
+            Ok(all)
         })
     }
 
@@ -172,7 +180,12 @@ fn attributes(key: &KeyMetadata) -> Attributes {
     Attributes::from([("id".to_owned(), key.key_id.clone()), ("arn".to_owned(), arn)])
 }
 
-async fn read_if_ours(cloud: &Cloud, scope: &Scope, id: String) -> Result<Option<Observed>, KindError> {
+async fn read_if_ours(
+    cloud: &Cloud,
+    scope: &Scope,
+    id: String,
+    named: Option<&Target>,
+) -> Result<Option<Observed>, KindError> {
     let pages = cloud.kms.list_resource_tags().key_id(&id).into_paginator();
     let listed = cloud.call(Service::Kms, "ListResourceTags", pages.items().send().try_collect()).await;
     let listed = match listed {
@@ -187,10 +200,11 @@ async fn read_if_ours(cloud: &Cloud, scope: &Scope, id: String) -> Result<Option
     let tags: BTreeMap<_, _> = listed.into_iter().map(|tag| (tag.tag_key, tag.tag_value)).collect();
     let Some(own) = scope.own_id(&tags) else { return Ok(None) };
 
-    let answer = cloud.call(Service::Kms, "DescribeKey", cloud.kms.describe_key().key_id(&id).send()).await?;
-    let Some(key) = answer.key_metadata.filter(|key| key.key_manager != Some(KeyManagerType::Aws)) else {
-        return Ok(None);
+    let key = match named {
+        Some(Target::Key(key)) if key.key_id == id => Some((**key).clone()),
+        _ => cloud.call(Service::Kms, "DescribeKey", cloud.kms.describe_key().key_id(&id).send()).await?.key_metadata,
     };
+    let Some(key) = key.filter(|key| key.key_manager != Some(KeyManagerType::Aws)) else { return Ok(None) };
     let policy = cloud.kms.get_key_policy().key_id(&id).policy_name(POLICY).send();
     let policy = cloud.call(Service::Kms, "GetKeyPolicy", policy).await?.policy.unwrap_or_default();
     let going = key.key_state == Some(KeyState::PendingDeletion);

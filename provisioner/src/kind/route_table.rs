@@ -32,6 +32,9 @@ pub struct RouteTable<L = Ref> {
 
 pub(super) struct RouteTables;
 
+/// The ids of endpoints begin with it.
+const ENDPOINT: &str = "vpce-";
+
 /// What it takes.
 const CALLS: &[Call] = &[
     Call { when: When::Discover, action: "ec2:DescribeRouteTables", resources: &["*"] },
@@ -89,7 +92,11 @@ impl Operations for RouteTables {
                 let tags = read_tags(table.tags.clone());
                 let (Some(id), Some(physical)) = (id_of(&tags), table.route_table_id.clone()) else { continue };
                 let properties = properties(&id, &read(&table))?;
-                all.push(with_tags(Observed::new(Kind::RouteTable, id, &physical, properties), tags));
+                let mut observed = Observed::new(Kind::RouteTable, id, &physical, properties);
+                for (endpoint, list) in gateway_endpoints(&table) {
+                    observed = observed.attribute(endpoint, list);
+                }
+                all.push(with_tags(observed, tags));
             }
             Ok(all)
         })
@@ -220,11 +227,19 @@ fn routes(table: &Table) -> BTreeMap<String, String> {
             .or(route.instance_id());
         let own = route.origin() == Some(&RouteOrigin::CreateRouteTable) || target == Some("local");
         let (Some(destination), Some(target)) = (destination, target) else { continue };
-        if !own && !target.starts_with("vpce-") {
+        if !own && !target.starts_with(ENDPOINT) {
             routes.insert(destination.to_owned(), target.to_owned());
         }
     }
     routes
+}
+
+/// The gateway endpoints that the table leads to, each with the list of its service's addresses. These routes are written
+/// by AWS alone.
+fn gateway_endpoints(table: &Table) -> impl Iterator<Item = (&str, &str)> {
+    let endpoints =
+        table.routes().iter().filter_map(|route| Some((route.gateway_id()?, route.destination_prefix_list_id()?)));
+    endpoints.filter(|(gateway, _)| gateway.starts_with(ENDPOINT))
 }
 
 /// Associations with subnets: their ids, and the subnets'.

@@ -13,13 +13,13 @@ use crate::kind::{Comparison, Observed};
 
 /// What the tags say of the last apply.
 pub(super) struct LastApply<'a> {
-    settled: &'a Settled,
+    settled: &'a Settled<'a>,
     /// Whether it wanted the same resources as the spec does now.
     pub(super) same_resources: bool,
 }
 
 impl<'a> LastApply<'a> {
-    pub(super) fn of(estate: &Estate, settled: &'a Settled) -> Self {
+    pub(super) fn of(estate: &Estate, settled: &'a Settled<'a>) -> Self {
         let budget = ResourceId::only(Kind::Budget);
         let found = settled.kept.get(&budget).and_then(|budget| budget.tags.get(tags::RESOURCES));
         let wanted = estate.get(&budget).and_then(|budget| budget.tags.get(tags::RESOURCES));

@@ -196,15 +196,19 @@ impl Plan {
         let mut changes: Vec<_> = estate
             .resources
             .iter()
-            .filter_map(|resource| change_of(resource, settled.kept.get(&resource.id), &last, &mut so_far))
+            .filter_map(|resource| {
+                change_of(resource, settled.kept.get(&resource.id).map(|one| &**one), &last, &mut so_far)
+            })
             .collect();
         let named: BTreeSet<_> = estate.resources.iter().map(|resource| &resource.id).collect();
-        let unnamed = settled.kept.values().filter(|observed| !named.contains(&observed.id));
+        let kept = settled.kept.values().map(|observed| &**observed);
+        let unnamed = kept.filter(|observed| !named.contains(&observed.id));
         let why = match last.same_resources {
             true => ("the spec doesn't name it, and didn't at the last apply", Cause::Drift),
             false => ("the spec doesn't name it any more", Cause::Spec),
         };
-        let surplus = settled.surplus.iter().map(|observed| (observed, ("another one is in its place", Cause::Drift)));
+        let surplus =
+            settled.surplus.iter().map(|observed| (&**observed, ("another one is in its place", Cause::Drift)));
         changes.extend(delete(unnamed.map(|observed| (observed, why)).chain(surplus)));
         let environment = estate.environment.to_string();
         Self::new(world, settled, changes, environment, Some(estate.clone()))
@@ -214,7 +218,7 @@ impl Plan {
     pub fn destroy(world: &World) -> Self {
         let settled = Settled::of(world, None);
         let why = ("the estate is destroyed", Cause::Spec);
-        let all = || settled.kept.values().chain(&settled.surplus);
+        let all = || settled.kept.values().chain(&settled.surplus).map(|observed| &**observed);
         let kept: Vec<_> = all().filter(|one| one.kept().is_some()).collect();
         // A key's name stays with it.
         let stays =
@@ -235,7 +239,13 @@ impl Plan {
         plan
     }
 
-    fn new(world: &World, settled: Settled, changes: Vec<Change>, environment: String, estate: Option<Estate>) -> Self {
+    fn new(
+        world: &World,
+        settled: Settled<'_>,
+        changes: Vec<Change>,
+        environment: String,
+        estate: Option<Estate>,
+    ) -> Self {
         let purpose = if estate.is_some() { Purpose::Apply } else { Purpose::Destroy };
         let concerned = changes.iter().filter(|change| change.action != Action::Delete).count();
         let unchanged = estate.as_ref().map_or(0, |estate| estate.resources.len() - concerned);
@@ -345,7 +355,7 @@ pub(crate) fn settled_attributes(
     world: &World,
     estate: Option<&Estate>,
 ) -> BTreeMap<ResourceId, BTreeMap<String, String>> {
-    Settled::of(world, estate).kept.into_iter().map(|(id, observed)| (id, observed.attributes)).collect()
+    Settled::of(world, estate).kept.into_iter().map(|(id, observed)| (id, observed.attributes.clone())).collect()
 }
 
 fn estate_lacks(estate: Option<&Estate>, observed: &Observed) -> bool {

@@ -7,6 +7,7 @@
 //! Stops: that a tag alone makes something ours to delete. What lacks the tags that Holdfast alone writes, or is in
 //! another VPC than those that it made and the one that its spec names, isn't the estate's, whatever else its tags say.
 
+use std::borrow::Cow;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -18,33 +19,45 @@ use super::rename::renamed;
 use crate::estate::{Estate, Kind, Known, Resource, ResourceId, resolve, tags};
 use crate::kind::{Observed, operations};
 
-/// A world, sorted out.
+/// A world, sorted out. What is in it is the world's own, which may hold thousands of hosts.
 #[derive(Debug, Default)]
-pub(crate) struct Settled {
+pub(crate) struct Settled<'a> {
     /// One resource for each id.
-    pub(crate) kept: BTreeMap<ResourceId, Observed>,
+    pub(crate) kept: BTreeMap<ResourceId, Cow<'a, Observed>>,
     /// Others of the same ids, to be deleted.
-    pub(crate) surplus: Vec<Observed>,
+    pub(crate) surplus: Vec<Cow<'a, Observed>>,
     /// Others of the same ids that are going already.
-    pub(crate) idle: Vec<Observed>,
+    pub(crate) idle: Vec<Cow<'a, Observed>>,
     /// What was left out, and why.
     pub(crate) notes: Vec<String>,
 }
 
-impl Settled {
+impl<'a> Settled<'a> {
     /// Sorts a world out, for an estate that is wanted or for none.
-    pub(crate) fn of(world: &World, estate: Option<&Estate>) -> Self {
-        let world = &*renamed(world, estate);
+    pub(crate) fn of(world: &'a World, estate: Option<&Estate>) -> Self {
+        let vpc = world.scope.vpc.as_ref().map(ToString::to_string);
+        match renamed(world, estate) {
+            Cow::Borrowed(world) => Self::sort(&world.resources, Cow::Borrowed, vpc, estate),
+            Cow::Owned(world) => Self::sort(&world.resources, |one| Cow::Owned(one.clone()), vpc, estate),
+        }
+    }
+
+    fn sort<'b>(
+        world: &'b [Observed],
+        hold: impl Fn(&'b Observed) -> Cow<'a, Observed>,
+        vpc: Option<String>,
+        estate: Option<&Estate>,
+    ) -> Self {
         let mut settled = Self::default();
-        let (vpcs, others): (Vec<_>, Vec<_>) = world.resources.iter().partition(|observed| observed.kind == Kind::Vpc);
+        let (vpcs, others): (Vec<_>, Vec<_>) = world.iter().partition(|observed| observed.kind == Kind::Vpc);
         let mut known = Known::default();
-        settled.choose(vpcs.into_iter().cloned(), world, estate, &mut known);
+        settled.choose(vpcs.into_iter().map(&hold), world, estate, &mut known);
         let mut vpcs: BTreeSet<_> = settled.all(Kind::Vpc).map(|vpc| vpc.physical.clone()).collect();
-        vpcs.extend(world.scope.vpc.iter().map(ToString::to_string));
+        vpcs.extend(vpc);
 
         let mut own_ones = Vec::new();
         for observed in others.into_iter().filter(|observed| observed.kind != Kind::SecurityGroupRules) {
-            match own(observed, &vpcs) {
+            match own(observed, &vpcs, &hold) {
                 Some(own) => own_ones.push(own),
                 None => settled.notes.push(format!(
                     "{} {} has the tags of {} and is in another VPC: left alone",
@@ -53,24 +66,28 @@ impl Settled {
             }
         }
         settled.choose(own_ones.into_iter(), world, estate, &mut known);
-        settled.add_rules(world);
+        settled.add_rules(world, hold);
         settled
     }
 
     /// Those of a kind that are the estate's.
     fn all(&self, kind: Kind) -> impl Iterator<Item = &Observed> {
-        self.kept.values().chain(&self.surplus).filter(move |observed| observed.kind == kind)
+        self.kept
+            .values()
+            .chain(&self.surplus)
+            .map(|observed| &**observed)
+            .filter(move |observed| observed.kind == kind)
     }
 
     /// Rules have the id that their group gives them, and are the estate's if the group is.
-    fn add_rules(&mut self, world: &World) {
+    fn add_rules<'b>(&mut self, world: &'b [Observed], hold: impl Fn(&'b Observed) -> Cow<'a, Observed>) {
         let kept: BTreeSet<_> = self.kept.values().map(|observed| observed.physical.clone()).collect();
         let groups: BTreeSet<_> = self.all(Kind::SecurityGroup).map(|group| group.physical.clone()).collect();
-        for rules in world.resources.iter().filter(|observed| observed.kind == Kind::SecurityGroupRules) {
+        for rules in world.iter().filter(|observed| observed.kind == Kind::SecurityGroupRules) {
             if kept.contains(&rules.physical) {
-                self.kept.insert(rules.id.clone(), rules.clone());
+                self.kept.insert(rules.id.clone(), hold(rules));
             } else if groups.contains(&rules.physical) {
-                self.surplus.push(rules.clone());
+                self.surplus.push(hold(rules));
             }
         }
     }
@@ -78,12 +95,12 @@ impl Settled {
     /// Chooses one of each id, in the order in which an estate is built: which subnet is right depends on which VPC is.
     fn choose(
         &mut self,
-        all: impl Iterator<Item = Observed>,
-        world: &World,
+        all: impl Iterator<Item = Cow<'a, Observed>>,
+        world: &[Observed],
         estate: Option<&Estate>,
         known: &mut Known,
     ) {
-        let mut by_id: BTreeMap<ResourceId, Vec<Observed>> = BTreeMap::new();
+        let mut by_id: BTreeMap<ResourceId, Vec<Cow<'a, Observed>>> = BTreeMap::new();
         for observed in all {
             by_id.entry(observed.id.clone()).or_default().push(observed);
         }
@@ -92,7 +109,9 @@ impl Settled {
             let Some(mut candidates) = by_id.remove(&resource.id) else { continue };
             // Where no id is there twice, there is nothing to choose, and nothing to compare.
             let fits = if is_clear { Vec::new() } else { fitting(resource, &candidates, known) };
-            candidates.sort_by_cached_key(|one| (!fits.contains(&one.physical), rank(one, world)));
+            if candidates.len() > 1 {
+                candidates.sort_by_cached_key(|one| (!fits.contains(&one.physical), rank(one, world)));
+            }
             if let Some(first) = candidates.first().filter(|one| is_clear || fits.contains(&one.physical)) {
                 known.learn(&resource.id, first.attributes.clone());
             }
@@ -106,7 +125,7 @@ impl Settled {
         }
     }
 
-    fn keep_first(&mut self, candidates: Vec<Observed>, world: &World) {
+    fn keep_first(&mut self, candidates: Vec<Cow<'a, Observed>>, world: &[Observed]) {
         let mut candidates = candidates.into_iter();
         let Some(first) = candidates.next() else { return };
         for other in candidates {
@@ -126,7 +145,7 @@ impl Settled {
 }
 
 /// Which of several could become what is wanted without being replaced.
-fn fitting(resource: &Resource, candidates: &[Observed], known: &Known) -> Vec<String> {
+fn fitting(resource: &Resource, candidates: &[Cow<'_, Observed>], known: &Known) -> Vec<String> {
     let (resolved, _) = resolve(&resource.properties, known);
     let resolved = normal(&resolved);
     let compare = |one: &Observed| operations(resource.kind).compare(resource, &resolved, one);
@@ -135,21 +154,28 @@ fn fitting(resource: &Resource, candidates: &[Observed], known: &Known) -> Vec<S
 }
 
 /// The lower, the rather it stays.
-fn rank(one: &Observed, world: &World) -> (bool, Reverse<usize>, i64, String) {
+fn rank(one: &Observed, world: &[Observed]) -> (bool, Reverse<usize>, i64, String) {
     (one.state.is_some(), Reverse(uses(one, world)), one.created.unwrap_or(i64::MAX), one.physical.clone())
 }
 
 /// What of an observed resource is in one of the estate's VPCs; all of it where no VPC matters.
-fn own(observed: &Observed, vpcs: &BTreeSet<String>) -> Option<Observed> {
+fn own<'a, 'b>(
+    observed: &'b Observed,
+    vpcs: &BTreeSet<String>,
+    hold: &impl Fn(&'b Observed) -> Cow<'a, Observed>,
+) -> Option<Cow<'a, Observed>> {
     if observed.kind == Kind::Instances {
-        let mut group = observed.clone();
-        group.hosts.retain(|host| vpcs.contains(&host.vpc));
-        return (!group.hosts.is_empty()).then_some(group);
+        let hosts: Vec<_> = observed.hosts.iter().filter(|host| vpcs.contains(&host.vpc)).collect();
+        return match hosts.len() {
+            0 => None,
+            count if count == observed.hosts.len() => Some(hold(observed)),
+            _ => Some(Cow::Owned(Observed { hosts: hosts.into_iter().cloned().collect(), ..observed.clone() })),
+        };
     }
     match observed.properties.0.get("vpc").and_then(Value::as_str) {
         // An internet gateway that isn't attached yet is in none.
         Some(vpc) if !vpc.is_empty() && !vpcs.contains(vpc) => None,
-        _ => Some(observed.clone()),
+        _ => Some(hold(observed)),
     }
 }
 
@@ -160,8 +186,8 @@ fn is_twin(one: &Observed, other: &Observed) -> bool {
 }
 
 /// How many ids of the estate refer to this one.
-fn uses(observed: &Observed, world: &World) -> usize {
-    let users = world.resources.iter().filter(|other| other.id != observed.id && refers(other, observed));
+fn uses(observed: &Observed, world: &[Observed]) -> usize {
+    let users = world.iter().filter(|other| other.id != observed.id && refers(other, observed));
     users.map(|other| &other.id).collect::<BTreeSet<_>>().len()
 }
 

@@ -1,5 +1,6 @@
 //! What there is of an estate, for people.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use serde::Serialize;
@@ -65,7 +66,7 @@ impl Status {
     /// What there is of an estate.
     pub fn of(world: &World) -> Self {
         let settled = Settled::of(world, None);
-        let mut kept: Vec<_> = settled.kept.into_values().collect();
+        let mut kept: Vec<_> = settled.kept.into_values().map(Cow::into_owned).collect();
         kept.sort_by(|a, b| (a.kind, &a.id).cmp(&(b.kind, &b.id)));
         let spend = kept.iter().find(|one| one.kind == Kind::Budget).and_then(|budget| {
             let properties: Budget = budget.properties.parse().ok()?;

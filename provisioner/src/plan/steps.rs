@@ -45,7 +45,8 @@ pub(crate) fn steps(plan: &Plan, world: &World) -> Result<Vec<Step>, StepError> 
         let found = settled.kept.values().chain(&settled.surplus);
         let current =
             found.into_iter().find(|found| found.id == change.id && Some(&found.physical) == change.physical.as_ref());
-        let existing = || current.cloned().ok_or_else(|| StepError::Missing(change.id.clone()));
+        let existing =
+            || current.map(|found| Observed::clone(found)).ok_or_else(|| StepError::Missing(change.id.clone()));
         let mut step = |operation, current| {
             steps.push(Step { change: index, operation, current, after: BTreeSet::new() });
         };

@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 
 use super::settle::Settled;
 use crate::cloud::Cloud;
-use crate::estate::{Kind, Scope};
+use crate::estate::{Kind, Scope, Shown};
 use crate::kind::instances::{Host, HostVolume, VolumeLike};
 use crate::kind::launch_template::Metadata;
 use crate::kind::{KINDS, KindError, Observed, operations};
@@ -36,16 +36,11 @@ impl World {
         Self { scope, resources }
     }
 
-    /// The zones that the estate's own network has private subnets in, each with the place of its part of the range.
-    pub fn zones(&self) -> BTreeMap<String, u32> {
-        let kept = Settled::of(self, None).kept.into_values();
-        let private = kept.filter(|one| one.kind == Kind::Subnet && one.id.as_str().starts_with("subnet/private-"));
-        let text = |one: &Observed, property| Some(one.properties.0.get(property)?.as_str()?.to_owned());
-        let placed = private.filter_map(|one| {
-            let place = NetworkRange::place_of(text(&one, "cidr")?.parse().ok()?)?;
-            Some((text(&one, "zone")?, place))
-        });
-        placed.collect()
+    /// What it shows of its region.
+    pub fn shown(&self) -> Shown {
+        let settled = Settled::of(self, None);
+        let kept = || settled.kept.values().map(|one| &**one);
+        Shown { zones: zones(kept()), s3_prefix_list: s3_prefix_list(kept()) }
     }
 
     /// A digest of all that a plan depends on: not of what changes by itself, such as spend and a host's state.
@@ -63,6 +58,28 @@ impl World {
         }
         hex::encode(digest.0.finalize())
     }
+}
+
+fn text<'a>(one: &'a Observed, property: &str) -> Option<&'a str> {
+    one.properties.0.get(property)?.as_str()
+}
+
+/// The zones that the estate's own network has private subnets in, each with the place of its part of the range.
+fn zones<'a>(kept: impl Iterator<Item = &'a Observed>) -> BTreeMap<String, u32> {
+    let private = kept.filter(|one| one.kind == Kind::Subnet && one.id.as_str().starts_with("subnet/private-"));
+    let placed = private.filter_map(|one| {
+        let place = NetworkRange::place_of(text(one, "cidr")?.parse().ok()?)?;
+        Some((text(one, "zone")?.to_owned(), place))
+    });
+    placed.collect()
+}
+
+/// AWS's list of S3's addresses, which is where a route to the estate's gateway endpoint for S3 leads.
+fn s3_prefix_list<'a>(kept: impl Iterator<Item = &'a Observed> + Clone) -> Option<String> {
+    let mut endpoints = kept.clone().filter(|one| one.kind == Kind::VpcEndpoint);
+    let endpoint = endpoints.find(|one| text(one, "service").is_some_and(|service| service.ends_with(".s3")))?;
+    let mut tables = kept.filter(|one| one.kind == Kind::RouteTable);
+    tables.find_map(|table| table.attributes.get(&endpoint.physical)).cloned()
 }
 
 /// A digest under way. Each text and each list is ended by a byte that is in none, so that no two worlds are one.

@@ -159,3 +159,22 @@ fn what_others_changed_is_put_right() {
     fixture.apply();
     assert_same(&fixture.inventory(), &made, "again");
 }
+
+#[test]
+fn a_name_that_was_given_to_a_key_that_nobody_may_look_at_is_taken_back() {
+    let fixture = Fixture::start();
+    fixture.apply();
+    let named = "out = next(a['TargetKeyId'] for a in kms.list_aliases()['Aliases'] if a['AliasName'] == 'alias/holdfast/judge')";
+    let made = fixture.boto(named);
+    fixture.boto(
+        "other = kms.create_key()['KeyMetadata']['KeyId']\n\
+         kms.update_alias(AliasName='alias/holdfast/judge', TargetKeyId=other)\n\
+         policy = json.loads(kms.get_key_policy(KeyId=other, PolicyName='default')['Policy'])\n\
+         policy['Statement'].append({'Effect': 'Deny', 'Principal': '*', 'Action': 'kms:DescribeKey', 'Resource': '*'})\n\
+         kms.put_key_policy(KeyId=other, PolicyName='default', Policy=json.dumps(policy))",
+    );
+    assert_eq!(fixture.plan(), ["update alias"]);
+    fixture.apply();
+    assert_eq!(fixture.plan(), Vec::<String>::new());
+    assert_eq!(fixture.boto(named), made);
+}

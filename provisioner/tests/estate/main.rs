@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a fixture that fails is a test that fails")]
 
 mod backups;
+mod calls;
 mod circumstances;
 mod converge;
 mod crash;

@@ -19,14 +19,14 @@ use serde_json::Value;
 use zones::ZonePlace;
 
 use super::{Estate, Kind, Properties, Ref, Resource, ResourceId, Scope, tags};
-use crate::spec::{Place, Spec};
+use crate::spec::{Place, Spec, Zones};
 
 /// What of the region an estate is built on, looked up before it is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Facts {
     /// The image that machines boot from.
     pub image: BootImage,
-    /// The region's availability zones that the account can use, by name.
+    /// The region's availability zones that the account can use, by name; none where those in use are enough.
     pub zones: Vec<String>,
     /// The zones that the estate has subnets in, with their places in its network's range: those in use stay.
     pub used_zones: BTreeMap<String, u32>,
@@ -54,6 +54,25 @@ impl Facts {
             network: Some(ExistingNetwork { ranges: Vec::new(), public: subnets(public), private: subnets(private) }),
             s3_prefix_list: String::new(),
             organization: spec.audit.as_ref().map(|_| "o-0000000000".to_owned()),
+        }
+    }
+}
+
+/// What an estate that is there shows of its region, so that nobody is asked for it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Shown {
+    /// The zones that it has subnets in, with their places in its network's range.
+    pub zones: BTreeMap<String, u32>,
+    /// AWS's list of S3's addresses.
+    pub s3_prefix_list: Option<String>,
+}
+
+impl Shown {
+    /// Whether the zones in use are all that a spec asks for.
+    pub(crate) fn has_zones(&self, asked: &Zones) -> bool {
+        match asked {
+            Zones::Named(zones) => zones.iter().all(|zone| self.zones.contains_key(zone.as_str())),
+            Zones::Count(count) => self.zones.len() >= *count as usize,
         }
     }
 }

@@ -249,7 +249,8 @@ pub(crate) async fn wait_until_gone(cx: &Context<'_>, group: &ResourceId, ids: &
     let deadline = Instant::now() + DEADLINE;
     let mut pause = POLL;
     loop {
-        let found = by_id(describe(cx.cloud, cx.scope, Some(group)).await?);
+        // Not by the group's tag: one that ends as its group is renamed has that of the old name.
+        let found = by_id(describe(cx.cloud, cx.scope, None).await?);
         let left: Vec<_> = ids
             .iter()
             .filter_map(|id| found.get(id))

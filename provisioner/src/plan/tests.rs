@@ -483,6 +483,7 @@ fn a_spec_that_changed_is_no_drift_and_what_others_changed_is() {
         .concat(),
     );
     let dead = with(&world, "instances/worker", |group| drop(group.hosts.remove(1)));
+    let replaced = with(&dead, "instances/worker", |group| group.hosts[0].profile = "arn:another".into());
     let tagless = with(&world, "subnet/private-a", |subnet| drop(subnet.tags.remove(tags::SPEC)));
     for (world, expected) in [
         (without("vpc-endpoint/s3"), "Gone vpc-endpoint/s3: "),
@@ -490,7 +491,9 @@ fn a_spec_that_changed_is_no_drift_and_what_others_changed_is() {
         (without("instances/worker"), "Gone instances/worker: "),
         (opened, "Changed security-group-rules/bastion: ingress"),
         (stranger, "Added subnet/extra: "),
-        (dead, "Changed instances/worker: count host 1"),
+        (dead.clone(), "Changed instances/worker: count host 1"),
+        // What moves since another host is replaced isn't what happened.
+        (replaced, "Changed instances/worker: count host 1 host 0 profile"),
         (tagless, "Changed subnet/private-a: tags.holdfast:spec"),
     ] {
         assert_eq!(drift(&estate(SPEC), &world), (vec![expected.to_owned()], vec![]));
@@ -498,6 +501,10 @@ fn a_spec_that_changed_is_no_drift_and_what_others_changed_is() {
     // Both at once: what the spec didn't touch is told apart still.
     let (named, undecided) = drift(&changed("monthly_usd = 200", "monthly_usd = 300"), &without("alias"));
     assert_eq!((named, undecided), (vec!["Gone alias: ".to_owned()], vec!["budget".to_owned()]));
+    let (named, _) = drift(&changed("ami-0123456789abcdef0", "ami-0fedcba9876543210"), &dead);
+    assert_eq!(named, ["Changed instances/worker: count host 1"]);
+    let (named, undecided) = drift(&changed("count = 2", "count = 3"), &dead);
+    assert_eq!((named, undecided), (vec![], vec!["instances/worker".to_owned()]));
 }
 
 #[test]

@@ -175,8 +175,9 @@ pub(crate) fn refers(from: &Observed, to: &Observed) -> bool {
             _ => false,
         }
     }
-    // A launch template has the tags of its fleet's volumes, and a fleet's id is its name, which is one of them.
-    let mut properties = from.properties.0.iter().filter(|(name, _)| *name != "part_tags");
+    // A launch template has the tags of its fleet's parts, and a fleet's id is its name, which is one of them.
+    let of_parts = ["volume_tags", "interface_tags"];
+    let mut properties = from.properties.0.iter().filter(|(name, _)| !of_parts.contains(&name.as_str()));
     // Rules have their group's id and none of their own.
     to.kind != Kind::SecurityGroupRules && properties.any(|(_, value)| mentions(value, &to.attributes))
 }

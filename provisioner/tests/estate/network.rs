@@ -239,3 +239,50 @@ fn a_network_that_is_not_what_the_spec_takes_it_for_is_refused() {
     let said = text(&fixture.provision(&["plan"]).stderr);
     assert!(said.contains("eu-central-1z isn't available") && said.contains("eu-central-1a"), "{said}");
 }
+
+/// Somebody's table in the estate's VPC that leads to the internet, in the place of the main one.
+const THEIR_MAIN: &str = "\
+tables = ec2.describe_route_tables(Filters=ours)['RouteTables']
+(main, place), = [(table, a['RouteTableAssociationId']) for table in tables for a in table['Associations'] if a['Main']]
+(gateway,) = ec2.describe_internet_gateways(Filters=ours)['InternetGateways']
+theirs = ec2.create_route_table(VpcId=main['VpcId'], TagSpecifications=[
+    {'ResourceType': 'route-table', 'Tags': [{'Key': 'Owner', 'Value': 'them'}]}])['RouteTable']['RouteTableId']
+ec2.create_route(RouteTableId=theirs, DestinationCidrBlock='0.0.0.0/0', GatewayId=gateway['InternetGatewayId'])
+ec2.replace_route_table_association(AssociationId=place, RouteTableId=theirs)
+out = {'main': main['RouteTableId'], 'theirs': theirs}
+";
+
+#[test]
+fn a_main_table_that_somebody_put_in_the_place_of_the_estates_stays_theirs() {
+    let fixture = Fixture::start();
+    let made = settle(&fixture, &fixture.spec());
+    let other = fixture.boto(THEIR_MAIN);
+    let [main, theirs] = ["main", "theirs"].map(|key| other[key].as_str().unwrap());
+    let table =
+        |all: &Value, id: &str| all["route table"].as_array().unwrap().iter().find(|one| one["id"] == id).cloned();
+    let left_alone = |when: &str| {
+        let mut found = fixture.inventory();
+        let own = table(&found, theirs).unwrap();
+        assert_eq!((&own["tags"], &own["main"]), (&json!({ "Owner": "them" }), &json!(false)), "{when}");
+        assert_eq!(own["routes"]["0.0.0.0/0"], json!(["active", "internet-gateway"]), "{when}");
+        found["route table"].as_array_mut().unwrap().retain(|one| one["id"] != theirs);
+        assert_same(&found["route table"], &made["route table"], when);
+    };
+
+    let drift = text(&fixture.provision(&["drift"]).stdout);
+    assert!(drift.contains("route-table/main") && drift.contains("main: yes -> no"), "{drift}");
+    assert_eq!(fixture.plan(), ["update route-table/main"]);
+    settle(&fixture, &fixture.spec());
+    left_alone("the estate's is main again");
+
+    // The estate's own is deleted on top of that.
+    fixture.boto(&format!(
+        "(place,) = [a['RouteTableAssociationId'] for a in\n\
+         \x20   ec2.describe_route_tables(RouteTableIds=['{main}'])['RouteTables'][0]['Associations'] if a['Main']]\n\
+         ec2.replace_route_table_association(AssociationId=place, RouteTableId='{theirs}')\n\
+         ec2.delete_route_table(RouteTableId='{main}')"
+    ));
+    assert_eq!(fixture.plan(), ["create route-table/main"]);
+    settle(&fixture, &fixture.spec());
+    left_alone("another is made main");
+}

@@ -218,13 +218,23 @@ fn a_network_that_is_there_is_used_and_left_as_it_is() {
 #[test]
 fn a_network_that_is_not_what_the_spec_takes_it_for_is_refused() {
     let fixture = Fixture::start();
-    let theirs = fixture.boto(THEIRS);
+    let theirs = fixture.boto(&format!(
+        "{THEIRS}\n\
+         for name, cidr in (('other_public', '10.9.2.0/24'), ('other_private', '10.9.3.0/24')):\n\
+         \x20   out[name] = ec2.create_subnet(VpcId=vpc, CidrBlock=cidr)['Subnet']['SubnetId']\n\
+         ec2.associate_route_table(RouteTableId=table, SubnetId=out['other_public'])"
+    ));
     let of = |key: &str| theirs[key].as_str().unwrap();
     let (vpc, public, private) = (of("vpc"), of("public"), of("private"));
+    let (other_public, other_private) = (of("other_public"), of("other_private"));
     let nowhere = "subnet-0123456789abcdef0";
+    let leads = format!("{other_public} is named for hosts, and its route table leads to an internet gateway");
+    let leads_nowhere =
+        format!("{other_private} is named for the bastion, and its route table leads to no internet gateway");
     let table: &[(&str, &str, &str, &[&str])] = &[
         (vpc, public, public, &["this subnet is there already"]),
-        (vpc, private, public, &["leads to", "internet gateway"]),
+        (vpc, public, other_public, &[&leads, "name a private subnet in `network.private_subnets`"]),
+        (vpc, other_private, private, &[&leads_nowhere, "name a public subnet in `network.public_subnets`"]),
         (vpc, public, nowhere, &[vpc, "has no", nowhere]),
         ("vpc-0123456789abcdef0", public, private, &["vpc-0123456789abcdef0", "name another one"]),
     ];

@@ -36,6 +36,7 @@ fn the<'a>(made: &'a Value, kind: &str, id: &str) -> &'a Value {
 #[test]
 fn hosts_leave_the_network_as_the_spec_says_and_it_changes_in_place() {
     let fixture = Fixture::start();
+    assert!(!text(&fixture.provision(&["plan"]).stdout).contains("a way to S3"), "the estate makes it");
     let spec = |egress: &str| network(&fixture, &format!("zones = 2\nflow_logs_days = 30\negress = \"{egress}\""));
     let none = settle(&fixture, &spec("none"));
     assert_eq!(ids(&none, "endpoint"), ["vpc-endpoint/s3"]);
@@ -198,6 +199,14 @@ fn a_network_that_is_there_is_used_and_left_as_it_is() {
     let theirs = fixture.boto(THEIRS);
     let of = |key: &str| theirs[key].as_str().unwrap();
     let before = fixture.inventory();
+    fixture.write_spec(&existing(&fixture, of("vpc"), of("public"), of("private")));
+    let note = format!("{} isn't the estate's, so no endpoint is made in it", of("vpc"));
+    for asked in
+        [&["plan"][..], &["plan", "--json"], &["explain", "instances/worker"], &["explain", "instances", "--json"]]
+    {
+        let said = text(&fixture.provision(asked).stdout);
+        assert!(said.contains(&note), "{asked:?}: {said}");
+    }
     let made = settle(&fixture, &existing(&fixture, of("vpc"), of("public"), of("private")));
     for kind in ["vpc", "subnet", "internet gateway", "network acl", "route table", "endpoint", "flow log"] {
         assert_same(&made[kind], &before[kind], kind);

@@ -1,7 +1,9 @@
-//! The name of the estate's key. It can't be tagged: it is the estate's if it has the estate's name.
+//! The name of the estate's key. It can't be tagged: it is the estate's if it has the estate's name and names a key of the
+//! estate, or is younger than that.
 
 use std::collections::BTreeMap;
 
+use aws_sdk_kms::types::AliasListEntry;
 use futures::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 
@@ -22,7 +24,6 @@ pub(super) struct Aliases;
 const CALLS: &[Call] = &[
     Call { when: When::Discover, action: "kms:ListAliases", resources: &["*"] },
     Call { when: When::Create, action: "kms:CreateAlias", resources: &["*"] },
-    Call { when: When::Create, action: "kms:UpdateAlias", resources: &["*"] },
     Call { when: When::Change, action: "kms:UpdateAlias", resources: &["*"] },
     Call { when: When::Delete, action: "kms:DeleteAlias", resources: &["*"] },
 ];
@@ -42,14 +43,14 @@ impl Operations for Aliases {
 
     fn discover<'a>(&'a self, cloud: &'a Cloud, scope: &'a Scope) -> BoxFuture<'a, Result<Vec<Observed>, KindError>> {
         Box::pin(async move {
-            let pages = cloud.kms.list_aliases().limit(100).into_paginator();
-            let aliases: Vec<_> = cloud.call(Service::Kms, "ListAliases", pages.items().send().try_collect()).await?;
             let name = scope.alias_name();
             let mut all = Vec::new();
-            for alias in aliases.into_iter().filter(|alias| alias.alias_name.as_deref() == Some(&name)) {
+            if let Some(alias) = find(cloud, &name).await? {
                 let id = ResourceId::only(Kind::Alias);
                 let properties = properties(&id, &Alias { key: alias.target_key_id.unwrap_or_default() })?;
-                all.push(Observed::new(Kind::Alias, id, &name, properties));
+                let mut observed = Observed::new(Kind::Alias, id, &name, properties);
+                observed.created = alias.creation_date.map(|date| date.secs());
+                all.push(observed);
             }
             Ok(all)
         })
@@ -66,7 +67,14 @@ impl Operations for Aliases {
             let request = cx.cloud.kms.create_alias().alias_name(name).target_key_id(&alias.key);
             let call = || cx.cloud.call(Service::Kms, "CreateAlias", request.clone().send());
             match cx.cloud.patiently(SOON, &["NotFoundException"], call).await {
-                Err(error) if error.is(&["AlreadyExistsException"]) => point(cx.cloud, name, &alias.key).await?,
+                // A crashed run's, if it names the estate's key.
+                Err(error) if error.is(&["AlreadyExistsException"]) => {
+                    let made = find(cx.cloud, name).await?.and_then(|alias| alias.target_key_id);
+                    if made.as_ref() != Some(&alias.key) {
+                        let (name, estate) = (name.clone(), cx.scope.estate.to_string());
+                        return Err(KindError::Foreign { kind: Kind::Alias, name, estate });
+                    }
+                }
                 answer => {
                     answer?;
                 }
@@ -99,6 +107,12 @@ impl Operations for Aliases {
             Ok(None)
         })
     }
+}
+
+async fn find(cloud: &Cloud, name: &str) -> Result<Option<AliasListEntry>, KindError> {
+    let pages = cloud.kms.list_aliases().limit(100).into_paginator();
+    let aliases: Vec<_> = cloud.call(Service::Kms, "ListAliases", pages.items().send().try_collect()).await?;
+    Ok(aliases.into_iter().find(|alias| alias.alias_name.as_deref() == Some(name)))
 }
 
 async fn point(cloud: &Cloud, name: &str, key: &str) -> Result<(), KindError> {

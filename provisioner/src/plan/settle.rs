@@ -4,8 +4,9 @@
 //! resource the next run didn't see yet. The one stays that is what the spec wants, or else the one that others refer to,
 //! or else the oldest; the others go, once what uses them has moved.
 //!
-//! Stops: that a tag alone makes something ours to delete. What lacks the tags that Holdfast alone writes, or is in
-//! another VPC than those that it made and the one that its spec names, isn't the estate's, whatever else its tags say.
+//! Stops: that a tag alone makes something ours to delete. What has the two tags that the estate's are looked for by and
+//! none of the others that Holdfast writes beside, or is in another VPC than those that it made and the one that its spec
+//! names, isn't the estate's, whatever else its tags say; nor is an alias, which has no tags, that is older than the key.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
@@ -36,25 +37,65 @@ impl Settled {
     pub(crate) fn of(world: &World, estate: Option<&Estate>) -> Self {
         let world = &*renamed(world, estate);
         let mut settled = Self::default();
-        let (vpcs, others): (Vec<_>, Vec<_>) = world.resources.iter().partition(|observed| observed.kind == Kind::Vpc);
+        let (vpcs, others): (Vec<_>, Vec<_>) = world
+            .resources
+            .iter()
+            .filter_map(|observed| settled.marked(observed))
+            .partition(|observed| observed.kind == Kind::Vpc);
         let mut known = Known::default();
-        settled.choose(vpcs.into_iter().cloned(), world, estate, &mut known);
+        settled.choose(vpcs.into_iter(), world, estate, &mut known);
         let mut vpcs: BTreeSet<_> = settled.all(Kind::Vpc).map(|vpc| vpc.physical.clone()).collect();
         vpcs.extend(world.scope.vpc.iter().map(ToString::to_string));
 
         let mut own_ones = Vec::new();
         for observed in others.into_iter().filter(|observed| observed.kind != Kind::SecurityGroupRules) {
             match own(observed, &vpcs) {
-                Some(own) => own_ones.push(own),
-                None => settled.notes.push(format!(
+                Ok(own) => own_ones.push(own),
+                Err(other) => settled.notes.push(format!(
                     "{} {} has the tags of {} and is in another VPC: left alone",
-                    observed.kind, observed.physical, observed.id
+                    other.kind, other.physical, other.id
                 )),
             }
         }
         settled.choose(own_ones.into_iter(), world, estate, &mut known);
+        settled.leave_foreign_alias();
         settled.add_rules(world);
         settled
+    }
+
+    /// What of an observed resource has more of Holdfast's tags than those that it was found by.
+    fn marked(&mut self, observed: &Observed) -> Option<Observed> {
+        let mut observed = observed.clone();
+        let is_marked = match observed.kind {
+            // They have no tags.
+            Kind::Alias | Kind::SecurityGroupRules => true,
+            Kind::Instances => {
+                observed.hosts.retain(|host| is_marked(&host.tags));
+                !observed.hosts.is_empty()
+            }
+            _ => is_marked(&observed.tags),
+        };
+        if !is_marked {
+            self.notes.push(format!(
+                "{} {} has the tags that {} is looked for by, and none that Holdfast writes beside: left alone",
+                observed.kind, observed.physical, observed.id
+            ));
+        }
+        is_marked.then_some(observed)
+    }
+
+    /// An alias is the estate's if it names a key of the estate, or was made for one and points elsewhere by now.
+    fn leave_foreign_alias(&mut self) {
+        let Some(alias) = self.kept.remove(&ResourceId::only(Kind::Alias)) else { return };
+        let mut keys = self.all(Kind::Key).chain(self.idle.iter().filter(|one| one.kind == Kind::Key));
+        let is_later = |key: &Observed| key.state.is_none() && key.created.is_some() && key.created <= alias.created;
+        let is_own = keys.any(|key| refers(&alias, key) || is_later(key));
+        drop(keys);
+        if is_own {
+            self.kept.insert(alias.id.clone(), alias);
+        } else {
+            self.notes.push(format!("{} names a key that isn't the estate's: left alone", alias.physical));
+        }
     }
 
     /// Those of a kind that are the estate's.
@@ -139,18 +180,25 @@ fn rank(one: &Observed, world: &World) -> (bool, Reverse<usize>, i64, String) {
     (one.state.is_some(), Reverse(uses(one, world)), one.created.unwrap_or(i64::MAX), one.physical.clone())
 }
 
-/// What of an observed resource is in one of the estate's VPCs; all of it where no VPC matters.
-fn own(observed: &Observed, vpcs: &BTreeSet<String>) -> Option<Observed> {
-    if observed.kind == Kind::Instances {
-        let mut group = observed.clone();
-        group.hosts.retain(|host| vpcs.contains(&host.vpc));
-        return (!group.hosts.is_empty()).then_some(group);
-    }
-    match observed.properties.0.get("vpc").and_then(Value::as_str) {
+/// What of an observed resource is in one of the estate's VPCs, all of it where no VPC matters; or else the resource
+/// again.
+fn own(mut observed: Observed, vpcs: &BTreeSet<String>) -> Result<Observed, Box<Observed>> {
+    let is_in = |vpc: &str| vpcs.contains(vpc);
+    let is_own = match observed.kind {
+        Kind::Instances => observed.hosts.iter().any(|host| is_in(&host.vpc)),
         // An internet gateway that isn't attached yet is in none.
-        Some(vpc) if !vpc.is_empty() && !vpcs.contains(vpc) => None,
-        _ => Some(observed.clone()),
+        _ => observed.properties.0.get("vpc").and_then(Value::as_str).is_none_or(|vpc| vpc.is_empty() || is_in(vpc)),
+    };
+    if !is_own {
+        return Err(Box::new(observed));
     }
+    observed.hosts.retain(|host| observed.kind != Kind::Instances || is_in(&host.vpc));
+    Ok(observed)
+}
+
+/// Whether tags have one that Holdfast writes beside those by which it finds what is the estate's.
+fn is_marked(tags: &BTreeMap<String, String>) -> bool {
+    [tags::SPEC, tags::BUDGET, tags::ACCEPTED_RISKS].into_iter().any(|key| tags.contains_key(key))
 }
 
 /// Whether one was made by the same code for the same purpose as another, and not only given the two tags that find it.

@@ -16,3 +16,4 @@ mod launches;
 mod lock;
 mod machines;
 mod network;
+mod others;

@@ -41,11 +41,13 @@ impl Cloud {
     /// The network that the spec names, if it names one; refuses one that isn't as the spec says.
     pub(super) async fn existing_network(&self, spec: &Spec) -> Result<Option<ExistingNetwork>, CloudError> {
         let Place::Existing { vpc, public, private } = &spec.network.place else { return Ok(None) };
-        let (ranges, subnets, tables) = tokio::try_join!(
+        let (ranges, subnets, tables) = tokio::join!(
             self.ranges(vpc, &spec.region),
             self.subnets(vpc, public.iter().chain(private)),
             self.route_tables(vpc)
-        )?;
+        );
+        // Of a VPC that isn't there that is said, whichever call was answered first.
+        let (ranges, subnets, tables) = (ranges?, subnets?, tables?);
         let of = |ids: &[SubnetId]| ids.iter().filter_map(|id| subnets.get(id.as_str()).cloned()).collect();
         for (ids, wanted) in [(public, true), (private, false)] {
             for id in ids {

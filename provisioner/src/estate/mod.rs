@@ -137,6 +137,17 @@ pub struct Estate {
 }
 
 impl Estate {
+    /// What it needs that isn't its to make, and who uses it would miss.
+    pub fn needs_of_others(&self) -> Vec<String> {
+        let network = self.scope.vpc.iter().map(|vpc| {
+            format!(
+                "{vpc} isn't the estate's, so no endpoint is made in it: its private subnets need a way to S3 of their own, \
+                 such as a gateway endpoint, or no host can ship its audit trail"
+            )
+        });
+        network.collect()
+    }
+
     /// The resource of this id.
     pub fn get(&self, id: &ResourceId) -> Option<&Resource> {
         self.resources.iter().find(|resource| resource.id == *id)

@@ -41,3 +41,22 @@ impl Scope {
         format!("/holdfast/{}/{part}", self.estate)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_longest_name_of_an_estate_fits_what_a_backup_plan_is_called() {
+        let scope = Scope {
+            estate: "a".repeat(32).parse().unwrap(),
+            account: "111111111111".parse().unwrap(),
+            region: "ap-northeast-1".parse().unwrap(),
+            vpc: None,
+        };
+        assert!("a".repeat(33).parse::<crate::spec::EstateName>().is_err());
+        let name = scope.vault_name();
+        // AWS Backup Developer Guide, "Creating a backup plan": 1 to 50 of these characters.
+        assert!(name.len() <= 50 && name.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c)), "{name}");
+    }
+}

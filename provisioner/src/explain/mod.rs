@@ -41,6 +41,9 @@ pub struct Explained {
     pub used_by: Vec<ResourceId>,
     /// What it costs.
     pub cost: Vec<Line>,
+    /// What it needs that isn't the estate's to make.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub needs_of_others: Vec<String>,
 }
 
 /// An estate as it is wanted and as it was found.
@@ -86,6 +89,10 @@ impl Asked<'_> {
                     needs: resource.map(|one| one.prerequisites().into_iter().collect()).unwrap_or_default(),
                     used_by: users.map(|one| one.id.clone()).collect(),
                     cost: costs.iter().filter(|line| line.id == *id).cloned().collect(),
+                    needs_of_others: match kind {
+                        Kind::Instances | Kind::AutoScalingGroup => self.estate.needs_of_others(),
+                        _ => Vec::new(),
+                    },
                 }
             })
             .collect()

@@ -1,9 +1,10 @@
-//! The name of the estate's key. It can't be tagged: it is the estate's if it has the estate's name.
+//! The name of the estate's key. It can't be tagged: it is the estate's if it has the estate's name and names a key of the
+//! estate, or is younger than that.
 //!
-//! It is asked by its name which key it is of, and that key's own answer comes with it. Where the name was given to a
-//! key that the caller may not look at, KMS's list of names still says to which.
+//! It is asked by its name which key it is of, and that key's own answer comes with it. Where that is another key than the
+//! estate's, or one that the caller may not look at, KMS's list of names says the rest.
 
-use aws_sdk_kms::types::KeyMetadata;
+use aws_sdk_kms::types::{AliasListEntry, KeyMetadata};
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -27,7 +28,6 @@ const CALLS: &[Call] = &[
     Call { when: When::Discover, action: "kms:DescribeKey", resources: &["*"] },
     Call { when: When::Discover, action: "kms:ListAliases", resources: &["*"] },
     Call { when: When::Create, action: "kms:CreateAlias", resources: &["*"] },
-    Call { when: When::Create, action: "kms:UpdateAlias", resources: &["*"] },
     Call { when: When::Change, action: "kms:UpdateAlias", resources: &["*"] },
     Call { when: When::Delete, action: "kms:DeleteAlias", resources: &["*"] },
 ];
@@ -57,7 +57,14 @@ impl Operations for Aliases {
             let request = cx.cloud.kms.create_alias().alias_name(name).target_key_id(&alias.key);
             let call = || cx.cloud.call(Service::Kms, "CreateAlias", request.clone().send());
             match cx.cloud.patiently(SOON, &["NotFoundException"], call).await {
-                Err(error) if error.is(&["AlreadyExistsException"]) => point(cx.cloud, name, &alias.key).await?,
+                // A crashed run's, if it names the estate's key.
+                Err(error) if error.is(&["AlreadyExistsException"]) => {
+                    let made = find(cx.cloud, name).await?.and_then(|alias| alias.target_key_id);
+                    if made.as_ref() != Some(&alias.key) {
+                        let (name, estate) = (name.clone(), cx.scope.estate.to_string());
+                        return Err(KindError::Foreign { kind: Kind::Alias, name, estate });
+                    }
+                }
                 answer => {
                     answer?;
                 }
@@ -105,20 +112,28 @@ pub(super) async fn target(cloud: &Cloud, name: &str) -> Result<Option<Target>, 
     let request = cloud.kms.describe_key().key_id(name).send();
     match found(cloud.call(Service::Kms, "DescribeKey", request).await, &["NotFoundException"]) {
         Err(error) if error.is(&["AccessDeniedException"]) => {
-            let pages = cloud.kms.list_aliases().limit(100).into_paginator();
-            let aliases: Vec<_> = cloud.call(Service::Kms, "ListAliases", pages.items().send().try_collect()).await?;
-            let alias = aliases.into_iter().find(|alias| alias.alias_name.as_deref() == Some(name));
-            Ok(alias.and_then(|alias| alias.target_key_id).map(Target::Hidden))
+            Ok(find(cloud, name).await?.and_then(|alias| alias.target_key_id).map(Target::Hidden))
         }
         answer => Ok(answer?.and_then(|answer| answer.key_metadata).map(|key| Target::Key(Box::new(key)))),
     }
 }
 
-/// The name, as it was found.
-pub(super) fn observed(name: &str, key: &str) -> Result<Observed, KindError> {
+/// The name, as it was found, and when it was made where it isn't one of the estate's keys that it names.
+pub(super) async fn observe(cloud: &Cloud, name: &str, key: &str, is_own: bool) -> Result<Observed, KindError> {
     let id = ResourceId::only(Kind::Alias);
     let properties = properties(&id, &Alias { key: key.to_owned() })?;
-    Ok(Observed::new(Kind::Alias, id, name, properties))
+    let mut observed = Observed::new(Kind::Alias, id, name, properties);
+    if !is_own {
+        let created = find(cloud, name).await?.and_then(|alias| alias.creation_date);
+        observed.created = created.map(|date| date.secs());
+    }
+    Ok(observed)
+}
+
+async fn find(cloud: &Cloud, name: &str) -> Result<Option<AliasListEntry>, CloudError> {
+    let pages = cloud.kms.list_aliases().limit(100).into_paginator();
+    let aliases: Vec<_> = cloud.call(Service::Kms, "ListAliases", pages.items().send().try_collect()).await?;
+    Ok(aliases.into_iter().find(|alias| alias.alias_name.as_deref() == Some(name)))
 }
 
 async fn point(cloud: &Cloud, name: &str, key: &str) -> Result<(), KindError> {

@@ -113,7 +113,8 @@ impl Operations for Keys {
                 .await?;
             let mut all: Vec<_> = ours.into_iter().flatten().collect();
             if let Some(target) = &named {
-                all.push(alias::observed(&name, target.id())?);
+                let is_own = all.iter().any(|key| key.physical == target.id());
+                all.push(alias::observe(cloud, &name, target.id(), is_own).await?);
             }
             Ok(all)
         })

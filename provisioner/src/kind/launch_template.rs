@@ -47,8 +47,10 @@ pub struct LaunchTemplate<L = Link> {
     pub metadata: Metadata,
     /// Whether EC2 refuses to end a host until that is taken back.
     pub protected: bool,
-    /// The tags of volumes and interfaces, where nobody else gives them any.
-    pub part_tags: BTreeMap<String, String>,
+    /// The tags of volumes, where nobody else gives them any.
+    pub volume_tags: BTreeMap<String, String>,
+    /// The tags of network interfaces, where nobody else gives them any.
+    pub interface_tags: BTreeMap<String, String>,
     /// What the host is told as it starts; not secret.
     pub user_data: String,
 }
@@ -342,17 +344,21 @@ fn data(template: &LaunchTemplate<String>) -> RequestLaunchTemplateData {
         .set_block_device_mappings(Some(volumes.collect()))
         .metadata_options(metadata)
         .disable_api_termination(template.protected)
-        .set_tag_specifications(part_tags(&template.part_tags))
+        .set_tag_specifications(tag_specifications(template))
         .user_data(BASE64_STANDARD.encode(&template.user_data))
         .build()
 }
 
 /// What Auto Scaling has EC2 tag volumes and interfaces with.
-fn part_tags(tags: &BTreeMap<String, String>) -> Option<Vec<LaunchTemplateTagSpecificationRequest>> {
-    let of = |kind| {
-        LaunchTemplateTagSpecificationRequest::builder().resource_type(kind).set_tags(Some(write_tags(tags))).build()
+fn tag_specifications(template: &LaunchTemplate<String>) -> Option<Vec<LaunchTemplateTagSpecificationRequest>> {
+    let of = |kind, tags: &BTreeMap<String, String>| {
+        let tags = Some(write_tags(tags));
+        LaunchTemplateTagSpecificationRequest::builder().resource_type(kind).set_tags(tags).build()
     };
-    (!tags.is_empty()).then(|| vec![of(ResourceType::Volume), of(ResourceType::NetworkInterface)])
+    let all =
+        [(ResourceType::Volume, &template.volume_tags), (ResourceType::NetworkInterface, &template.interface_tags)];
+    let all: Vec<_> = all.into_iter().filter(|(_, tags)| !tags.is_empty()).map(|(kind, tags)| of(kind, tags)).collect();
+    (!all.is_empty()).then_some(all)
 }
 
 /// A template's data as EC2 gives it back.
@@ -377,6 +383,7 @@ fn read_data(data: ResponseLaunchTemplateData) -> LaunchTemplate<String> {
         })
     });
     let user_data = BASE64_STANDARD.decode(data.user_data.unwrap_or_default()).unwrap_or_default();
+    let tags = data.tag_specifications.unwrap_or_default();
     LaunchTemplate {
         image: data.image_id.unwrap_or_default(),
         instance_type: data.instance_type.map(|kind| kind.to_string()).unwrap_or_default(),
@@ -394,12 +401,13 @@ fn read_data(data: ResponseLaunchTemplateData) -> LaunchTemplate<String> {
                 == Some(LaunchTemplateInstanceMetadataTagsState::Enabled),
         },
         protected: data.disable_api_termination.unwrap_or(false),
-        part_tags: read_part_tags(data.tag_specifications),
+        volume_tags: tags_of(&tags, &ResourceType::Volume),
+        interface_tags: tags_of(&tags, &ResourceType::NetworkInterface),
         user_data: String::from_utf8_lossy(&user_data).into_owned(),
     }
 }
 
-fn read_part_tags(all: Option<Vec<LaunchTemplateTagSpecification>>) -> BTreeMap<String, String> {
-    let of_volumes = |one: &LaunchTemplateTagSpecification| one.resource_type == Some(ResourceType::Volume);
-    read_tags(all.unwrap_or_default().into_iter().find(of_volumes).and_then(|one| one.tags))
+/// The tags that a template has for resources of one type.
+fn tags_of(all: &[LaunchTemplateTagSpecification], kind: &ResourceType) -> BTreeMap<String, String> {
+    read_tags(all.iter().find(|one| one.resource_type.as_ref() == Some(kind)).and_then(|one| one.tags.clone()))
 }

@@ -1,7 +1,10 @@
 //! Route tables, with their routes and the subnets that they serve.
 //!
-//! The VPC's main table can't be made or deleted, so it is adopted: tagged, and kept without routes, so that a subnet
-//! which nobody gave a table reaches nothing outside. Routes to gateway endpoints are the endpoint's own.
+//! A VPC comes with a main table, which can't be deleted, so it is adopted: tagged, and kept without routes, so that a
+//! subnet which nobody gave a table reaches nothing outside. Where somebody made another table the main one, the
+//! estate's is made that again, and the other stays as it is. Routes to gateway endpoints are the endpoint's own.
+//!
+//! Stops: subnets that lead where somebody's main table leads, and another's table that is taken for the estate's.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,7 +18,7 @@ use super::{
     properties,
 };
 use crate::cloud::{Cloud, CloudError, Service, found};
-use crate::estate::{Kind, Ref, Scope};
+use crate::estate::{Kind, Ref, ResourceId, Scope, tags};
 
 /// A route table's properties.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -30,6 +33,9 @@ pub struct RouteTable<L = Ref> {
     pub subnets: Vec<L>,
 }
 
+/// The name in the estate of the table that a VPC comes with.
+pub const MAIN: &str = "main";
+
 pub(super) struct RouteTables;
 
 /// The ids of endpoints begin with it.
@@ -42,14 +48,17 @@ const CALLS: &[Call] = &[
     Call { when: When::Create, action: "ec2:CreateTags", resources: &["*"] },
     Call { when: When::Create, action: "ec2:CreateRoute", resources: &["*"] },
     Call { when: When::Create, action: "ec2:AssociateRouteTable", resources: &["*"] },
+    Call { when: When::Create, action: "ec2:ReplaceRouteTableAssociation", resources: &["*"] },
     Call { when: When::Change, action: "ec2:CreateRoute", resources: &["*"] },
     Call { when: When::Change, action: "ec2:ReplaceRoute", resources: &["*"] },
     Call { when: When::Change, action: "ec2:DeleteRoute", resources: &["*"] },
     Call { when: When::Change, action: "ec2:AssociateRouteTable", resources: &["*"] },
     Call { when: When::Change, action: "ec2:DisassociateRouteTable", resources: &["*"] },
+    Call { when: When::Change, action: "ec2:ReplaceRouteTableAssociation", resources: &["*"] },
     Call { when: When::Change, action: "ec2:CreateTags", resources: &["*"] },
     Call { when: When::Delete, action: "ec2:DisassociateRouteTable", resources: &["*"] },
     Call { when: When::Delete, action: "ec2:DeleteRoute", resources: &["*"] },
+    Call { when: When::Delete, action: "ec2:ReplaceRouteTableAssociation", resources: &["*"] },
     Call { when: When::Delete, action: "ec2:DeleteRouteTable", resources: &["*"] },
 ];
 
@@ -74,7 +83,7 @@ impl Operations for RouteTables {
     }
 
     fn fixed(&self) -> &'static [(&'static str, &'static str)] {
-        &[("vpc", "a route table stays in its VPC"), ("main", "a VPC's main table can't be another")]
+        &[("vpc", "a route table stays in its VPC")]
     }
 
     fn deleted_after(&self) -> &'static [Kind] {
@@ -113,8 +122,11 @@ impl Operations for RouteTables {
     ) -> BoxFuture<'a, Result<BTreeMap<String, String>, KindError>> {
         Box::pin(async move {
             let new: RouteTable<String> = wanted.parse()?;
-            let (id, old) =
-                if new.main { adopt(cx.cloud, wanted, &new).await? } else { make(cx, wanted, &new).await? };
+            let adopted = if new.main { adopt(cx, wanted, &new).await? } else { None };
+            let (id, old) = match adopted {
+                Some(adopted) => adopted,
+                None => make(cx, wanted, &new).await?,
+            };
             reconcile(cx.cloud, &id, &new, &old).await?;
             Ok(only_id(&id))
         })
@@ -144,7 +156,16 @@ impl Operations for RouteTables {
                 // It goes with its VPC.
                 return Ok(None);
             }
-            let Some((_, table)) = describe_if_there(cx.cloud, &current.physical).await? else { return Ok(None) };
+            let Some((id, table)) = describe_if_there(cx.cloud, &current.physical).await? else { return Ok(None) };
+            if current.id == ResourceId::named(Kind::RouteTable, MAIN) {
+                let vpc = table.vpc_id.clone().unwrap_or_default();
+                let (_, main) = main_of(cx.cloud, &vpc).await?;
+                if !is_of_estate(&main, cx.scope) {
+                    // The VPC would take along what is somebody else's; so it doesn't, and says that something is in it.
+                    make_main(cx.cloud, &id, &vpc).await?;
+                    return Ok(None);
+                }
+            }
             for association in associations(&table) {
                 disassociate(cx.cloud, &association.0).await?;
             }
@@ -175,10 +196,44 @@ async fn make(cx: &Context<'_>, wanted: &Wanted<'_>, new: &RouteTable<String>) -
     describe(cx.cloud, "route-table-id", &id, None).await
 }
 
-async fn adopt(cloud: &Cloud, wanted: &Wanted<'_>, new: &RouteTable<String>) -> Result<(String, Table), KindError> {
-    let (id, table) = describe(cloud, "vpc-id", &new.vpc, Some(("association.main", "true"))).await?;
-    put_tags(cloud, std::slice::from_ref(&id), &wanted.resource.tags).await?;
-    Ok((id, table))
+/// Takes the main table of the estate's VPC, unless that is one that somebody made and put there.
+async fn adopt(
+    cx: &Context<'_>,
+    wanted: &Wanted<'_>,
+    new: &RouteTable<String>,
+) -> Result<Option<(String, Table)>, KindError> {
+    let (id, table) = main_of(cx.cloud, &new.vpc).await?;
+    let tags = read_tags(table.tags.clone());
+    let is_this = is_of_estate(&table, cx.scope) && id_of(&tags).is_none_or(|id| id == wanted.resource.id);
+    let is_as_it_came = tags.is_empty() && routes(&table).is_empty() && associations(&table).is_empty();
+    if !is_this && !is_as_it_came {
+        return Ok(None);
+    }
+    put_tags(cx.cloud, std::slice::from_ref(&id), &wanted.resource.tags).await?;
+    Ok(Some((id, table)))
+}
+
+fn is_of_estate(table: &Table, scope: &Scope) -> bool {
+    read_tags(table.tags.clone()).get(tags::ESTATE).is_some_and(|estate| *estate == scope.estate.to_string())
+}
+
+async fn main_of(cloud: &Cloud, vpc: &str) -> Result<(String, Table), KindError> {
+    describe(cloud, "vpc-id", vpc, Some(("association.main", "true"))).await
+}
+
+/// Makes a table its VPC's main one, if it isn't.
+async fn make_main(cloud: &Cloud, id: &str, vpc: &str) -> Result<(), KindError> {
+    const OPERATION: &str = "ReplaceRouteTableAssociation";
+    let (current, table) = main_of(cloud, vpc).await?;
+    if current == id {
+        return Ok(());
+    }
+    let main = table.associations().iter().find(|association| association.main == Some(true));
+    let association = main.and_then(|association| association.route_table_association_id.clone());
+    let association = association.ok_or_else(|| CloudError::incomplete(Service::Ec2, OPERATION, "association"))?;
+    let request = cloud.ec2.replace_route_table_association().association_id(association).route_table_id(id);
+    cloud.patiently(SOON, NOT_YET, || cloud.call(Service::Ec2, OPERATION, request.clone().send())).await?;
+    Ok(())
 }
 
 async fn describe(
@@ -277,7 +332,7 @@ async fn reconcile(cloud: &Cloud, id: &str, new: &RouteTable<String>, table: &Ta
     for subnet in want.difference(&have) {
         associate(cloud, id, subnet).await?;
     }
-    Ok(())
+    if new.main && !read(table).main { make_main(cloud, id, &new.vpc).await } else { Ok(()) }
 }
 
 /// Makes a route, or gives it another target in one step, so that traffic always has a way.

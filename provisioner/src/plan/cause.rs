@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::settle::Settled;
 use crate::estate::{Estate, Kind, Resource, ResourceId, tags};
-use crate::kind::{Comparison, Observed};
+use crate::kind::{Comparison, Difference, Observed};
 
 /// What the tags say of the last apply.
 pub(super) struct LastApply<'a> {
@@ -30,18 +30,30 @@ impl<'a> LastApply<'a> {
 
     /// Which of a resource's differences aren't the spec's, nor follow from another resource's change.
     pub(super) fn drifted(&self, wanted: &Resource, observed: &Observed, comparison: &Comparison) -> Vec<String> {
+        let all = comparison.differences.as_slice();
+        // How many hosts there shall be is remembered by itself, so that is told apart whatever else of them changes.
+        let members = self.lost_and_found(wanted, all);
         let key = if wanted.kind == Kind::SecurityGroupRules { tags::RULES } else { tags::SPEC };
-        if observed.tags.get(key).is_some_and(|found| wanted.tags.get(key) != Some(found)) {
+        let is_as_applied = observed.tags.get(key).is_none_or(|found| wanted.tags.get(key) == Some(found));
+        let is_own = |one: &&Difference| match wanted.kind {
+            Kind::Instances if one.property == "count" => !members.is_empty(),
+            Kind::Instances if is_member(&one.property) => members.contains(one),
+            _ => is_as_applied && !follows(&one.new),
+        };
+        all.iter().filter(is_own).map(|one| one.property.clone()).collect()
+    }
+
+    /// Hosts of a group that are gone, or that came, and not by a spec with another count. Those that a replacement
+    /// starts and ends are neither: what is wrong of them stands beside them.
+    fn lost_and_found<'d>(&self, group: &Resource, all: &'d [Difference]) -> Vec<&'d Difference> {
+        if group.kind != Kind::Instances || !self.same_count(group) {
             return Vec::new();
         }
-        let is_own = |property: &str, new: &Value| match wanted.kind {
-            Kind::Instances if property == "count" || is_member(property) => {
-                comparison.renew.is_none() && self.same_count(wanted)
-            }
-            _ => !follows(new),
+        let is_replaced = |member: &Difference| {
+            let flaw = format!("{} ", member.property);
+            all.iter().any(|other| other.property.starts_with(&flaw))
         };
-        let own = comparison.differences.iter().filter(|one| is_own(&one.property, &one.new));
-        own.map(|one| one.property.clone()).collect()
+        all.iter().filter(|one| is_member(&one.property) && !is_replaced(one)).collect()
     }
 
     /// Whether the last apply wanted as many hosts of a group.

@@ -177,6 +177,9 @@ pub struct Plan {
     /// What looks like the estate's and isn't, so is left alone.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
+    /// What the estate needs that isn't its to make.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub needs_of_others: Vec<String>,
     /// What it does to the estate's monthly cost.
     pub cost: Cost,
     /// Why the estate may cost more than its budget, if it does and somebody said so.
@@ -267,6 +270,7 @@ impl Plan {
             unchanged,
             left,
             notes: settled.notes,
+            needs_of_others: estate.as_ref().map(Estate::needs_of_others).unwrap_or_default(),
             cost: Cost::between(world, estate.as_ref()),
             over_budget: None,
             estate,

@@ -1,15 +1,20 @@
 //! Groups that have another name than at the last apply, and whose resources stay: they are looked at under the ids that
 //! they would have under the new name, so that all that differs is their tags. Names that AWS can't change (a launch
 //! template's, a role's) stay as they are; nothing depends on them, since what belongs to an estate is known by its tags.
+//!
+//! A run may be cut off when some of a group's hosts have their new name, or some of a host's volumes have. Until all of
+//! a host has it, the host counts as one of the old name: so the next plan goes on with the tags, and doesn't take a
+//! volume of the other name for one that somebody put in the place of the host's own.
 
 use std::borrow::Cow;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
 use super::{PlanError, World};
-use crate::estate::{Estate, Kind, ResourceId};
+use crate::estate::{Estate, Kind, ResourceId, tags};
 use crate::kind::Observed;
+use crate::kind::instances::Host;
 
 /// The id that a resource would have under its group's new name, if the estate wants that one and not this one.
 fn new_id(one: &Observed, estate: &Estate, wanted: &BTreeSet<&ResourceId>) -> Option<ResourceId> {
@@ -32,6 +37,14 @@ pub(super) fn renamed<'a>(world: &'a World, estate: Option<&Estate>) -> Cow<'a, 
             None => resources.push(one),
         }
     }
+    for one in &mut resources {
+        for (old, new) in &estate.renamed {
+            let [old, new] = [old, new].map(|name| ResourceId::named(one.kind, name));
+            if one.id == new && !wanted.contains(&old) {
+                count_as_old(one, &old, &new);
+            }
+        }
+    }
     Cow::Owned(World::new(world.scope.clone(), resources))
 }
 
@@ -43,6 +56,35 @@ fn join(group: &mut Observed, other: Observed) {
     }
     group.hosts.extend(other.hosts);
     group.hosts.sort_by(|a, b| (a.index, &a.generation, &a.instance).cmp(&(b.index, &b.generation, &b.instance)));
+}
+
+/// Gives hosts that aren't renamed whole, and their group, the tags of what isn't renamed of them.
+fn count_as_old(group: &mut Observed, old: &ResourceId, new: &ResourceId) {
+    for host in &mut group.hosts {
+        let is = |tags: &BTreeMap<String, String>, id: &ResourceId| {
+            tags.get(tags::ID).is_some_and(|found| found == id.as_str())
+        };
+        let Some(behind) = parts(host).find(|tags| is(tags, old)).cloned() else { continue };
+        for tags in parts_mut(host).filter(|tags| is(tags, new)) {
+            tags.extend(behind.clone());
+        }
+        for (key, value) in &mut group.tags {
+            if let Some(behind) = behind.get(key) {
+                value.clone_from(behind);
+            }
+        }
+    }
+}
+
+/// The tags of a host and of its volumes.
+fn parts(host: &Host) -> impl Iterator<Item = &BTreeMap<String, String>> {
+    let volumes = host.volumes.iter().filter_map(|volume| volume.like.as_ref());
+    std::iter::once(&host.tags).chain(volumes.map(|like| &like.tags))
+}
+
+fn parts_mut(host: &mut Host) -> impl Iterator<Item = &mut BTreeMap<String, String>> {
+    let volumes = host.volumes.iter_mut().filter_map(|volume| volume.like.as_mut());
+    std::iter::once(&mut host.tags).chain(volumes.map(|like| &mut like.tags))
 }
 
 /// Refuses a rename whose old and new resources are both there: which of them is meant nobody can say.

@@ -4,8 +4,9 @@
 //! resource the next run didn't see yet. The one stays that is what the spec wants, or else the one that others refer to,
 //! or else the oldest; the others go, once what uses them has moved.
 //!
-//! Stops: that a tag alone makes something ours to delete. What lacks the tags that Holdfast alone writes, or is in
-//! another VPC than those that it made and the one that its spec names, isn't the estate's, whatever else its tags say.
+//! Stops: that a tag alone makes something ours to delete. What has the two tags that the estate's are looked for by and
+//! none of the others that Holdfast writes beside, or is in another VPC than those that it made and the one that its spec
+//! names, isn't the estate's, whatever else its tags say; nor is an alias, which has no tags, that is older than the key.
 
 use std::borrow::Cow;
 use std::cmp::Reverse;
@@ -17,6 +18,7 @@ use super::World;
 use super::compare::normal;
 use super::rename::renamed;
 use crate::estate::{Estate, Kind, Known, Resource, ResourceId, resolve, tags};
+use crate::kind::instances::Host;
 use crate::kind::{Observed, operations};
 
 /// A world, sorted out. What is in it is the world's own, which may hold thousands of hosts.
@@ -49,25 +51,63 @@ impl<'a> Settled<'a> {
         estate: Option<&Estate>,
     ) -> Self {
         let mut settled = Self::default();
-        let (vpcs, others): (Vec<_>, Vec<_>) = world.iter().partition(|observed| observed.kind == Kind::Vpc);
+        let (vpcs, others): (Vec<_>, Vec<_>) = world
+            .iter()
+            .filter_map(|observed| settled.marked(hold(observed)))
+            .partition(|observed| observed.kind == Kind::Vpc);
         let mut known = Known::default();
-        settled.choose(vpcs.into_iter().map(&hold), world, estate, &mut known);
+        settled.choose(vpcs.into_iter(), world, estate, &mut known);
         let mut vpcs: BTreeSet<_> = settled.all(Kind::Vpc).map(|vpc| vpc.physical.clone()).collect();
         vpcs.extend(vpc);
 
         let mut own_ones = Vec::new();
         for observed in others.into_iter().filter(|observed| observed.kind != Kind::SecurityGroupRules) {
-            match own(observed, &vpcs, &hold) {
-                Some(own) => own_ones.push(own),
-                None => settled.notes.push(format!(
+            match own(observed, &vpcs) {
+                Ok(own) => own_ones.push(own),
+                Err(other) => settled.notes.push(format!(
                     "{} {} has the tags of {} and is in another VPC: left alone",
-                    observed.kind, observed.physical, observed.id
+                    other.kind, other.physical, other.id
                 )),
             }
         }
         settled.choose(own_ones.into_iter(), world, estate, &mut known);
+        settled.leave_foreign_alias();
         settled.add_rules(world, hold);
         settled
+    }
+
+    /// What of an observed resource has more of Holdfast's tags than those that it was found by.
+    fn marked(&mut self, observed: Cow<'a, Observed>) -> Option<Cow<'a, Observed>> {
+        let found = match observed.kind {
+            // They have no tags.
+            Kind::Alias | Kind::SecurityGroupRules => Ok(observed),
+            Kind::Instances => with_hosts(observed, |host| is_marked(&host.tags)),
+            _ if is_marked(&observed.tags) => Ok(observed),
+            _ => Err(observed),
+        };
+        found
+            .inspect_err(|foreign| {
+                self.notes.push(format!(
+                    "{} {} has the tags that {} is looked for by, and none that Holdfast writes beside: left alone",
+                    foreign.kind, foreign.physical, foreign.id
+                ));
+            })
+            .ok()
+    }
+
+    /// An alias is the estate's if it names a key of the estate, or was made for one and points elsewhere by now.
+    fn leave_foreign_alias(&mut self) {
+        let Some(alias) = self.kept.remove(&ResourceId::only(Kind::Alias)) else { return };
+        let mut keys =
+            self.all(Kind::Key).chain(self.idle.iter().map(|one| &**one).filter(|one| one.kind == Kind::Key));
+        let is_later = |key: &Observed| key.state.is_none() && key.created.is_some() && key.created <= alias.created;
+        let is_own = keys.any(|key| refers(&alias, key) || is_later(key));
+        drop(keys);
+        if is_own {
+            self.kept.insert(alias.id.clone(), alias);
+        } else {
+            self.notes.push(format!("{} names a key that isn't the estate's: left alone", alias.physical));
+        }
     }
 
     /// Those of a kind that are the estate's.
@@ -158,25 +198,38 @@ fn rank(one: &Observed, world: &[Observed]) -> (bool, Reverse<usize>, i64, Strin
     (one.state.is_some(), Reverse(uses(one, world)), one.created.unwrap_or(i64::MAX), one.physical.clone())
 }
 
-/// What of an observed resource is in one of the estate's VPCs; all of it where no VPC matters.
-fn own<'a, 'b>(
-    observed: &'b Observed,
-    vpcs: &BTreeSet<String>,
-    hold: &impl Fn(&'b Observed) -> Cow<'a, Observed>,
-) -> Option<Cow<'a, Observed>> {
+/// What of an observed resource is in one of the estate's VPCs, all of it where no VPC matters; or else the resource
+/// again.
+fn own<'a>(observed: Cow<'a, Observed>, vpcs: &BTreeSet<String>) -> Result<Cow<'a, Observed>, Cow<'a, Observed>> {
     if observed.kind == Kind::Instances {
-        let hosts: Vec<_> = observed.hosts.iter().filter(|host| vpcs.contains(&host.vpc)).collect();
-        return match hosts.len() {
-            0 => None,
-            count if count == observed.hosts.len() => Some(hold(observed)),
-            _ => Some(Cow::Owned(Observed { hosts: hosts.into_iter().cloned().collect(), ..observed.clone() })),
-        };
+        return with_hosts(observed, |host| vpcs.contains(&host.vpc));
     }
     match observed.properties.0.get("vpc").and_then(Value::as_str) {
         // An internet gateway that isn't attached yet is in none.
-        Some(vpc) if !vpc.is_empty() && !vpcs.contains(vpc) => None,
-        _ => Some(hold(observed)),
+        Some(vpc) if !vpc.is_empty() && !vpcs.contains(vpc) => Err(observed),
+        _ => Ok(observed),
     }
+}
+
+/// A group with those of its hosts alone that are meant; the group again where none is.
+fn with_hosts<'a>(
+    group: Cow<'a, Observed>,
+    is_meant: impl Fn(&Host) -> bool,
+) -> Result<Cow<'a, Observed>, Cow<'a, Observed>> {
+    match group.hosts.iter().filter(|host| is_meant(host)).count() {
+        0 => Err(group),
+        all if all == group.hosts.len() => Ok(group),
+        _ => {
+            let mut some = group.into_owned();
+            some.hosts.retain(is_meant);
+            Ok(Cow::Owned(some))
+        }
+    }
+}
+
+/// Whether tags have one that Holdfast writes beside those by which it finds what is the estate's.
+fn is_marked(tags: &BTreeMap<String, String>) -> bool {
+    [tags::SPEC, tags::BUDGET, tags::ACCEPTED_RISKS].into_iter().any(|key| tags.contains_key(key))
 }
 
 /// Whether one was made by the same code for the same purpose as another, and not only given the two tags that find it.
@@ -201,8 +254,9 @@ pub(crate) fn refers(from: &Observed, to: &Observed) -> bool {
             _ => false,
         }
     }
-    // A launch template has the tags of its fleet's volumes, and a fleet's id is its name, which is one of them.
-    let mut properties = from.properties.0.iter().filter(|(name, _)| *name != "part_tags");
+    // A launch template has the tags of its fleet's parts, and a fleet's id is its name, which is one of them.
+    let of_parts = ["volume_tags", "interface_tags"];
+    let mut properties = from.properties.0.iter().filter(|(name, _)| !of_parts.contains(&name.as_str()));
     // Rules have their group's id and none of their own.
     to.kind != Kind::SecurityGroupRules && properties.any(|(_, value)| mentions(value, &to.attributes))
 }

@@ -42,6 +42,7 @@ fn resource(one: &Explained) -> String {
     if !one.needs.is_empty() {
         rows.push(("needs", ids(&one.needs)));
     }
+    rows.extend(one.needs_of_others.iter().map(|need| ("note", need.clone())));
     if !one.used_by.is_empty() {
         rows.push(("used by", ids(&one.used_by)));
     }
@@ -114,10 +115,17 @@ mod tests {
             needs: Vec::new(),
             used_by: vec![ResourceId::only(Kind::Alias)],
             cost: Vec::new(),
+            needs_of_others: vec!["a way to S3".to_owned()],
         };
         let shown = plain(&resources(&[one]));
         assert!(shown.starts_with("key  holdfast-judge-volumes  1234abcd\n"), "{shown}");
-        for text in ["the default of encryption, which estate.toml doesn't say", "used by", "alias", practice.source] {
+        for text in [
+            "the default of encryption, which estate.toml doesn't say",
+            "used by",
+            "alias",
+            "a way to S3",
+            practice.source,
+        ] {
             assert!(shown.contains(text), "{shown}");
         }
     }

@@ -70,7 +70,7 @@ pub(crate) fn text(plan: &Plan, detail: Detail) -> String {
     if !plan.changes.is_empty() {
         shown.push('\n');
     }
-    write_notes(&mut shown, &plan.notes);
+    write_notes(&mut shown, plan.notes.iter().chain(&plan.needs_of_others));
     shown.push_str(&accepted(plan));
     // Writing to a string can't fail.
     let _ = writeln!(shown, "{}", conclusion(plan));
@@ -188,11 +188,13 @@ fn accepted(plan: &Plan) -> String {
     if lines.is_empty() { String::new() } else { format!("Accepted risks:\n{}\n\n", lines.join("\n")) }
 }
 
-fn write_notes(shown: &mut String, notes: &[String]) {
+fn write_notes<'a>(shown: &mut String, notes: impl Iterator<Item = &'a String>) {
+    let mut notes = notes.peekable();
+    let is_any = notes.peek().is_some();
     for note in notes {
         let _ = writeln!(shown, "{}", labelled("  note:", 8, note));
     }
-    if !notes.is_empty() {
+    if is_any {
         shown.push('\n');
     }
 }

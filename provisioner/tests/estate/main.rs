@@ -17,4 +17,5 @@ mod launches;
 mod lock;
 mod machines;
 mod network;
+mod others;
 mod rolling;

@@ -36,6 +36,7 @@ fn the<'a>(made: &'a Value, kind: &str, id: &str) -> &'a Value {
 #[test]
 fn hosts_leave_the_network_as_the_spec_says_and_it_changes_in_place() {
     let fixture = Fixture::start();
+    assert!(!text(&fixture.provision(&["plan"]).stdout).contains("a way to S3"), "the estate makes it");
     let spec = |egress: &str| network(&fixture, &format!("zones = 2\nflow_logs_days = 30\negress = \"{egress}\""));
     let none = settle(&fixture, &spec("none"));
     assert_eq!(ids(&none, "endpoint"), ["vpc-endpoint/s3"]);
@@ -198,6 +199,14 @@ fn a_network_that_is_there_is_used_and_left_as_it_is() {
     let theirs = fixture.boto(THEIRS);
     let of = |key: &str| theirs[key].as_str().unwrap();
     let before = fixture.inventory();
+    fixture.write_spec(&existing(&fixture, of("vpc"), of("public"), of("private")));
+    let note = format!("{} isn't the estate's, so no endpoint is made in it", of("vpc"));
+    for asked in
+        [&["plan"][..], &["plan", "--json"], &["explain", "instances/worker"], &["explain", "instances", "--json"]]
+    {
+        let said = text(&fixture.provision(asked).stdout);
+        assert!(said.contains(&note), "{asked:?}: {said}");
+    }
     let made = settle(&fixture, &existing(&fixture, of("vpc"), of("public"), of("private")));
     for kind in ["vpc", "subnet", "internet gateway", "network acl", "route table", "endpoint", "flow log"] {
         assert_same(&made[kind], &before[kind], kind);
@@ -218,13 +227,23 @@ fn a_network_that_is_there_is_used_and_left_as_it_is() {
 #[test]
 fn a_network_that_is_not_what_the_spec_takes_it_for_is_refused() {
     let fixture = Fixture::start();
-    let theirs = fixture.boto(THEIRS);
+    let theirs = fixture.boto(&format!(
+        "{THEIRS}\n\
+         for name, cidr in (('other_public', '10.9.2.0/24'), ('other_private', '10.9.3.0/24')):\n\
+         \x20   out[name] = ec2.create_subnet(VpcId=vpc, CidrBlock=cidr)['Subnet']['SubnetId']\n\
+         ec2.associate_route_table(RouteTableId=table, SubnetId=out['other_public'])"
+    ));
     let of = |key: &str| theirs[key].as_str().unwrap();
     let (vpc, public, private) = (of("vpc"), of("public"), of("private"));
+    let (other_public, other_private) = (of("other_public"), of("other_private"));
     let nowhere = "subnet-0123456789abcdef0";
+    let leads = format!("{other_public} is named for hosts, and its route table leads to an internet gateway");
+    let leads_nowhere =
+        format!("{other_private} is named for the bastion, and its route table leads to no internet gateway");
     let table: &[(&str, &str, &str, &[&str])] = &[
         (vpc, public, public, &["this subnet is there already"]),
-        (vpc, private, public, &["leads to", "internet gateway"]),
+        (vpc, public, other_public, &[&leads, "name a private subnet in `network.private_subnets`"]),
+        (vpc, other_private, private, &[&leads_nowhere, "name a public subnet in `network.public_subnets`"]),
         (vpc, public, nowhere, &[vpc, "has no", nowhere]),
         ("vpc-0123456789abcdef0", public, private, &["vpc-0123456789abcdef0", "name another one"]),
     ];
@@ -238,4 +257,51 @@ fn a_network_that_is_not_what_the_spec_takes_it_for_is_refused() {
     fixture.write_spec(&network(&fixture, "zones = [\"eu-central-1z\"]"));
     let said = text(&fixture.provision(&["plan"]).stderr);
     assert!(said.contains("eu-central-1z isn't available") && said.contains("eu-central-1a"), "{said}");
+}
+
+/// Somebody's table in the estate's VPC that leads to the internet, in the place of the main one.
+const THEIR_MAIN: &str = "\
+tables = ec2.describe_route_tables(Filters=ours)['RouteTables']
+(main, place), = [(table, a['RouteTableAssociationId']) for table in tables for a in table['Associations'] if a['Main']]
+(gateway,) = ec2.describe_internet_gateways(Filters=ours)['InternetGateways']
+theirs = ec2.create_route_table(VpcId=main['VpcId'], TagSpecifications=[
+    {'ResourceType': 'route-table', 'Tags': [{'Key': 'Owner', 'Value': 'them'}]}])['RouteTable']['RouteTableId']
+ec2.create_route(RouteTableId=theirs, DestinationCidrBlock='0.0.0.0/0', GatewayId=gateway['InternetGatewayId'])
+ec2.replace_route_table_association(AssociationId=place, RouteTableId=theirs)
+out = {'main': main['RouteTableId'], 'theirs': theirs}
+";
+
+#[test]
+fn a_main_table_that_somebody_put_in_the_place_of_the_estates_stays_theirs() {
+    let fixture = Fixture::start();
+    let made = settle(&fixture, &fixture.spec());
+    let other = fixture.boto(THEIR_MAIN);
+    let [main, theirs] = ["main", "theirs"].map(|key| other[key].as_str().unwrap());
+    let table =
+        |all: &Value, id: &str| all["route table"].as_array().unwrap().iter().find(|one| one["id"] == id).cloned();
+    let left_alone = |when: &str| {
+        let mut found = fixture.inventory();
+        let own = table(&found, theirs).unwrap();
+        assert_eq!((&own["tags"], &own["main"]), (&json!({ "Owner": "them" }), &json!(false)), "{when}");
+        assert_eq!(own["routes"]["0.0.0.0/0"], json!(["active", "internet-gateway"]), "{when}");
+        found["route table"].as_array_mut().unwrap().retain(|one| one["id"] != theirs);
+        assert_same(&found["route table"], &made["route table"], when);
+    };
+
+    let drift = text(&fixture.provision(&["drift"]).stdout);
+    assert!(drift.contains("route-table/main") && drift.contains("main: yes -> no"), "{drift}");
+    assert_eq!(fixture.plan(), ["update route-table/main"]);
+    settle(&fixture, &fixture.spec());
+    left_alone("the estate's is main again");
+
+    // The estate's own is deleted on top of that.
+    fixture.boto(&format!(
+        "(place,) = [a['RouteTableAssociationId'] for a in\n\
+         \x20   ec2.describe_route_tables(RouteTableIds=['{main}'])['RouteTables'][0]['Associations'] if a['Main']]\n\
+         ec2.replace_route_table_association(AssociationId=place, RouteTableId='{theirs}')\n\
+         ec2.delete_route_table(RouteTableId='{main}')"
+    ));
+    assert_eq!(fixture.plan(), ["create route-table/main"]);
+    settle(&fixture, &fixture.spec());
+    left_alone("another is made main");
 }

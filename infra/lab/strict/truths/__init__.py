@@ -32,6 +32,7 @@ ORDER = (
     "managed_policies",
     "iam_in_use",
     "key_states",
+    "key_aliases",
     "budgets",
     "log_groups",
     "backups",

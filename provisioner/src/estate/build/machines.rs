@@ -93,6 +93,7 @@ impl Builder<'_> {
         let user_data = UserData { machine: machine.name, launch: &name, agent: &machine.agent };
         let (generation, user_data) = self.user_data(&user_data)?;
         let address = self.address_of(machine);
+        let part_tags = self.part_tags(machine, &name);
         let template = LaunchTemplate {
             image: self.facts.image.id.clone(),
             instance_type: machine.instance_types.values().next().cloned().unwrap_or_default(),
@@ -102,7 +103,8 @@ impl Builder<'_> {
             volumes: self.volumes(machine),
             metadata: Metadata::HARDENED,
             protected: machine.protected,
-            part_tags: self.part_tags(machine, &name),
+            volume_tags: part_tags.clone(),
+            interface_tags: part_tags,
             user_data,
         };
         let of = id(Kind::LaunchTemplate, machine.name);

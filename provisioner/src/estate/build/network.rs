@@ -11,7 +11,7 @@ use crate::kind::address::Address;
 use crate::kind::internet_gateway::InternetGateway;
 use crate::kind::nat_gateway::NatGateway;
 use crate::kind::network_acl::{Entry, NetworkAcl};
-use crate::kind::route_table::RouteTable;
+use crate::kind::route_table::{MAIN, RouteTable};
 use crate::kind::subnet::Subnet;
 use crate::kind::vpc::Vpc;
 use crate::kind::vpc_endpoint::{VpcEndpoint, Way};
@@ -98,7 +98,7 @@ impl Builder<'_> {
         let public = self.zones.iter().map(|zone| subnet(PUBLIC, &zone.name)).collect();
         let to_internet = (EVERYWHERE.to_owned(), Ref::id(&ResourceId::only(Kind::InternetGateway)));
         let mut tables = vec![
-            ("main".to_owned(), BTreeMap::new(), vec![], "For subnets that nobody gave a table. Leads nowhere"),
+            (MAIN.to_owned(), BTreeMap::new(), vec![], "For subnets that nobody gave a table. Leads nowhere"),
             (PUBLIC.to_owned(), BTreeMap::from([to_internet]), public, "Leads to the internet"),
         ];
         for zone in &self.zones {
@@ -110,7 +110,7 @@ impl Builder<'_> {
             tables.push((format!("{PRIVATE}-{}", zone.name), routes, vec![subnet(PRIVATE, &zone.name)], description));
         }
         for (part, routes, subnets, description) in tables {
-            let table = RouteTable { vpc: vpc(), main: part == "main", routes, subnets };
+            let table = RouteTable { vpc: vpc(), main: part == MAIN, routes, subnets };
             let (id, name) = (id(Kind::RouteTable, &part), self.scope.name(&part));
             self.add(Draft { id, kind: Kind::RouteTable, name, description, properties: table }, &[])?;
         }
@@ -154,7 +154,7 @@ impl Builder<'_> {
             Some(writer) => S3Endpoint::Trail(writer),
             None => S3Endpoint::Closed,
         };
-        let tables = self.resources.iter().filter(|one| one.kind == Kind::RouteTable && one.id.name() != Some("main"));
+        let tables = self.resources.iter().filter(|one| one.kind == Kind::RouteTable && one.id.name() != Some(MAIN));
         let endpoint = VpcEndpoint {
             vpc: vpc(),
             service: format!("com.amazonaws.{}.s3", self.scope.region),

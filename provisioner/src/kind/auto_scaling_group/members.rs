@@ -12,7 +12,6 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
-use super::super::ec2::put_tags;
 use super::super::instances::{self, Host, known};
 use super::super::launch_template::Metadata;
 use super::super::{Context, Difference, KindError, SOON, Wanted};
@@ -71,7 +70,7 @@ pub(super) async fn put_right(cx: &Context<'_>, wanted: &Wanted<'_>, hosts: &[Ho
             match remedy {
                 Remedy::Metadata => instances::harden(cx, &host.instance).await?,
                 Remedy::Groups => instances::set_groups(cx, &groups, &host.instance).await?,
-                Remedy::Tags => put_tags(cx.cloud, &host.parts().collect::<Vec<_>>(), tags).await?,
+                Remedy::Tags => instances::put_tags_of_hosts(cx.cloud, &[host], tags).await?,
                 Remedy::Replace => {}
             }
         }

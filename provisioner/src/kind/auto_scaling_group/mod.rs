@@ -368,7 +368,7 @@ async fn read(cloud: &Cloud, scope: &Scope, group: Group) -> Result<Option<Obser
         profile: String::new(),
         key: String::new(),
     };
-    let hosts = instances::hosts(cloud, scope, Some(&id)).await?.remove(&id).unwrap_or_default();
+    let hosts = instances::hosts_of_fleet(cloud, scope, &name, &id).await?;
     let mut found = properties(&id, &found)?;
     // What others' deletion depends on.
     let uses: std::collections::BTreeSet<_> = hosts.iter().flat_map(|host| host.groups.clone()).collect();

@@ -99,10 +99,9 @@ impl Host {
         self.index.map_or_else(|| self.instance.clone(), |index| index.to_string())
     }
 
-    /// Everything that has the host's tags: the instance, its volumes and its interfaces.
-    pub(crate) fn parts(&self) -> impl Iterator<Item = String> {
-        let volumes = self.volumes.iter().map(|volume| &volume.id);
-        volumes.chain(&self.interfaces).chain([&self.instance]).cloned()
+    /// What has the host's tags beside the instance: its volumes and its interfaces.
+    pub(super) fn parts(&self) -> impl Iterator<Item = String> {
+        self.volumes.iter().map(|volume| &volume.id).chain(&self.interfaces).cloned()
     }
 }
 
@@ -112,8 +111,35 @@ pub(crate) async fn hosts(
     scope: &Scope,
     group: Option<&ResourceId>,
 ) -> Result<BTreeMap<ResourceId, Vec<Host>>, KindError> {
-    let (instances, mut volumes) =
+    let (instances, volumes) =
         tokio::try_join!(describe(cloud, scope, group), describe_volumes(cloud, filters(scope, group)))?;
+    let mut groups: BTreeMap<ResourceId, Vec<Host>> = BTreeMap::new();
+    for (id, host) in with_volumes(cloud, instances, volumes).await? {
+        groups.entry(id).or_default().push(host);
+    }
+    Ok(groups)
+}
+
+/// The hosts of the estate that an Auto Scaling group started, whichever name they are tagged with: as their group is
+/// renamed, it has the new one before them.
+pub(crate) async fn hosts_of_fleet(
+    cloud: &Cloud,
+    scope: &Scope,
+    fleet: &str,
+    id: &ResourceId,
+) -> Result<Vec<Host>, KindError> {
+    let of_fleet = vec![of_estate(scope), filter(&format!("tag:{FLEET}"), fleet)];
+    let (instances, volumes) =
+        tokio::try_join!(describe_by(cloud, of_fleet), describe_volumes(cloud, filters(scope, Some(id))))?;
+    Ok(with_volumes(cloud, instances, volumes).await?.into_iter().map(|(_, host)| host).collect())
+}
+
+/// Living hosts of instances that were found, each with what its volumes are like.
+async fn with_volumes(
+    cloud: &Cloud,
+    instances: Vec<Instance>,
+    mut volumes: BTreeMap<String, VolumeLike>,
+) -> Result<Vec<(ResourceId, Host)>, KindError> {
     let mut hosts = Vec::new();
     for instance in instances {
         if let Some(id) = super::id(&instance) {
@@ -128,14 +154,10 @@ pub(crate) async fn hosts(
         let of = Filter::builder().name("volume-id").set_values(Some(ids.to_vec())).build();
         volumes.extend(describe_volumes(cloud, vec![of]).await?);
     }
-    let mut groups: BTreeMap<ResourceId, Vec<Host>> = BTreeMap::new();
-    for (id, mut host) in hosts {
-        for volume in &mut host.volumes {
-            volume.like = volumes.remove(&volume.id);
-        }
-        groups.entry(id).or_default().push(host);
+    for volume in hosts.iter_mut().flat_map(|(_, host)| &mut host.volumes) {
+        volume.like = volumes.remove(&volume.id);
     }
-    Ok(groups)
+    Ok(hosts)
 }
 
 fn filters(scope: &Scope, group: Option<&ResourceId>) -> Vec<Filter> {
@@ -149,8 +171,11 @@ pub(super) async fn describe(
     scope: &Scope,
     group: Option<&ResourceId>,
 ) -> Result<Vec<Instance>, KindError> {
-    let request =
-        cloud.ec2.describe_instances().set_filters(Some(filters(scope, group))).max_results(PAGE).into_paginator();
+    describe_by(cloud, filters(scope, group)).await
+}
+
+async fn describe_by(cloud: &Cloud, filters: Vec<Filter>) -> Result<Vec<Instance>, KindError> {
+    let request = cloud.ec2.describe_instances().set_filters(Some(filters)).max_results(PAGE).into_paginator();
     let pages = request.items().send();
     let reservations: Vec<_> = cloud.call(Service::Ec2, "DescribeInstances", pages.try_collect()).await?;
     Ok(reservations.into_iter().flat_map(|reservation| reservation.instances.unwrap_or_default()).collect())

@@ -225,7 +225,8 @@ impl Launch<'_> {
 
 /// Waits until instances are terminated or no longer shown.
 pub(crate) async fn wait_until_gone(cx: &Context<'_>, group: &ResourceId, ids: &[String]) -> Result<(), KindError> {
-    let look = async || Ok(not_gone(group, ids, &by_id(describe(cx.cloud, cx.scope, Some(group)).await?)));
+    // Not by the group's tag: one that ends as its group is renamed has that of the old name.
+    let look = async || Ok(not_gone(group, ids, &by_id(describe(cx.cloud, cx.scope, None).await?)));
     wait(cx.waiting, PATIENCE, look).await
 }
 

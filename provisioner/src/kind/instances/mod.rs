@@ -23,8 +23,8 @@ use aws_sdk_ec2::types::Instance;
 pub use flaws::{Flaw, Remedy, flaws};
 use futures::future::BoxFuture;
 use futures::stream::{StreamExt, TryStreamExt};
-pub(crate) use host::hosts;
 pub use host::{Host, HostVolume, VolumeLike};
+pub(crate) use host::{hosts, hosts_of_fleet};
 use launch::Launch;
 pub(crate) use launch::wait_until_gone;
 pub use moves::{Batch, Ended, Moves, Round, Why, batch_size, batches, moves};
@@ -304,8 +304,7 @@ async fn reconcile(
     }
     repair::repair(cx, &launch.group, &moves.repair).await?;
     repair::wait_for_volumes(cx, &wanted.resource.id, &promised, &moves.repair).await?;
-    let parts: Vec<_> = moves.retag.iter().flat_map(|host| host.parts()).collect();
-    put_tags(cx.cloud, &parts, &wanted.resource.tags).await?;
+    put_tags_of_hosts(cx.cloud, &moves.retag, &wanted.resource.tags).await?;
     bring_up(&launch, &moves.launch, Vec::new()).await?;
     let all = moves.rounds.len();
     for (place, round) in moves.rounds.iter().enumerate() {
@@ -318,6 +317,19 @@ async fn reconcile(
     let ended: Vec<_> = moves.end.iter().map(|ended| ended.host).collect();
     terminate(cx, &wanted.resource.id, &ended).await?;
     Ok(super::only_id(wanted.resource.id.as_str()))
+}
+
+/// Sets the tags of hosts with those of their volumes and interfaces. An instance comes last: what an interface is tagged
+/// with nobody reads again, so a host that has its tags says that its interfaces have theirs.
+pub(crate) async fn put_tags_of_hosts(
+    cloud: &Cloud,
+    hosts: &[&Host],
+    tags: &BTreeMap<String, String>,
+) -> Result<(), KindError> {
+    let parts: Vec<_> = hosts.iter().flat_map(|host| host.parts()).collect();
+    put_tags(cloud, &parts, tags).await?;
+    let instances: Vec<_> = hosts.iter().map(|host| host.instance.clone()).collect();
+    put_tags(cloud, &instances, tags).await
 }
 
 /// The hosts that an interrupted run started already for a round's indexes.

@@ -44,7 +44,8 @@ pub(super) async fn wait_for_volumes(
     }
     let deadline = Instant::now() + SOON;
     loop {
-        let found = hosts(cx.cloud, cx.scope, Some(id)).await?.remove(id).unwrap_or_default();
+        // Not by the group's tag: a group that is renamed has that of the old name until its volumes are right.
+        let found: Vec<_> = hosts(cx.cloud, cx.scope, None).await?.into_values().flatten().collect();
         let ours = |host: &&Host| changed.iter().any(|(one, _)| one.instance == host.instance);
         let left = found.iter().filter(ours).filter(|host| flaws(promised, host).iter().any(is_volumes)).count();
         if left == 0 {

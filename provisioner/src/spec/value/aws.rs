@@ -64,8 +64,21 @@ checked_string! {
     TopicArn, check_topic_arn
 }
 
-/// Regions that take ordinary accounts (AWS General Reference, "Regions and Zones"), for [`Region::is_known`] and for
-/// the nearest right word. A region that opens later still works: an unknown one is a warning, not an error.
+/// The partition that estates are made in.
+const PARTITION: &str = "aws";
+/// Partitions that they aren't, by what names of regions begin with there (IAM User Guide, "Amazon Resource Names"):
+/// accounts, endpoints and prices are others, and not all have Budgets, which every estate needs.
+const OTHER_PARTITIONS: &[(&str, &str)] = &[
+    ("cn-", "aws-cn"),
+    ("eusc-", "aws-eusc"),
+    ("us-gov-", "aws-us-gov"),
+    ("us-iso-", "aws-iso"),
+    ("us-isob-", "aws-iso-b"),
+    ("us-isof-", "aws-iso-f"),
+    ("eu-isoe-", "aws-iso-e"),
+];
+/// Regions of the partition `aws` (AWS General Reference, "Regions and Zones"), for [`Region::is_known`] and for the
+/// nearest right word. A region that opens later still works: an unknown one is a warning, not an error.
 const REGIONS: &[&str] = &[
     "af-south-1",
     "ap-east-1",
@@ -84,8 +97,6 @@ const REGIONS: &[&str] = &[
     "ap-southeast-7",
     "ca-central-1",
     "ca-west-1",
-    "cn-north-1",
-    "cn-northwest-1",
     "eu-central-1",
     "eu-central-2",
     "eu-north-1",
@@ -94,7 +105,6 @@ const REGIONS: &[&str] = &[
     "eu-west-1",
     "eu-west-2",
     "eu-west-3",
-    "eusc-de-east-1",
     "il-central-1",
     "me-central-1",
     "me-south-1",
@@ -102,8 +112,6 @@ const REGIONS: &[&str] = &[
     "sa-east-1",
     "us-east-1",
     "us-east-2",
-    "us-gov-east-1",
-    "us-gov-west-1",
     "us-west-1",
     "us-west-2",
 ];
@@ -119,13 +127,9 @@ impl Region {
         nearest(self.as_str(), REGIONS)
     }
 
-    /// The partition that ARNs of this region begin with: `aws`, `aws-cn`, `aws-us-gov` or `aws-eusc`.
+    /// The partition that ARNs of this region begin with.
     pub fn partition(&self) -> &'static str {
-        let name = self.as_str();
-        [("cn-", "aws-cn"), ("us-gov-", "aws-us-gov"), ("eusc-", "aws-eusc")]
-            .into_iter()
-            .find_map(|(prefix, partition)| name.starts_with(prefix).then_some(partition))
-            .unwrap_or("aws")
+        PARTITION
     }
 }
 
@@ -184,6 +188,11 @@ fn check_region(text: &str) -> Result<(), Refusal> {
         && parts[..parts.len() - 1].iter().all(|p| !p.is_empty() && p.bytes().all(|b| b.is_ascii_lowercase()))
         && parts[parts.len() - 1].bytes().all(|b| b.is_ascii_digit())
         && parts[parts.len() - 1].len() == 1;
+    if let Some((_, partition)) = OTHER_PARTITIONS.iter().find(|(prefix, _)| shaped && text.starts_with(prefix)) {
+        let problem = format!("{} is in the partition {partition}, which isn't supported", quote(text));
+        let expected = format!("a region of the partition {PARTITION}, such as \"eu-central-1\"");
+        return Err(Refusal::new(problem, expected).help("an estate can't be made there with this version"));
+    }
     if shaped {
         return Ok(());
     }
@@ -366,12 +375,19 @@ mod tests {
     }
 
     #[test]
-    fn partitions_follow_the_region() {
-        for (region, partition) in
-            [("eu-central-1", "aws"), ("cn-north-1", "aws-cn"), ("us-gov-west-1", "aws-us-gov"), ("us-west-2", "aws")]
-        {
-            assert_eq!(region.parse::<Region>().unwrap().partition(), partition);
+    fn a_region_of_another_partition_is_refused_with_its_partition() {
+        let table = [
+            ("cn-north-1", "aws-cn"),
+            ("us-gov-west-1", "aws-us-gov"),
+            ("eusc-de-east-1", "aws-eusc"),
+            ("us-iso-east-1", "aws-iso"),
+            ("us-isob-east-1", "aws-iso-b"),
+        ];
+        for (region, partition) in table {
+            let refusal = region.parse::<Region>().unwrap_err();
+            assert!(refusal.problem.contains(&format!("the partition {partition}")), "{refusal}");
         }
+        assert_eq!("us-west-2".parse::<Region>().unwrap().partition(), "aws");
     }
 
     #[test]

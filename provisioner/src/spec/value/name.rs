@@ -6,7 +6,7 @@ use crate::rule;
 /// IAM's limit for a role's name (IAM User Guide, "IAM and AWS STS quotas"). Roles are global in an account, so the
 /// region is part of the name: `holdfast-<estate>-<region>-<purpose>`.
 const ROLE_NAME: usize = 64;
-/// The longest region name in use, `ap-northeast-1` or `eusc-de-east-1`.
+/// The longest region name in use, such as `ap-northeast-1`.
 const LONGEST_REGION: usize = 14;
 /// What an estate's name may take of a role's name, beside the region and the longest purpose, `bastion`.
 const ESTATE_NAME: usize = ROLE_NAME - "holdfast-".len() - "-".len() - LONGEST_REGION - "-bastion".len();

@@ -101,11 +101,12 @@ def hosts(group):
     found = [host for reservation in pages(ec2, "describe_instances", "Reservations", Filters=filters)
              for host in reservation["Instances"]]
 
-    def index(host):
-        tags = {tag["Key"]: tag["Value"] for tag in host["Tags"]}
-        return int(tags.get("holdfast:first", 0)) + int(tags.get("holdfast:stride", 1)) * host["AmiLaunchIndex"]
+    return sorted(found, key=index_of)
 
-    return sorted(found, key=index)
+
+def index_of(host):
+    tags = {tag["Key"]: tag["Value"] for tag in host["Tags"]}
+    return int(tags.get("holdfast:first", 0)) + int(tags.get("holdfast:stride", 1)) * host["AmiLaunchIndex"]
 
 
 def host(index, group="instances/worker"):

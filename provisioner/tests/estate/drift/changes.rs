@@ -75,6 +75,9 @@ pub(super) const LINES: &[Line] = &[
          ec2.modify_instance_attribute(InstanceId=changed, InstanceType={'Value': 't3.large'})\n\
          ec2.start_instances(InstanceIds=[changed])"),
     host("state", "host 5 state", "ec2.stop_instances(InstanceIds=[host(5)])"),
+    // Gone while others of its group are to be replaced.
+    host("count", "host 6", "ec2.terminate_instances(InstanceIds=[\n\
+        \x20   next(one['InstanceId'] for one in hosts('instances/worker') if index_of(one) == 6)])"),
     fixed("instances", "template", "EC2 keeps it as a tag of its own, which nobody can change"),
     fixed("instances", "version", "EC2 keeps it as a tag of its own, which nobody can change"),
     fixed("instances", "image", "an instance's image can't be changed"),
@@ -149,8 +152,12 @@ pub(super) const LINES: &[Line] = &[
     by("launch-template", "metadata", "launch-template/worker",
         "template('worker', MetadataOptions={'HttpTokens': 'optional', 'HttpPutResponseHopLimit': 9})"),
     by("launch-template", "protected", "launch-template/worker", "template('worker', DisableApiTermination=True)"),
-    by("launch-template", "part_tags", "launch-template/worker", "template('worker', TagSpecifications=[\n\
+    by("launch-template", "volume_tags", "launch-template/worker", "template('worker', TagSpecifications=[\n\
          \x20   {'ResourceType': 'volume', 'Tags': [{'Key': 'Team', 'Value': 'another'}]}])"),
+    by("launch-template", "interface_tags", "launch-template/builder",
+        "def others(one):\n\
+         \x20   return one | {'Tags': []} if one['ResourceType'] == 'network-interface' else one\n\
+         template('builder', TagSpecifications=[others(one) for one in data_of('builder')['TagSpecifications']])"),
     by("launch-template", "user_data", "launch-template/worker", "template('worker', UserData='IyEvYmluL3NoCg==')"),
 
     by("budget", "monthly_usd", "budget", "budget(BudgetLimit={'Amount': '9999', 'Unit': 'USD'})"),
@@ -263,11 +270,9 @@ pub(super) const LINES: &[Line] = &[
     fixed("flow-log", "interval", "a flow log can't be changed"),
 ];
 
-/// What is changed once all of that is put right: a gateway goes only from a network without public addresses, and a
-/// host that ends while others are replaced is one of those that move.
+/// What is changed once all of that is put right: a gateway goes only from a network without public addresses.
 #[rustfmt::skip]
 pub(super) const LATER: &[Line] = &[
-    host("count", "count", "ec2.terminate_instances(InstanceIds=[host(-1)])"),
     Line { kind: "instances", property: "address", way: Way::By {
         id: "instances/bastion",
         named: "host 0 public address",

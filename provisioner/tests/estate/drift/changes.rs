@@ -154,10 +154,9 @@ pub(super) const LINES: &[Line] = &[
     by("launch-template", "protected", "launch-template/worker", "template('worker', DisableApiTermination=True)"),
     by("launch-template", "volume_tags", "launch-template/worker", "template('worker', TagSpecifications=[\n\
          \x20   {'ResourceType': 'volume', 'Tags': [{'Key': 'Team', 'Value': 'another'}]}])"),
-    by("launch-template", "interface_tags", "launch-template/builder",
-        "def others(one):\n\
-         \x20   return one | {'Tags': []} if one['ResourceType'] == 'network-interface' else one\n\
-         template('builder', TagSpecifications=[others(one) for one in data_of('builder')['TagSpecifications']])"),
+    by("launch-template", "interface_tags", "launch-template/worker",
+        "of_interfaces = {'ResourceType': 'network-interface', 'Tags': [{'Key': 'Team', 'Value': 'another'}]}\n\
+         template('worker', TagSpecifications=[*data_of('worker')['TagSpecifications'], of_interfaces])"),
     by("launch-template", "user_data", "launch-template/worker", "template('worker', UserData='IyEvYmluL3NoCg==')"),
 
     by("budget", "monthly_usd", "budget", "budget(BudgetLimit={'Amount': '9999', 'Unit': 'USD'})"),

@@ -5,7 +5,8 @@ https://docs.aws.amazon.com/IAM/latest/UserGuide/id_tags.html#id_tags_naming-con
 https://docs.aws.amazon.com/kms/latest/APIReference/API_Tag.html
 
 moto takes any, except that IAM's keys have their characters checked; values of IAM's tags (no apostrophe) have not.
-CreateTags without a value fails (AWS: an empty one).
+CreateTags without a value fails (AWS: an empty one). For the tags of one resource it looks through those of all, so that
+a look at a thousand instances takes minutes.
 """
 
 import re
@@ -15,8 +16,10 @@ from typing import Any
 from moto.core.exceptions import JsonRESTError
 from moto.core.utils import camelcase_to_underscores, get_service_model
 from moto.ec2.exceptions import EC2ClientError
+from moto.ec2.models.tags import TagBackend
 from moto.ec2.responses import EC2Response
 from moto.ec2.responses.tags import TagResponse
+from moto.ec2.utils import EC2_PREFIX_TO_RESOURCE, get_prefix
 from moto.iam.exceptions import ValidationError
 from moto.iam.responses import IamResponse
 from moto.kms.responses import KmsResponse
@@ -26,6 +29,8 @@ from strict.override import override
 RESERVED = "aws:"
 KEY_LENGTH = 128
 VALUE_LENGTH = 256
+# What makes a filter's value a pattern.
+WILDCARDS = re.compile(r"[*?\[\\]")
 # Letters, separators and numbers of any script, and these: IAM's and KMS's pattern for values.
 CHARACTERS = re.compile(r"[\w\s.:/=+\-@]*")
 
@@ -36,6 +41,22 @@ def apply(_plane: Any) -> None:
         for tag in self._get_param("Tags", []):
             tag.setdefault("Value", "")
         return original(self)
+
+    @override(TagBackend, "describe_tags")
+    def describe_tags(original: Any, self: Any, filters: dict[str, list[str]] | None = None) -> Any:
+        ids = dict.fromkeys((filters or {}).get("resource-id", []))
+        if set(filters or {}) != {"resource-id"} or any(WILDCARDS.search(resource) for resource in ids):
+            return original(self, filters)
+        return [
+            {
+                "resource_id": resource,
+                "key": key,
+                "value": value,
+                "resource_type": EC2_PREFIX_TO_RESOURCE.get(get_prefix(resource), ""),
+            }
+            for resource in ids
+            for key, value in self.tags.get(resource, {}).copy().items()
+        ]
 
     for operation in get_service_model("ec2").operation_names:
         action = camelcase_to_underscores(operation)

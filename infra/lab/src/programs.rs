@@ -1,5 +1,5 @@
-//! Holdfast's own programs, built from this checkout in the dev profile: a release build of the AWS SDKs takes minutes
-//! more, and nothing here is timed.
+//! Holdfast's own programs, built from this checkout: in the dev profile, since a release build of the AWS SDKs takes
+//! minutes more, but for what is timed.
 
 use std::env::consts::ARCH;
 use std::io;

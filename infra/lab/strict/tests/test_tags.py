@@ -47,3 +47,20 @@ def test_kms_refuses_reserved_ones(lab, refused):
     key = kms.create_key(Tags=[{"TagKey": "d", "TagValue": "x"}])["KeyMetadata"]["KeyId"]
     with refused("TagException"):
         kms.tag_resource(KeyId=key, Tags=[{"TagKey": "d", "TagValue": "it's"}])
+
+
+def test_tags_are_found_by_resource_by_pattern_and_by_key(ec2, unique):
+    vpcs = [ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"] for _ in range(2)]
+    for vpc, name in zip(vpcs, ("one", "two"), strict=True):
+        ec2.create_tags(Resources=[vpc], Tags=[{"Key": unique, "Value": name}])
+
+    def values(**filters):
+        named = [{"Name": name.replace("_", "-"), "Values": values} for name, values in filters.items()]
+        found = ec2.describe_tags(Filters=named)["Tags"]
+        return sorted(tag["Value"] for tag in found if tag["Key"] == unique and tag["ResourceType"] == "vpc")
+
+    assert values(resource_id=vpcs[:1]) == ["one"]
+    assert values(resource_id=[*vpcs, vpcs[0]]) == ["one", "two"]
+    assert values(resource_id=[vpcs[1][:-1] + "?"]) == ["two"]
+    assert values(resource_id=["vpc-*"], key=[unique]) == ["one", "two"]
+    assert values(resource_id=["vpc-0"]) == []

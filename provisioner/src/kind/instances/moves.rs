@@ -125,6 +125,8 @@ pub fn moves<'a>(group: &Instances, tags: &BTreeMap<String, String>, hosts: &'a 
             }
         }
     }
+    moves.repair.sort_by_key(|(host, _)| host.index);
+    moves.retag.sort_by_key(|host| host.index);
     moves.end.sort_by_key(|ended| std::cmp::Reverse(ended.host.index));
     moves.launch = (0..group.count).filter(|index| !taken.contains(index) && !outdated.contains_key(index)).collect();
     moves.rounds = rounds(group.count, outdated, &taken);

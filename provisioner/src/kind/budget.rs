@@ -202,17 +202,24 @@ async fn read(cloud: &Cloud, scope: &Scope) -> Result<Option<Observed>, KindErro
     let answer = found(cloud.call(Service::Budgets, "DescribeBudget", request).await, NOT_FOUND)?;
     let Some(budget) = answer.and_then(|answer| answer.budget) else { return Ok(None) };
     let request = budgets.list_tags_for_resource().resource_arn(arn(scope, &name)).send();
-    let listed = cloud.call(Service::Budgets, "ListTagsForResource", request).await?.resource_tags;
-    let tags: BTreeMap<_, _> = listed.unwrap_or_default().into_iter().map(|tag| (tag.key, tag.value)).collect();
+    let listed = found(cloud.call(Service::Budgets, "ListTagsForResource", request).await, NOT_FOUND)?;
+    // Deleted since it was described.
+    let Some(listed) = listed else { return Ok(None) };
+    let tags: BTreeMap<_, _> =
+        listed.resource_tags.unwrap_or_default().into_iter().map(|tag| (tag.key, tag.value)).collect();
     if tags.get(tags::ESTATE).map(String::as_str) != Some(scope.estate.as_str()) {
         return Err(KindError::foreign(Kind::Budget, &name, scope));
     }
     #[expect(deprecated, reason = "the form that it was made with")]
     let filters = budget.cost_filters.unwrap_or_default();
+    let notifications = match read_notifications(cloud, account, &name).await {
+        Err(KindError::Cloud(error)) if error.is(NOT_FOUND) => return Ok(None),
+        read => read?,
+    };
     let properties = Budget {
         monthly_usd: amount(budget.budget_limit.as_ref().map_or("", |limit| &limit.amount)),
         tag: filters.get(TAG_FILTER).and_then(|values| values.first()).cloned().unwrap_or_default(),
-        notifications: read_notifications(cloud, account, &name).await?,
+        notifications,
     };
     let id = ResourceId::only(Kind::Budget);
     let properties = self::properties(&id, &properties)?;

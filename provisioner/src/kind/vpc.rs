@@ -8,7 +8,7 @@ use super::{
     Call, Context, Deleted, Discovered, IN_USE, KindError, Made, Observed, Operations, Practice, SOON, Wanted, When,
     deleted, only_id, properties,
 };
-use crate::cloud::{Cloud, CloudError, Service};
+use crate::cloud::{Cloud, CloudError, Service, found};
 use crate::estate::{Kind, Scope};
 
 /// A VPC's properties.
@@ -69,11 +69,11 @@ impl Operations for Vpcs {
             for vpc in vpcs {
                 let tags = read_tags(vpc.tags);
                 let (Some(id), Some(physical)) = (id_of(&tags), vpc.vpc_id) else { continue };
-                let desired = Vpc {
-                    cidr: vpc.cidr_block.unwrap_or_default(),
-                    dns_support: attribute(cloud, &physical, VpcAttributeName::EnableDnsSupport).await?,
-                    dns_hostnames: attribute(cloud, &physical, VpcAttributeName::EnableDnsHostnames).await?,
-                };
+                let support = attribute(cloud, &physical, VpcAttributeName::EnableDnsSupport);
+                let hostnames = attribute(cloud, &physical, VpcAttributeName::EnableDnsHostnames);
+                // None of what was deleted, which is still listed for a moment.
+                let (Some(dns_support), Some(dns_hostnames)) = tokio::try_join!(support, hostnames)? else { continue };
+                let desired = Vpc { cidr: vpc.cidr_block.unwrap_or_default(), dns_support, dns_hostnames };
                 let properties = properties(&id, &desired)?;
                 all.push(with_tags(Observed::new(Kind::Vpc, id, &physical, properties), tags));
             }
@@ -119,14 +119,15 @@ impl Operations for Vpcs {
     }
 }
 
-async fn attribute(cloud: &Cloud, vpc: &str, name: VpcAttributeName) -> Result<bool, KindError> {
+async fn attribute(cloud: &Cloud, vpc: &str, name: VpcAttributeName) -> Result<Option<bool>, KindError> {
     let request = cloud.ec2.describe_vpc_attribute().vpc_id(vpc).attribute(name.clone()).send();
-    let answer = cloud.call(Service::Ec2, "DescribeVpcAttribute", request).await?;
+    let answer = found(cloud.call(Service::Ec2, "DescribeVpcAttribute", request).await, NOT_YET)?;
+    let Some(answer) = answer else { return Ok(None) };
     let value = match name {
         VpcAttributeName::EnableDnsSupport => answer.enable_dns_support,
         _ => answer.enable_dns_hostnames,
     };
-    Ok(value.and_then(|value| value.value).unwrap_or(false))
+    Ok(Some(value.and_then(|value| value.value).unwrap_or(false)))
 }
 
 async fn set_dns(cloud: &Cloud, vpc: &str, wanted: &Vpc) -> Result<(), KindError> {

@@ -231,7 +231,7 @@ async fn locked_run(
     Ok(Summary { done: plan.changes.len(), left, calls: cloud.calls() })
 }
 
-/// The same plan must come out of the world as it is now.
+/// The same changes must come out of the world as it is now.
 fn check_unmoved(plan: &Plan, world: &World) -> Result<(), ApplyError> {
     if world.digest() == plan.world {
         return Ok(());
@@ -249,6 +249,5 @@ fn check_unmoved(plan: &Plan, world: &World) -> Result<(), ApplyError> {
         .collect::<BTreeSet<_>>()
         .into_iter()
         .collect();
-    let what = if changed.is_empty() { "something that it doesn't change".to_owned() } else { changed.join(", ") };
-    Err(ApplyError::Moved(what))
+    if changed.is_empty() { Ok(()) } else { Err(ApplyError::Moved(changed.join(", "))) }
 }

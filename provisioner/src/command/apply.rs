@@ -21,18 +21,21 @@ pub(crate) fn run(arguments: &ApplyArguments, output: Output) -> Result<Outcome,
             carry_out::check_budget(&mut plan, arguments.over_budget.as_deref())?;
             runtime::block_on(async {
                 let cloud = Arc::new(Cloud::connect(&plan.scope.account, &plan.scope.region).await?);
-                let order = Order { plan: &plan, audit: audit.as_ref(), consent, options };
-                Box::pin(carry_out::carry_out(&cloud, order, output)).await
+                let order = Order { audit: audit.as_ref(), consent, options };
+                Box::pin(carry_out::carry_out(&cloud, &plan, order, output)).await
             })?;
         }
         None => {
             let spec = spec_file::load(&arguments.spec)?;
             runtime::block_on(async {
                 let cloud = Arc::new(Cloud::connect(&spec.account, &spec.region).await?);
-                let mut plan = Box::pin(plan::make(&cloud, &spec)).await?;
-                carry_out::check_budget(&mut plan, arguments.over_budget.as_deref())?;
-                let order = Order { plan: &plan, audit: spec.audit.as_ref(), consent, options };
-                Box::pin(carry_out::carry_out(&cloud, order, output)).await
+                let make = async || {
+                    let mut plan = Box::pin(plan::make(&cloud, &spec)).await?;
+                    carry_out::check_budget(&mut plan, arguments.over_budget.as_deref())?;
+                    Ok(plan)
+                };
+                let order = Order { audit: spec.audit.as_ref(), consent, options };
+                Box::pin(carry_out::plan_and_carry_out(&cloud, order, output, make)).await
             })?;
         }
     }

@@ -1,11 +1,12 @@
 //! What `apply` and `destroy` share: showing a plan, asking, carrying it out.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use serde::Serialize;
+use tokio_util::sync::CancellationToken;
 
 use super::{CommandError, interrupt, prompt};
-use crate::apply::{self, Options, Summary, Watch};
+use crate::apply::{self, ApplyError, Options, Summary, Watch};
 use crate::cloud::Cloud;
 use crate::kind::Left;
 use crate::plan::{Counts, Plan, Purpose};
@@ -14,6 +15,9 @@ use crate::render::progress::Reporter;
 use crate::render::{self, Output};
 use crate::spec::{Audit, Environment, EstateName};
 use crate::trail;
+
+/// How many plans are made at most: a world that moves longer than that is somebody else's work.
+const PLANS: u32 = 5;
 
 /// The command that a plan is carried out by.
 fn verb(purpose: Purpose) -> &'static str {
@@ -81,11 +85,9 @@ pub(super) fn check_budget(plan: &mut Plan, reason: Option<&str>) -> Result<(), 
     Ok(())
 }
 
-/// What is to be carried out, and how.
+/// How a plan is carried out.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Order<'a> {
-    /// The plan.
-    pub(super) plan: &'a Plan,
     /// Where it is recorded.
     pub(super) audit: Option<&'a Audit>,
     /// What was agreed to.
@@ -106,9 +108,49 @@ struct Applied<'a> {
     summary: &'a Summary,
 }
 
+/// Makes a plan and carries it out. Where whoever gave the order agreed to whatever the plan is, and the world has moved
+/// by the time that nobody else can change it, another is made: after a run that died, AWS may show some of what that
+/// did a while later.
+pub(super) async fn plan_and_carry_out(
+    cloud: &Arc<Cloud>,
+    order: Order<'_>,
+    output: Output,
+    mut make: impl AsyncFnMut() -> Result<Plan, CommandError>,
+) -> Result<(), CommandError> {
+    let stop = OnceLock::new();
+    let mut made = 0;
+    loop {
+        let plan = make().await?;
+        made += 1;
+        match Box::pin(once(cloud, &plan, order, &stop, output)).await {
+            Err(CommandError::Apply(error)) if order.consent.yes && made < PLANS => match *error {
+                ApplyError::Moved(what) => {
+                    render::note(&format!("the world moved since the plan was made: {what}; planning again\n"));
+                }
+                error => return Err(error.into()),
+            },
+            done => return done,
+        }
+    }
+}
+
 /// Shows a plan, asks, carries it out, and says what was done.
-pub(super) async fn carry_out(cloud: &Arc<Cloud>, order: Order<'_>, output: Output) -> Result<(), CommandError> {
-    let Order { plan, audit, consent, options } = order;
+pub(super) async fn carry_out(
+    cloud: &Arc<Cloud>,
+    plan: &Plan,
+    order: Order<'_>,
+    output: Output,
+) -> Result<(), CommandError> {
+    once(cloud, plan, order, &OnceLock::new(), output).await
+}
+
+async fn once(
+    cloud: &Arc<Cloud>,
+    plan: &Plan,
+    Order { audit, consent, options }: Order<'_>,
+    stop: &OnceLock<CancellationToken>,
+    output: Output,
+) -> Result<(), CommandError> {
     // The plan isn't the result: what was done is.
     render::note(&render::plan::text(plan, Detail::Brief));
     let mut summary = Summary { left: plan.left.clone(), calls: cloud.calls(), ..Summary::default() };
@@ -116,8 +158,7 @@ pub(super) async fn carry_out(cloud: &Arc<Cloud>, order: Order<'_>, output: Outp
         consent.confirm(plan)?;
         let witness = trail::Recorder::open(cloud, audit).await?;
         let reporter = Reporter::new(plan);
-        let stop = interrupt::stop_token();
-        let watch = Watch { witness: &witness, progress: &reporter, stop: &stop };
+        let watch = Watch { witness: &witness, progress: &reporter, stop: stop.get_or_init(interrupt::stop_token) };
         let applied = Box::pin(apply::apply(cloud, plan, watch, options)).await;
         reporter.finish();
         summary = applied?;

@@ -18,10 +18,9 @@ pub(crate) fn run(arguments: &DestroyArguments, output: Output) -> Result<Outcom
     let spec = spec_file::load(&arguments.spec)?;
     runtime::block_on(async {
         let cloud = Arc::new(Cloud::connect(&spec.account, &spec.region).await?);
-        let world = World::discover(&cloud, &Scope::of(&spec)).await?;
-        let plan = Plan::destroy(&world);
-        let order = Order { plan: &plan, audit: spec.audit.as_ref(), consent, options };
-        Box::pin(carry_out::carry_out(&cloud, order, output)).await
+        let make = async || Ok(Plan::destroy(&World::discover(&cloud, &Scope::of(&spec)).await?));
+        let order = Order { audit: spec.audit.as_ref(), consent, options };
+        Box::pin(carry_out::plan_and_carry_out(&cloud, order, output, make)).await
     })?;
     Ok(Outcome::Done)
 }

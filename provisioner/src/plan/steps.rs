@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::settle::{Settled, refers};
 use super::{Action, Operation, Order, Plan, World};
-use crate::estate::ResourceId;
+use crate::estate::{Estate, Resource, ResourceId};
 use crate::kind::{Observed, operations};
 
 /// One act, and what it waits for.
@@ -93,9 +93,9 @@ fn order(plan: &Plan, steps: &mut [Step]) {
             }
             continue;
         }
-        let wanted = plan.estate.as_ref().and_then(|estate| estate.get(&change.id));
-        let needs = wanted.map(crate::estate::Resource::prerequisites).unwrap_or_default();
-        edges[place].extend(needs.iter().filter_map(|id| makers.get(id)));
+        if let Some(estate) = &plan.estate {
+            edges[place].extend(makers_of_needs(estate, &change.id, &makers));
+        }
         if step.operation == Operation::Create && change.order == Some(Order::OldFirst) {
             // Its own deletion stands right before it.
             edges[place].insert(place - 1);
@@ -104,6 +104,22 @@ fn order(plan: &Plan, steps: &mut [Step]) {
     for (step, after) in steps.iter_mut().zip(edges) {
         step.after = after;
     }
+}
+
+/// Which steps make or change what a resource needs, also by way of what stays as it is: a host whose address is there
+/// already can be given it only once the gateway that leads to the address is attached again.
+fn makers_of_needs(estate: &Estate, id: &ResourceId, makers: &BTreeMap<&ResourceId, usize>) -> BTreeSet<usize> {
+    let needs = |id: &ResourceId| estate.get(id).map(Resource::prerequisites).unwrap_or_default();
+    let (mut found, mut seen) = (BTreeSet::new(), BTreeSet::new());
+    let mut open: Vec<_> = needs(id).into_iter().collect();
+    while let Some(id) = open.pop() {
+        match makers.get(&id) {
+            Some(place) => drop(found.insert(*place)),
+            None => open.extend(needs(&id).into_iter().filter(|next| !seen.contains(next))),
+        }
+        seen.insert(id);
+    }
+    found
 }
 
 /// Every step can come to its turn.

@@ -113,3 +113,17 @@ fn another_image_replaces_hosts_before_the_old_ones_end() {
     let steps = steps(&plan, &world).unwrap();
     assert!(steps.iter().all(|step| step.operation == Operation::Change));
 }
+
+#[test]
+fn what_stays_as_it_is_passes_on_what_is_waited_for() {
+    let estate = estate(SPEC);
+    let detached = with(&made(&estate), "internet-gateway", |gateway| {
+        gateway.properties.0.insert("vpc".into(), Value::from(""));
+    });
+    let world = with(&detached, "instances/bastion", |bastion| bastion.hosts[0].public_address = None);
+    let plan = Plan::make(&estate, &world);
+    let steps = steps(&plan, &world).unwrap();
+    let place = |id: &str| steps.iter().position(|step| plan.changes[step.change].id.as_str() == id).unwrap();
+    assert!(plan.changes.iter().all(|change| change.id.as_str() != "address/bastion"), "{:?}", brief(&plan));
+    assert!(steps[place("instances/bastion")].after.contains(&place("internet-gateway")), "{steps:#?}");
+}

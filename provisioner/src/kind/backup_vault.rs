@@ -17,6 +17,7 @@ use crate::estate::{Kind, Link, Scope};
 
 const NOT_FOUND: &[&str] = &["ResourceNotFoundException"];
 const EXISTS: &[&str] = &["AlreadyExistsException"];
+const LIST: &str = "ListBackupVaults";
 /// What Backup says of a vault that still holds backups.
 const HOLDS_BACKUPS: &[&str] = &["InvalidRequestException"];
 /// A key that was just made isn't usable everywhere at once.
@@ -74,7 +75,14 @@ impl Operations for BackupVaults {
     }
 
     fn discover<'a>(&'a self, cloud: &'a Cloud, scope: &'a Scope) -> Discovered<'a> {
-        Box::pin(async move { read_named(cloud, scope, &scope.vault_name()).await })
+        Box::pin(async move {
+            let name = scope.vault_name();
+            let mut all = Vec::new();
+            for vault in vaults(cloud).await?.iter().filter(|vault| vault.backup_vault_name.as_deref() == Some(&name)) {
+                all.extend(read(cloud, scope, vault).await?);
+            }
+            Ok(all)
+        })
     }
 
     fn create<'a>(&'a self, cx: &'a Context<'a>, wanted: &'a Wanted<'a>) -> Made<'a> {
@@ -92,7 +100,13 @@ impl Operations for BackupVaults {
             let call = || cx.cloud.call(Service::Backup, "CreateBackupVault", request.clone().send());
             found(cx.cloud.patiently(SOON, KEY_NOT_YET, call).await, EXISTS)?;
             // Read back under either answer: a name that is taken may be another's.
-            let ours = read_named(cx.cloud, cx.scope, name).await?.into_iter().next();
+            let look = || async {
+                let named =
+                    vaults(cx.cloud).await?.into_iter().find(|vault| vault.backup_vault_name.as_ref() == Some(name));
+                named.ok_or_else(|| CloudError::coded(Service::Backup, LIST, "ResourceNotFoundException", name))
+            };
+            let vault = cx.cloud.patiently(SOON, NOT_FOUND, look).await?;
+            let ours = read(cx.cloud, cx.scope, &vault).await?;
             Ok(ours.ok_or_else(|| KindError::foreign(Kind::BackupVault, name, cx.scope))?.attributes)
         })
     }
@@ -122,7 +136,7 @@ impl Operations for BackupVaults {
 /// All vaults of the account and region: Backup has no filter by name.
 async fn vaults(cloud: &Cloud) -> Result<Vec<BackupVaultListMember>, CloudError> {
     let pages = cloud.backup.list_backup_vaults().max_results(1000).into_paginator();
-    cloud.call(Service::Backup, "ListBackupVaults", pages.items().send().try_collect()).await
+    cloud.call(Service::Backup, LIST, pages.items().send().try_collect()).await
 }
 
 /// The names of vaults that a key encrypts.
@@ -131,19 +145,10 @@ pub(super) async fn under_key(cloud: &Cloud, key: Option<&str>) -> Result<Vec<St
     Ok(under.filter_map(|vault| vault.backup_vault_name).collect())
 }
 
-/// The estate's vault of this name, if there is one.
-async fn read_named(cloud: &Cloud, scope: &Scope, name: &str) -> Result<Vec<Observed>, KindError> {
-    let mut all = Vec::new();
-    for vault in vaults(cloud).await?.iter().filter(|vault| vault.backup_vault_name.as_deref() == Some(name)) {
-        all.extend(read(cloud, scope, vault).await?);
-    }
-    Ok(all)
-}
-
 /// A vault, if it is the estate's.
 async fn read(cloud: &Cloud, scope: &Scope, vault: &BackupVaultListMember) -> Result<Option<Observed>, KindError> {
     let (Some(name), Some(arn)) = (&vault.backup_vault_name, &vault.backup_vault_arn) else {
-        return Err(CloudError::incomplete(Service::Backup, "ListBackupVaults", "vault's name or ARN").into());
+        return Err(CloudError::incomplete(Service::Backup, LIST, "vault's name or ARN").into());
     };
     let Some(tags) = read_tags(cloud, arn).await? else { return Ok(None) };
     let Some(id) = scope.own_id(&tags) else { return Ok(None) };

@@ -83,7 +83,7 @@ impl<'a> Settled<'a> {
             Kind::Alias | Kind::SecurityGroupRules => Ok(observed),
             Kind::Instances => with_hosts(observed, |host| is_marked(&host.tags)),
             _ if is_marked(&observed.tags) => Ok(observed),
-            _ => Err(observed),
+            _ => Err(Box::new(observed.into_owned())),
         };
         found
             .inspect_err(|foreign| {
@@ -200,13 +200,13 @@ fn rank(one: &Observed, world: &[Observed]) -> (bool, Reverse<usize>, i64, Strin
 
 /// What of an observed resource is in one of the estate's VPCs, all of it where no VPC matters; or else the resource
 /// again.
-fn own<'a>(observed: Cow<'a, Observed>, vpcs: &BTreeSet<String>) -> Result<Cow<'a, Observed>, Cow<'a, Observed>> {
+fn own<'a>(observed: Cow<'a, Observed>, vpcs: &BTreeSet<String>) -> Result<Cow<'a, Observed>, Box<Observed>> {
     if observed.kind == Kind::Instances {
         return with_hosts(observed, |host| vpcs.contains(&host.vpc));
     }
     match observed.properties.0.get("vpc").and_then(Value::as_str) {
         // An internet gateway that isn't attached yet is in none.
-        Some(vpc) if !vpc.is_empty() && !vpcs.contains(vpc) => Err(observed),
+        Some(vpc) if !vpc.is_empty() && !vpcs.contains(vpc) => Err(Box::new(observed.into_owned())),
         _ => Ok(observed),
     }
 }
@@ -215,9 +215,9 @@ fn own<'a>(observed: Cow<'a, Observed>, vpcs: &BTreeSet<String>) -> Result<Cow<'
 fn with_hosts<'a>(
     group: Cow<'a, Observed>,
     is_meant: impl Fn(&Host) -> bool,
-) -> Result<Cow<'a, Observed>, Cow<'a, Observed>> {
+) -> Result<Cow<'a, Observed>, Box<Observed>> {
     match group.hosts.iter().filter(|host| is_meant(host)).count() {
-        0 => Err(group),
+        0 => Err(Box::new(group.into_owned())),
         all if all == group.hosts.len() => Ok(group),
         _ => {
             let mut some = group.into_owned();

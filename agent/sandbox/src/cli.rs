@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
-use holdfast_sandbox::{Access, Bind, Limits, LimitsMode, Policy, Request, Tmpfs};
+use holdfast_sandbox::{Access, Bind, Landlock, Limits, LimitsMode, Policy, Request, Tmpfs};
 
 use crate::units::{Limit, duration, size};
 
@@ -19,8 +19,8 @@ Examples:
   The result as JSON:
     holdfast-sandbox --limits rlimit-only --result result.json -- python3 -c 'print(1)'
 
-Standard input and output are the caller's. A file given there can be opened anew by the program, with the rights that
-the file's modes give its user (unprivileged: you); a pipe can't, and a directory is refused.
+Standard input and output are the caller's. What the program opens anew by /proc/self/fd has no right that the
+descriptor has not. A directory is refused.
 
 Exit codes:
   the program's own; 128 + the signal that ended it; 124 where its time (wall or CPU) ended it;
@@ -64,6 +64,9 @@ pub(crate) struct Options {
     /// Whether limits on the sandbox as a whole are demanded
     #[arg(long, value_enum, default_value_t = Mode::Required)]
     limits: Mode,
+    /// Landlock as a second wall for the file tree, behind the mounts
+    #[arg(long, value_enum, default_value_t = SecondWall::Auto)]
+    landlock: SecondWall,
     /// Write the result as JSON to a file, or to standard output (-)
     #[arg(long, value_name = "FILE|-")]
     pub(crate) result: Option<PathBuf>,
@@ -80,6 +83,26 @@ enum Mode {
     RlimitOnly,
 }
 
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum SecondWall {
+    /// Where the kernel has it (ABI 2 or later); a warning elsewhere
+    Auto,
+    /// Nothing runs without it
+    Required,
+    /// Not used
+    Off,
+}
+
+impl From<SecondWall> for Landlock {
+    fn from(asked: SecondWall) -> Landlock {
+        match asked {
+            SecondWall::Auto => Landlock::Auto,
+            SecondWall::Required => Landlock::Required,
+            SecondWall::Off => Landlock::Off,
+        }
+    }
+}
+
 impl Options {
     /// The request that the options stand for, relative host paths made absolute.
     pub(crate) fn request(&self) -> std::io::Result<Request> {
@@ -91,6 +114,7 @@ impl Options {
             env: self.env.iter().cloned().collect(),
             cwd: self.cwd.clone(),
             hostname: self.hostname.clone(),
+            landlock: self.landlock.into(),
             limits: Limits {
                 memory: self.memory.0,
                 pids: self.pids.0,

@@ -22,7 +22,7 @@ use crate::rootfs::{self, Root};
 use crate::sandbox::Stdio;
 use crate::seccomp::{self, Program};
 use crate::step::Step;
-use crate::{limits, sys};
+use crate::{landlock, limits, sys};
 
 const NAMESPACES: libc::c_int = libc::CLONE_NEWUSER
     | libc::CLONE_NEWPID
@@ -40,6 +40,7 @@ pub(crate) struct Plan {
     pub(crate) root: Root,
     pub(crate) workload: Workload,
     pub(crate) filters: Arc<Filters>,
+    pub(crate) landlock: Option<landlock::Rules>,
     pub(crate) hostname: Vec<u8>,
     pub(crate) wall: Option<Duration>,
     pub(crate) cpu_seconds: Option<u64>,
@@ -57,6 +58,7 @@ pub(crate) struct Filters {
 pub(crate) struct Maker {
     ids: IdSource,
     filters: Arc<Filters>,
+    landlock_abi: u32,
     /// Inits hold the reading end, and end when the writing end does.
     alive: (OwnedFd, OwnedFd),
 }
@@ -83,7 +85,8 @@ impl Maker {
             .map_err(|errno| SetupFailure::new(Step::Process, errno as i32, Some("keyring".to_owned())))?;
         let filters = Filters { workload: seccomp::workload(), init: seccomp::init() };
         let alive = pipe2(OFlag::O_CLOEXEC).map_err(own)?;
-        Ok(Maker { ids: IdSource::new()?, filters: Arc::new(filters), alive })
+        let landlock_abi = landlock::abi().map_err(|errno| SetupFailure::new(Step::Landlock, errno as i32, None))?;
+        Ok(Maker { ids: IdSource::new()?, filters: Arc::new(filters), landlock_abi, alive })
     }
 
     /// Starts one sandbox. `result` is the writing end of its result pipe.
@@ -95,11 +98,12 @@ impl Maker {
     ) -> Result<Started, SetupFailure> {
         refuse_directories(stdio)?;
         let (ids, lock) = self.ids.take()?;
-        let (root, warnings) = rootfs::plan(request, ids)?;
+        let (root, mut warnings) = rootfs::plan(request, ids)?;
         let plan = Plan {
             root,
             workload: Workload::plan(request)?,
             filters: Arc::clone(&self.filters),
+            landlock: landlock::plan(request.policy.landlock, self.landlock_abi, stdio, &mut warnings)?,
             hostname: request.policy.hostname.clone().into_bytes(),
             wall: request.policy.limits.wall,
             cpu_seconds: limits::cpu_seconds(&request.policy.limits),

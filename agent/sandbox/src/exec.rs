@@ -17,6 +17,7 @@ use nix::sys::signal::SigSet;
 use nix::sys::stat::{Mode, umask};
 use nix::unistd::{chdir, setsid};
 
+use crate::landlock;
 use crate::limits::Rlimits;
 use crate::outcome::SetupFailure;
 use crate::record::Failed;
@@ -75,6 +76,8 @@ fn c_string(text: &str) -> Result<CString, SetupFailure> {
 pub(crate) struct Start<'p> {
     pub(crate) workload: &'p Workload,
     pub(crate) filter: &'p Program,
+    /// Landlock's, if the program is to be restricted by it.
+    pub(crate) ruleset: Option<RawFd>,
     /// What become descriptors 0, 1 and 2.
     pub(crate) stdio: [RawFd; 3],
     /// Why the program did not start.
@@ -100,6 +103,10 @@ fn prepare<'p>(start: &Start<'p>) -> Result<(), Failed<'p>> {
     sys::reset_signals();
     sys::plain_personality().map_err(Failed::of(Step::Process))?;
     setsid().map_err(Failed::of(Step::Session))?;
+    // Before `connect` closes the ruleset; what comes after it opens no file.
+    if let Some(ruleset) = start.ruleset {
+        landlock::restrict(ruleset).map_err(Failed::of(Step::Landlock))?;
+    }
     connect(start.stdio).map_err(Failed::of(Step::Stdio))?;
     umask(Mode::from_bits_truncate(0o022));
     chdir(workload.cwd.as_c_str()).map_err(Failed::about(Step::Cwd, workload.cwd.to_bytes()))?;

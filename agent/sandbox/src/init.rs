@@ -17,7 +17,7 @@
 //!
 //! Nothing here allocates: it runs after clone3.
 
-use std::os::fd::{AsFd, AsRawFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
@@ -57,7 +57,7 @@ const SIGNALS_A_ROUND: u32 = 64;
 /// executes.
 pub(crate) fn run(plan: &Plan, fds: Descriptors, keep: &[RawFd], stack: &mut [u8]) -> ! {
     let record = match prepare(plan, fds, keep) {
-        Ok(signals) => start(plan, fds, &signals, stack),
+        Ok((signals, ruleset)) => start(plan, fds, &signals, ruleset, stack),
         Err(failed) => Err(failed),
     };
     let record = record.map_or_else(|failed| failed.encode(), |ended| ended.encode());
@@ -70,8 +70,11 @@ fn tell(result: RawFd, record: &Bytes) {
     while nix::unistd::write(sys::borrow(result), record.as_slice()) == Err(Errno::EINTR) {}
 }
 
+/// Where signals are read, and the ruleset that the program's process is to be restricted by.
+type Prepared = (SignalFd, Option<OwnedFd>);
+
 /// The sandbox, from inside, in the order that DESIGN gives; it ends without a capability.
-fn prepare<'p>(plan: &'p Plan, fds: Descriptors, keep: &[RawFd]) -> Result<SignalFd, Failed<'p>> {
+fn prepare<'p>(plan: &'p Plan, fds: Descriptors, keep: &[RawFd]) -> Result<Prepared, Failed<'p>> {
     // An ignored SIGCHLD is inherited, and children of one who ignores it vanish without a status.
     sys::reset_signals();
     let all = SigSet::all();
@@ -87,6 +90,7 @@ fn prepare<'p>(plan: &'p Plan, fds: Descriptors, keep: &[RawFd]) -> Result<Signa
     }
     umask(Mode::empty());
     rootfs::build(&plan.root)?;
+    let ruleset = plan.landlock.as_ref().map(|rules| rules.make(&plan.root, fds.stdio.map(sys::borrow))).transpose()?;
     sys::set_names(&plan.hostname).map_err(Failed::of(Step::Hostname))?;
     sys::loopback_up().map_err(Failed::of(Step::Loopback))?;
     setsid()?;
@@ -98,7 +102,8 @@ fn prepare<'p>(plan: &'p Plan, fds: Descriptors, keep: &[RawFd]) -> Result<Signa
     die_with_parent()?;
     nix::sys::prctl::set_dumpable(false).map_err(Failed::of(Step::Process))?;
     nix::sys::prctl::set_no_new_privs().map_err(Failed::of(Step::Process))?;
-    SignalFd::with_flags(&all, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK).map_err(Failed::of(Step::Process))
+    let signals = SignalFd::with_flags(&all, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK);
+    Ok((signals.map_err(Failed::of(Step::Process))?, ruleset))
 }
 
 /// A session of its own, so that no terminal's hang-up or key reaches it.
@@ -123,13 +128,21 @@ fn wait_for_maps(mapped: RawFd) {
 }
 
 /// Starts the program and stays until nothing is left of it.
-fn start<'p>(plan: &'p Plan, fds: Descriptors, signals: &SignalFd, stack: &mut [u8]) -> Result<Ended, Failed<'p>> {
-    let mut start = Start { workload: &plan.workload, filter: &plan.filters.workload, stdio: fds.stdio, failed: None };
+fn start<'p>(
+    plan: &'p Plan,
+    fds: Descriptors,
+    signals: &SignalFd,
+    ruleset: Option<OwnedFd>,
+    stack: &mut [u8],
+) -> Result<Ended, Failed<'p>> {
+    let (workload, filter, stdio) = (&plan.workload, &plan.filters.workload, fds.stdio);
+    let mut start = Start { workload, filter, ruleset: ruleset.as_ref().map(AsRawFd::as_raw_fd), stdio, failed: None };
     let begin = Instant::now();
     let pid = sys::vfork(stack, exec::main, &mut start).map_err(Failed::of(Step::Workload))?;
     if let Some(failed) = start.failed {
         return Err(failed);
     }
+    drop(ruleset);
     // The program runs from here on. Init keeps no descriptor of its input and output, so that their readers see the
     // end when the program ends.
     let mut keep = [fds.alive, fds.result, signals.as_fd().as_raw_fd(), fds.lock.unwrap_or(fds.result)];

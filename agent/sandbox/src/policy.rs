@@ -30,8 +30,23 @@ pub struct Policy {
     pub cwd: PathBuf,
     /// The host name inside (UTS namespace and `/etc/hostname`).
     pub hostname: String,
+    /// Whether Landlock is a second wall for the file tree.
+    pub landlock: Landlock,
     /// What the program may use.
     pub limits: Limits,
+}
+
+/// Landlock, behind the mounts: what they don't allow is refused once more, also for files that are reached past them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Landlock {
+    /// Where the kernel has ABI 2 or later (Linux 5.19); elsewhere a warning says that it is absent.
+    #[default]
+    Auto,
+    /// Nothing runs without it.
+    Required,
+    /// Not used.
+    Off,
 }
 
 /// A host tree shown inside. It is always `nosuid` and `nodev`, and so is everything mounted below it.
@@ -106,6 +121,7 @@ impl Default for Policy {
             env: BTreeMap::new(),
             cwd: PathBuf::from(TMP),
             hostname: "sandbox".to_owned(),
+            landlock: Landlock::default(),
             limits: Limits::default(),
         }
     }

@@ -30,6 +30,11 @@ pub(crate) fn build(root: &Root) -> Result<(), Failed<'_>> {
     fchdir(&new_root).and_then(|()| sys::pivot_to_working_directory()).map_err(Failed::of(Step::PivotRoot))
 }
 
+/// A place in the root that was moved into.
+pub(crate) fn place(path: &CStr) -> Result<OwnedFd, Errno> {
+    mount_point(AT_FDCWD, path)
+}
+
 /// A place below the root, reached through no link and no `..`.
 fn mount_point(root: BorrowedFd<'_>, path: &CStr) -> Result<OwnedFd, Errno> {
     let resolve = ResolveFlag::RESOLVE_BENEATH | ResolveFlag::RESOLVE_NO_SYMLINKS | ResolveFlag::RESOLVE_NO_MAGICLINKS;

@@ -27,14 +27,14 @@ mod host;
 mod plan;
 mod view;
 
-use std::ffi::CString;
+use std::ffi::{CStr, CString};
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 
 use crate::step::Step;
 use crate::sys::MountAttr;
 
-pub(crate) use build::build;
+pub(crate) use build::{build, place};
 pub(crate) use plan::plan;
 
 /// The whole tree, as data.
@@ -82,8 +82,19 @@ struct Mount {
     /// The whole path, for messages.
     shown: CString,
     what: What,
+    reach: Reach,
     /// The step that fails if it does.
     step: Step,
+}
+
+/// What a mount allows besides reading and executing, for Landlock's rules.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reach {
+    Read,
+    /// Devices that are there already.
+    Devices,
+    WriteTree,
+    WriteFile,
 }
 
 #[derive(Debug)]
@@ -118,5 +129,10 @@ impl Root {
             What::Tree(Tree::Cloned(fd)) => Some(fd),
             _ => None,
         })
+    }
+
+    /// Each mount's path from the root, the same for messages, and what it allows.
+    pub(crate) fn reaches(&self) -> impl Iterator<Item = (&CStr, &CStr, Reach)> {
+        self.mounts.iter().map(|mount| (mount.target.as_c_str(), mount.shown.as_c_str(), mount.reach))
     }
 }

@@ -9,7 +9,7 @@ use nix::errno::Errno;
 use nix::sys::stat::{FileStat, SFlag, fstat};
 use nix::unistd::{AccessFlags, faccessat};
 
-use super::{Memory, Mount, Node, NodeKind, Root, Tree, What, host, view};
+use super::{Memory, Mount, Node, NodeKind, Reach, Root, Tree, What, host, view};
 use crate::idmap::Ids;
 use crate::outcome::SetupFailure;
 use crate::policy::{Access, Bind, TMP};
@@ -50,6 +50,7 @@ pub(crate) fn plan(request: &Request, ids: Ids) -> Result<(Root, Vec<String>), S
 struct Draft {
     target: PathBuf,
     what: What,
+    reach: Reach,
     step: Step,
     directory: bool,
 }
@@ -62,8 +63,13 @@ struct Planner {
 }
 
 impl Planner {
+    /// A mount that can't be written to.
     fn add(&mut self, target: impl Into<PathBuf>, what: What, step: Step, directory: bool) {
-        self.drafts.push(Draft { target: target.into(), what, step, directory });
+        self.add_reaching(Reach::Read, target.into(), what, step, directory);
+    }
+
+    fn add_reaching(&mut self, reach: Reach, target: PathBuf, what: What, step: Step, directory: bool) {
+        self.drafts.push(Draft { target, what, reach, step, directory });
     }
 
     /// Whether a mount of the caller's is there or above; then it replaces what the default view has.
@@ -99,14 +105,19 @@ impl Planner {
         } else {
             Tree::Path { path: c_string(path)?, attributes }
         };
-        self.add(target, What::Tree(tree), Step::Bind, directory);
+        let reach = match (attributes.contains(MountAttr::MOUNT_ATTR_RDONLY), directory) {
+            (true, _) => Reach::Read,
+            (false, true) => Reach::WriteTree,
+            (false, false) => Reach::WriteFile,
+        };
+        self.add_reaching(reach, target, What::Tree(tree), Step::Bind, directory);
         Ok(())
     }
 
     fn user_memory(&mut self, target: &Path, size: u64) {
         let target: PathBuf = target.components().collect();
         let memory = Memory::new(&target, size, MountAttr::empty());
-        self.add(target, What::Memory(memory), Step::Tmpfs, true);
+        self.add_reaching(Reach::WriteTree, target, What::Memory(memory), Step::Tmpfs, true);
     }
 
     fn default_memory(&mut self, target: &str) {
@@ -147,7 +158,7 @@ impl Planner {
             MountAttr::MOUNT_ATTR_NOEXEC | MountAttr::MOUNT_ATTR_NODEV | MountAttr::MOUNT_ATTR_RDONLY,
         );
         memory.mode = c"755".to_owned();
-        self.add("/dev", What::Memory(memory), Step::Dev, true);
+        self.add_reaching(Reach::Devices, PathBuf::from("/dev"), What::Memory(memory), Step::Dev, true);
         for &(name, major, minor) in view::DEVICES {
             let path = Path::new("/dev").join(name);
             let source = host::open(&path).map_err(|failure| SetupFailure { step: Step::Dev, ..failure })?;
@@ -218,7 +229,8 @@ impl Planner {
         forest.root.inodes = CString::new(inodes.to_string()).unwrap_or_default();
         let mounts = forest.drafts.into_iter().map(|draft| {
             let target = c_string(draft.target.strip_prefix("/").unwrap_or(&draft.target))?;
-            Ok(Mount { target, shown: c_string(&draft.target)?, what: draft.what, step: draft.step })
+            let shown = c_string(&draft.target)?;
+            Ok(Mount { target, shown, what: draft.what, reach: draft.reach, step: draft.step })
         });
         Ok(Root { mounts: mounts.collect::<Result<_, SetupFailure>>()?, memory: forest.root })
     }

@@ -5,8 +5,10 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/bpf.h>
+#include <linux/filter.h>
 #include <linux/io_uring.h>
 #include <linux/perf_event.h>
+#include <linux/seccomp.h>
 #include <sched.h>
 #include <signal.h>
 #include <stddef.h>
@@ -18,6 +20,7 @@
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/personality.h>
+#include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/resource.h>
 #include <sys/shm.h>
@@ -48,6 +51,7 @@ static int read_content(void) {
 }
 static int open_for_writing(void) { return opened(open(arg[0], O_WRONLY)); }
 static int create_file(void) { return opened(open(arg[0], O_WRONLY | O_CREAT, 0600)); }
+static int empty_file(void) { return truncate(arg[0], 0); }
 static int see_process(void) { return kill(number(0), 0); }
 
 static int connect_tcp(void) {
@@ -161,9 +165,22 @@ static int i386_call(void) {
 #endif
 }
 
+// Not an attack: a kernel without one call. `without NUMBER PROGRAM ARGUMENT...`
+static int without(void) {
+    struct sock_filter f[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, number(0), 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ENOSYS),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    };
+    struct sock_fprog p = { sizeof f / sizeof *f, f };
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) || prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &p)) return -1;
+    return execvp(arg[1], arg + 1);
+}
+
 static const struct { const char *name; int (*run)(void); } attacks[] = {
     { "read", read_file }, { "content", read_content }, { "write", open_for_writing }, { "create", create_file },
-    { "see", see_process }, { "tcp", connect_tcp }, { "abstract", connect_abstract }, { "shm", shared_memory },
+    { "truncate", empty_file }, { "see", see_process }, { "tcp", connect_tcp }, { "abstract", connect_abstract }, { "shm", shared_memory },
     { "keyring", keyring }, { "add-key", add_key }, { "env", environment }, { "fd", descriptor }, { "host-name", host_name },
     { "mem", memory }, { "exe", executable }, { "cmdline", command_line }, { "ptrace", trace },
     { "process-vm", read_process }, { "prlimit", limit_process }, { "renice", slow_process }, { "idle", idle_process },
@@ -174,6 +191,7 @@ static const struct { const char *name; int (*run)(void); } attacks[] = {
     { "personality", no_randomisation }, { "io-uring", ring }, { "userfaultfd", fault_handler }, { "perf", counter },
     { "bpf", kernel_program }, { "handle", open_by_handle }, { "packet", packet_socket }, { "uevent", uevent_socket },
     { "x32", x32_call }, { "i386", i386_call }, { "core-limit", core_limit }, { "aio", asynchronous }, { "flood", flood },
+    { "without", without },
 };
 
 int main(int argc, char **argv) {

@@ -50,6 +50,9 @@ pub(crate) struct Descriptors {
     pub(crate) lock: Option<RawFd>,
 }
 
+/// From the owner: the program has written more than it may. The kernel sends this signal for a file's size, to the
+/// process that writes and never to init.
+pub(crate) const TOO_MUCH_OUTPUT: Signal = Signal::SIGXFSZ;
 /// How many signals are read before init looks at its clock and its children again.
 const SIGNALS_A_ROUND: u32 = 64;
 
@@ -162,6 +165,15 @@ struct Watch {
     alive: RawFd,
 }
 
+/// Why init stopped waiting.
+enum Cause {
+    /// The program has ended.
+    Own(End),
+    Wall,
+    /// Its owner asked for it.
+    Output,
+}
+
 /// How the program itself ended.
 struct End {
     status: i32,
@@ -171,7 +183,11 @@ struct End {
 
 impl Watch {
     fn until_all_are_gone(&self, signals: &SignalFd, cpu_seconds: Option<u64>) -> Ended {
-        let (mut end, wall) = self.until_the_end(signals);
+        let (mut end, wall, output) = match self.until_the_end(signals) {
+            Cause::Own(end) => (Some(end), false, false),
+            Cause::Wall => (None, true, false),
+            Cause::Output => (None, false, true),
+        };
         // What the program left running ends with it.
         let _ = kill(Pid::from_raw(-1), Signal::SIGKILL);
         while let Ok(Some((pid, status, usage))) = sys::wait_any(0) {
@@ -184,10 +200,11 @@ impl Watch {
         let (user_us, system_us) = all.map_or((0, 0), |all| (micros(all.user_time()), micros(all.system_time())));
         let End { status, cpu, at } =
             end.unwrap_or(End { status: libc::SIGKILL, cpu: Duration::ZERO, at: Instant::now() });
-        let cpu_time = !wall && cpu_seconds.is_some_and(|limit| used_up(status, cpu, limit));
+        let cpu_time = !wall && !output && cpu_seconds.is_some_and(|limit| used_up(status, cpu, limit));
         Ended {
             status,
             wall,
+            output,
             cpu_time,
             wall_us: u64::try_from(at.duration_since(self.begin).as_micros()).unwrap_or(u64::MAX),
             user_us,
@@ -195,15 +212,15 @@ impl Watch {
         }
     }
 
-    /// Returns when the program has ended (then with how), or when its time is over (then with `true`).
-    fn until_the_end(&self, signals: &SignalFd) -> (Option<End>, bool) {
+    /// Returns when the program has ended, or is to be ended.
+    fn until_the_end(&self, signals: &SignalFd) -> Cause {
         loop {
             if let Some(end) = self.reap() {
-                return (Some(end), false);
+                return Cause::Own(end);
             }
             let left = self.left();
             if left == Some(Duration::ZERO) {
-                return (None, true);
+                return Cause::Wall;
             }
             let mut fds = [
                 PollFd::new(signals.as_fd(), PollFlags::POLLIN),
@@ -214,7 +231,9 @@ impl Watch {
             if fds[1].any() == Some(true) {
                 sys::exit(1);
             }
-            self.pass_on(signals);
+            if self.pass_on(signals) {
+                return Cause::Output;
+            }
         }
     }
 
@@ -242,15 +261,21 @@ impl Watch {
     ///
     /// A program that sends faster than init reads must not keep it from its clock: what is not read in this round makes
     /// the next one begin at once.
-    fn pass_on(&self, signals: &SignalFd) {
+    ///
+    /// True where the owner says that there was too much output.
+    fn pass_on(&self, signals: &SignalFd) -> bool {
         for _ in 0..SIGNALS_A_ROUND {
-            let Ok(Some(info)) = signals.read_signal() else { return };
+            let Ok(Some(info)) = signals.read_signal() else { return false };
             let Ok(signal) = Signal::try_from(info.ssi_signo as i32) else { continue };
             if signal != Signal::SIGCHLD && info.ssi_pid == 0 {
+                if signal == TOO_MUCH_OUTPUT {
+                    return true;
+                }
                 // It may have ended just now.
                 let _ = kill(Pid::from_raw(self.pid), signal);
             }
         }
+        false
     }
 }
 

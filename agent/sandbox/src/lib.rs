@@ -41,6 +41,7 @@ mod error;
 mod exec;
 mod idmap;
 mod init;
+mod kernel;
 mod landlock;
 mod limits;
 mod outcome;
@@ -56,6 +57,7 @@ mod step;
 mod sys;
 
 pub use error::{Error, Result};
+pub use kernel::{Finding, examine};
 pub use outcome::{EndedBy, LimitKind, Outcome, SetupFailure};
 pub use policy::{Access, Bind, Landlock, Limits, LimitsMode, Policy, PolicyError, Tmpfs};
 pub use request::{InputFile, Request};

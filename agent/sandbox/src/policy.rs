@@ -20,6 +20,9 @@ pub(crate) const TMP: &str = "/tmp";
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Policy {
+    /// A directory of the host that is the root inside, read-only, instead of the default view of the host. It needs
+    /// directories `proc`, `dev` and `tmp` to mount on, and one or a file for each other mount.
+    pub root: Option<PathBuf>,
     /// Host trees shown inside, besides the default view of `/usr`.
     pub mounts: Vec<Bind>,
     /// Empty, writable, size-limited file systems; `/tmp` (64 MiB) and `/dev/shm` (64 MiB) are there unless named here.
@@ -83,7 +86,7 @@ pub struct Tmpfs {
     pub size: u64,
 }
 
-/// What a program may use. `None` is no limit.
+/// What a program may use. `None` is no limit, unless it is said to be another.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Limits {
@@ -97,6 +100,15 @@ pub struct Limits {
     /// Wall clock from the program's start; at its end every process of the sandbox gets SIGKILL.
     #[serde(rename = "wall_ms", with = "millis")]
     pub wall: Option<Duration>,
+    /// Bytes of each file that is written (RLIMIT_FSIZE); what would be more gives SIGXFSZ. `None` is 4 GiB.
+    pub file_size: Option<u64>,
+    /// Open files of each process (RLIMIT_NOFILE). `None` is 1,024, which a program can raise to 16,384.
+    pub open_files: Option<u32>,
+    /// Bytes of each process's stack (RLIMIT_STACK). `None` is 8 MiB, which a program can raise to 64 MiB.
+    pub stack: Option<u64>,
+    /// Bytes of standard output and error together. Whoever carries the output counts them, and ends the sandbox by
+    /// [`crate::Sandbox::end_for_output`]: the command does, and a caller of the library that sets this has to.
+    pub output: Option<u64>,
     /// Whether limits on the whole sandbox are demanded.
     pub mode: LimitsMode,
 }
@@ -116,6 +128,7 @@ pub enum LimitsMode {
 impl Default for Policy {
     fn default() -> Self {
         Policy {
+            root: None,
             mounts: Vec::new(),
             tmpfs: Vec::new(),
             env: BTreeMap::new(),
@@ -134,6 +147,10 @@ impl Default for Limits {
             pids: Some(256),
             cpu_time: None,
             wall: Some(Duration::from_secs(60)),
+            file_size: None,
+            open_files: None,
+            stack: None,
+            output: None,
             mode: LimitsMode::default(),
         }
     }
@@ -178,6 +195,9 @@ impl Policy {
     pub fn check(&self) -> Result<(), PolicyError> {
         if self.limits.mode == LimitsMode::Required {
             return Err(PolicyError::LimitsRequired);
+        }
+        if let Some(root) = &self.root {
+            check_source(&Bind { source: root.clone(), target: PathBuf::from("/"), mode: Access::Ro })?;
         }
         let mut targets = BTreeSet::new();
         for bind in &self.mounts {
@@ -226,6 +246,8 @@ impl Limits {
         };
         zero("the memory limit", self.memory == Some(0))?;
         zero("the limit of processes", self.pids == Some(0))?;
+        zero("the number of open files", self.open_files == Some(0))?;
+        zero("the stack", self.stack == Some(0))?;
         zero("the CPU time", self.cpu_time.is_some_and(|time| time.is_zero()))?;
         zero("the wall clock", self.wall.is_some_and(|time| time.is_zero()))
     }

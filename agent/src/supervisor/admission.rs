@@ -163,6 +163,7 @@ fn limits(asked: &Limits, config: &Config) -> Result<sandbox::Limits, Refusal> {
             (Some(LimitsMode::Required), _) | (None, LimitsDefault::Required) => sandbox::LimitsMode::Required,
             (Some(LimitsMode::RlimitOnly), _) | (None, LimitsDefault::RlimitOnly) => sandbox::LimitsMode::RlimitOnly,
         },
+        ..defaults
     })
 }
 

@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::{Parser, Subcommand, ValueEnum};
-use holdfast_sandbox::{Access, Bind, Landlock, Limits, LimitsMode, Policy, Request, Tmpfs};
+use holdfast_sandbox::{Access, Allow, Bind, Landlock, Limits, LimitsMode, Network, Policy, Request, Tmpfs};
 
-use crate::units::{Limit, duration, size};
+use crate::units::{Limit, cpus, duration, size};
 
 const AFTER: &str = "\
 Sizes are bytes, or a number with K, M or G (powers of 1024). Times are seconds, or a number with ms, s, m or h.
@@ -77,6 +77,12 @@ pub(crate) struct Options {
     /// Wall clock; at its end everything inside is killed. Or `none` [default: 60s]
     #[arg(long, value_name = "T", value_parser = Limit::<Duration>::parse_with(duration))]
     wall: Option<Limit<Duration>>,
+    /// SIGTERM at the end of the wall clock, and SIGKILL this much later [default: SIGKILL at once]
+    #[arg(long, value_name = "T", value_parser = duration)]
+    wall_grace: Option<Duration>,
+    /// The CPUs that the program may run on, such as 0,2-3; it can't change them [default: all]
+    #[arg(long, value_name = "LIST")]
+    cpus_allowed: Option<String>,
     /// Each file that is written [default: 4G]
     #[arg(long, value_name = "SIZE", value_parser = size)]
     file_size: Option<u64>,
@@ -92,6 +98,15 @@ pub(crate) struct Options {
     /// Whether limits on the sandbox as a whole are demanded [default: required]
     #[arg(long, value_enum)]
     limits: Option<Mode>,
+    /// The network: none, or the sandbox's own loopback [default: loopback]
+    #[arg(long, value_enum)]
+    net: Option<Net>,
+    /// Allow what the filter of system calls refuses: `ptrace`, for debuggers and LeakSanitizer
+    #[arg(long, value_enum, value_name = "WHAT")]
+    allow: Vec<Allowed>,
+    /// The same addresses in each run
+    #[arg(long)]
+    no_aslr: bool,
     /// Landlock as a second wall for the file tree, behind the mounts [default: auto]
     #[arg(long, value_enum)]
     landlock: Option<SecondWall>,
@@ -121,6 +136,20 @@ enum Mode {
     Required,
     /// Each process alone is limited; memory and CPU time of all together are not
     RlimitOnly,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Net {
+    /// No interface is up
+    None,
+    /// 127.0.0.1 and ::1, the sandbox's own
+    Loopback,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Allowed {
+    /// ptrace and process_vm_readv, among the sandbox's own processes
+    Ptrace,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -176,13 +205,22 @@ impl Options {
         set(&mut policy.cwd, self.cwd.clone());
         set(&mut policy.hostname, self.hostname.clone());
         set(&mut policy.landlock, self.landlock.map(Landlock::from));
-        self.change(&mut policy.limits);
+        set(
+            &mut policy.net,
+            self.net.map(|net| match net {
+                Net::None => Network::None,
+                Net::Loopback => Network::Loopback,
+            }),
+        );
+        policy.allow.extend(self.allow.iter().map(|Allowed::Ptrace| Allow::Ptrace));
+        policy.aslr &= !self.no_aslr;
+        self.change(&mut policy.limits)?;
         let (program, args) =
             self.program.split_first().map_or_else(Default::default, |(first, rest)| (first.clone(), rest.to_vec()));
         Ok(Request { policy, program, args, files: Vec::new() })
     }
 
-    fn change(&self, limits: &mut Limits) {
+    fn change(&self, limits: &mut Limits) -> Result<(), String> {
         set(&mut limits.memory, self.memory.map(|limit| limit.0));
         set(&mut limits.pids, self.pids.map(|limit| limit.0));
         set(&mut limits.cpu_time, self.cpu_time.map(|limit| limit.0));
@@ -192,6 +230,10 @@ impl Options {
         set(&mut limits.stack, self.stack.map(Some));
         set(&mut limits.output, self.output_limit.map(Some));
         set(&mut limits.mode, self.limits.map(LimitsMode::from));
+        set(&mut limits.wall_grace, self.wall_grace.map(Some));
+        let cpus = self.cpus_allowed.as_deref().map(cpus).transpose();
+        set(&mut limits.cpus_allowed, cpus.map_err(|why| format!("--cpus-allowed takes {why}"))?);
+        Ok(())
     }
 }
 

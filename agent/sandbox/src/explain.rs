@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use holdfast_sandbox::{Access, Landlock, Limits, LimitsMode, Policy, Request, Step};
+use holdfast_sandbox::{Access, Allow, Landlock, Limits, LimitsMode, Network, Policy, Request, Step};
 
 /// One line for each step: what is done, and what it stops.
 pub(crate) fn explain(request: &Request) -> String {
@@ -18,13 +18,13 @@ pub(crate) fn explain(request: &Request) -> String {
         (Step::Dev, "/dev with null, zero, full, random, urandom, tty, pts and shm, read-only".into(), "the host's disks and memory"),
         (Step::PivotRoot, "pivot_root, and the old root detached".into(), "chroot's ways out"),
         (Step::Hostname, format!("host name {}", policy.hostname), "the host's name"),
-        (Step::Loopback, "lo up, no other interface".into(), "the network, the metadata service, abstract sockets of the host"),
+        (Step::Loopback, loopback(policy.net).into(), "the network, the metadata service, abstract sockets of the host"),
         (Step::Capabilities, "every capability set emptied, the bounding set too".into(), "mounts, devices, raw sockets, other users' files"),
         (Step::Process, "no_new_privs; init is not dumpable; everything ends with its parent".into(), "set-user-id programs; tracing init; sandboxes that outlive their owner"),
         (Step::Stdio, "standard input, output and error given, all else closed; a new session".into(), "the runner's files; typing into the caller's terminal"),
         (Step::Limits, limits(&policy.limits), "fork bombs, memory, disk and time used up, floods of output, core_pattern helpers"),
         (Step::Landlock, landlock(policy.landlock).into(), "a file of the host that is reached past the mounts; standard input opened anew for writing"),
-        (Step::Seccomp, "an allow list of system calls for the program, a shorter one for init".into(), "io_uring, bpf, ptrace, keyrings, namespaces, mounts, AF_VSOCK, TIOCSTI, 32-bit and x32 entries"),
+        (Step::Seccomp, filter(policy), "io_uring, bpf, ptrace, keyrings, namespaces, mounts, AF_VSOCK, TIOCSTI, 32-bit and x32 entries"),
     ];
     let mut text = String::new();
     for (step, what, stops) in steps {
@@ -61,6 +61,18 @@ fn root(policy: &Policy) -> String {
     };
     let memory = policy.tmpfs.iter().map(|it| format!(", {} ({} bytes)", it.target.display(), it.size));
     format!("{base}; nosuid, nodev; in memory /tmp and /dev/shm{}", memory.collect::<String>())
+}
+
+fn loopback(net: Network) -> &'static str {
+    match net {
+        Network::None => "no interface up",
+        Network::Loopback => "lo up, no other interface",
+    }
+}
+
+fn filter(policy: &Policy) -> String {
+    let added = if policy.allow.contains(&Allow::Ptrace) { ", with ptrace among its own processes" } else { "" };
+    format!("an allow list of system calls for the program{added}; a shorter one for init")
 }
 
 fn landlock(asked: Landlock) -> &'static str {

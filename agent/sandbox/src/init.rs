@@ -12,8 +12,8 @@
 //! What ends with what: init's end ends every process inside (the kernel's rule). Init ends when its parent does: by
 //! the parent-death signal, and by the end of a pipe whose other end the parent alone holds.
 //!
-//! At the deadline every process gets SIGKILL at once, without a warning before: a program that ignores SIGTERM, or is
-//! stopped, ends all the same.
+//! At the deadline every process gets SIGKILL at once, or, where the policy gives it a grace, SIGTERM, and SIGKILL when that
+//! is over: a program that ignores SIGTERM, or is stopped, ends all the same.
 //!
 //! Nothing here allocates: it runs after clone3.
 
@@ -95,7 +95,9 @@ fn prepare<'p>(plan: &'p Plan, fds: Descriptors, keep: &[RawFd]) -> Result<Prepa
     rootfs::build(&plan.root)?;
     let ruleset = plan.landlock.as_ref().map(|rules| rules.make(&plan.root, fds.stdio.map(sys::borrow))).transpose()?;
     sys::set_names(&plan.hostname).map_err(Failed::of(Step::Hostname))?;
-    sys::loopback_up().map_err(Failed::of(Step::Loopback))?;
+    if plan.loopback {
+        sys::loopback_up().map_err(Failed::of(Step::Loopback))?;
+    }
     setsid()?;
     sys::drop_bounding_set().map_err(Failed::of(Step::Capabilities))?;
     if ranged {
@@ -153,7 +155,14 @@ fn start<'p>(
     let closed = sys::close_all_but(&keep).map_err(Failed::of(Step::InitDescriptors));
     // A failure here ends the program with init; it has run by then, but unguarded it shall not go on.
     closed.and_then(|()| sys::attach_filter(&plan.filters.init).map_err(Failed::of(Step::Seccomp)))?;
-    let watch = Watch { pid, begin, deadline: plan.wall.and_then(|wall| begin.checked_add(wall)), alive: fds.alive };
+    let mut watch = Watch {
+        pid,
+        begin,
+        deadline: plan.wall.and_then(|wall| begin.checked_add(wall)),
+        grace: plan.wall_grace,
+        is_over: false,
+        alive: fds.alive,
+    };
     Ok(watch.until_all_are_gone(signals, plan.cpu_seconds))
 }
 
@@ -162,6 +171,10 @@ struct Watch {
     pid: i32,
     begin: Instant,
     deadline: Option<Instant>,
+    /// How long after the deadline SIGKILL comes; none, at once.
+    grace: Option<Duration>,
+    /// The wall clock has run out, and SIGTERM was sent.
+    is_over: bool,
     alive: RawFd,
 }
 
@@ -182,9 +195,10 @@ struct End {
 }
 
 impl Watch {
-    fn until_all_are_gone(&self, signals: &SignalFd, cpu_seconds: Option<u64>) -> Ended {
+    fn until_all_are_gone(&mut self, signals: &SignalFd, cpu_seconds: Option<u64>) -> Ended {
         let (mut end, wall, output) = match self.until_the_end(signals) {
-            Cause::Own(end) => (Some(end), false, false),
+            // A program that ends at SIGTERM was ended by the clock all the same.
+            Cause::Own(end) => (Some(end), self.is_over, false),
             Cause::Wall => (None, true, false),
             Cause::Output => (None, false, true),
         };
@@ -213,14 +227,18 @@ impl Watch {
     }
 
     /// Returns when the program has ended, or is to be ended.
-    fn until_the_end(&self, signals: &SignalFd) -> Cause {
+    fn until_the_end(&mut self, signals: &SignalFd) -> Cause {
         loop {
             if let Some(end) = self.reap() {
                 return Cause::Own(end);
             }
             let left = self.left();
             if left == Some(Duration::ZERO) {
-                return Cause::Wall;
+                let Some(grace) = self.grace.take() else { return Cause::Wall };
+                self.is_over = true;
+                self.deadline = Instant::now().checked_add(grace);
+                let _ = kill(Pid::from_raw(-1), Signal::SIGTERM);
+                continue;
             }
             let mut fds = [
                 PollFd::new(signals.as_fd(), PollFlags::POLLIN),

@@ -59,7 +59,7 @@ mod sys;
 pub use error::{Error, Result};
 pub use kernel::{Finding, examine};
 pub use outcome::{EndedBy, LimitKind, Outcome, SetupFailure};
-pub use policy::{Access, Bind, Landlock, Limits, LimitsMode, Policy, PolicyError, Tmpfs};
+pub use policy::{Access, Allow, Bind, Landlock, Limits, LimitsMode, Network, Policy, PolicyError, Tmpfs};
 pub use request::{InputFile, Request};
 pub use sandbox::{Sandbox, Stdio};
 pub use spawner::{SPAWNER_ARGUMENT, Spawner, serve};

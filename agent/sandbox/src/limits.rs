@@ -9,6 +9,7 @@
 
 use nix::errno::Errno;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use rustix::thread::CpuSet;
 
 use crate::outcome::SetupFailure;
 use crate::policy::Limits;
@@ -62,6 +63,15 @@ impl Rlimits {
     pub(crate) fn set(&self) -> Result<(), Errno> {
         self.0.iter().try_for_each(|&(resource, soft, hard)| setrlimit(resource, soft, hard))
     }
+}
+
+/// The CPUs that the program may run on, if not all.
+pub(crate) fn cpus(limits: &Limits) -> Option<CpuSet> {
+    let mut set = CpuSet::new();
+    for &cpu in &limits.cpus_allowed {
+        set.set(usize::from(cpu));
+    }
+    (!limits.cpus_allowed.is_empty()).then_some(set)
 }
 
 /// RLIMIT_CPU counts whole seconds: rounded up, so that nobody gets less than asked for.

@@ -11,6 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
 
+use rustix::thread::CpuSet;
 use serde::{Deserialize, Serialize};
 
 /// Where programs start and what `/tmp` is, unless the policy says otherwise.
@@ -33,10 +34,35 @@ pub struct Policy {
     pub cwd: PathBuf,
     /// The host name inside (UTS namespace and `/etc/hostname`).
     pub hostname: String,
+    /// What of the network is there.
+    pub net: Network,
+    /// What the default system call filter refuses and this program needs.
+    pub allow: Vec<Allow>,
+    /// Whether addresses are randomised (personality(2)): off, runs are alike, and bugs are easier to use.
+    pub aslr: bool,
     /// Whether Landlock is a second wall for the file tree.
     pub landlock: Landlock,
     /// What the program may use.
     pub limits: Limits,
+}
+
+/// The network inside.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Network {
+    /// No interface is up: not even 127.0.0.1 can be reached.
+    None,
+    /// The sandbox's own 127.0.0.1 and ::1.
+    #[default]
+    Loopback,
+}
+
+/// A part of the kernel that the default filter keeps from programs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Allow {
+    /// ptrace(2) and process_vm_readv(2) among the sandbox's own processes: debuggers, LeakSanitizer.
+    Ptrace,
 }
 
 /// Landlock, behind the mounts: what they don't allow is refused once more, also for files that are reached past them.
@@ -100,6 +126,11 @@ pub struct Limits {
     /// Wall clock from the program's start; at its end every process of the sandbox gets SIGKILL.
     #[serde(rename = "wall_ms", with = "millis")]
     pub wall: Option<Duration>,
+    /// Between SIGTERM at the end of the wall clock and SIGKILL. `None`: SIGKILL at once.
+    #[serde(rename = "wall_grace_ms", with = "millis")]
+    pub wall_grace: Option<Duration>,
+    /// The CPUs that the program may run on, by number; empty is all that the caller may. It can't change them.
+    pub cpus_allowed: Vec<u16>,
     /// Bytes of each file that is written (RLIMIT_FSIZE); what would be more gives SIGXFSZ. `None` is 4 GiB.
     pub file_size: Option<u64>,
     /// Open files of each process (RLIMIT_NOFILE). `None` is 1,024, which a program can raise to 16,384.
@@ -134,6 +165,9 @@ impl Default for Policy {
             env: BTreeMap::new(),
             cwd: PathBuf::from(TMP),
             hostname: "sandbox".to_owned(),
+            net: Network::default(),
+            allow: Vec::new(),
+            aslr: true,
             landlock: Landlock::default(),
             limits: Limits::default(),
         }
@@ -147,6 +181,8 @@ impl Default for Limits {
             pids: Some(256),
             cpu_time: None,
             wall: Some(Duration::from_secs(60)),
+            wall_grace: None,
+            cpus_allowed: Vec::new(),
             file_size: None,
             open_files: None,
             stack: None,
@@ -246,6 +282,12 @@ impl Limits {
         };
         zero("the memory limit", self.memory == Some(0))?;
         zero("the limit of processes", self.pids == Some(0))?;
+        if let Some(cpu) = self.cpus_allowed.iter().find(|cpu| usize::from(**cpu) >= CpuSet::MAX_CPU) {
+            return Err(value("the CPU", &cpu.to_string(), "is above the last that can be named, 1023"));
+        }
+        if self.wall_grace.is_some() && self.wall.is_none() {
+            return Err(value("the grace after the wall clock", "", "means nothing without a wall clock: give one"));
+        }
         zero("the number of open files", self.open_files == Some(0))?;
         zero("the stack", self.stack == Some(0))?;
         zero("the CPU time", self.cpu_time.is_some_and(|time| time.is_zero()))?;

@@ -182,6 +182,7 @@ const HINTS: &[Row] = &[
     (Step::PivotRoot, &[libc::EINVAL], "the host's root is the initial ramfs, which pivot_root can't leave: switch to a real root first"),
     (Step::Stdio, &[libc::EISDIR], "from a directory the program could walk over the host's files: give a file, a pipe or /dev/null"),
     (Step::Cwd, &[], "the working directory does not exist inside, or can't be entered: name another by --cwd"),
+    (Step::Limits, &[libc::EINVAL], "none of those CPUs is there, or the caller may not use them: see /sys/devices/system/cpu/online"),
     (Step::Limits, &[libc::EPERM], "a limit is above the caller's own hard limit: ask for less (see `ulimit -Ha`)"),
     (Step::Landlock, &[libc::ENOSYS], "the kernel lacks Landlock of ABI 2: Linux 5.19 or later with `landlock` in its boot parameter lsm= has it; \
         `--landlock auto` (landlock = \"auto\") runs without this second wall where the kernel has none"),

@@ -234,10 +234,16 @@ pub(crate) fn heed_children() -> Result<(), Errno> {
     }
 }
 
-/// personality(2) to the plain one: the caller's (a debugger's has no address randomisation) would be inherited.
-pub(crate) fn plain_personality() -> Result<(), Errno> {
+/// personality(2): the caller's (a debugger's has no address randomisation) would be inherited.
+pub(crate) fn set_personality(aslr: bool) -> Result<(), Errno> {
+    let persona = if aslr { 0 } else { libc::ADDR_NO_RANDOMIZE };
     // SAFETY: it takes a number.
-    Errno::result(unsafe { libc::personality(0) }).map(drop)
+    Errno::result(unsafe { libc::personality(persona as libc::c_ulong) }).map(drop)
+}
+
+/// sched_setaffinity(2) of this thread.
+pub(crate) fn stay_on(cpus: &rustix::thread::CpuSet) -> Result<(), Errno> {
+    rustix::thread::sched_setaffinity(None, cpus).map_err(errno)
 }
 
 /// Joins a new, empty session keyring: keyctl(2). The caller's keys are not this process's from here on.

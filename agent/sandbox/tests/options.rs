@@ -228,3 +228,90 @@ fn explain_names_every_step_and_runs_nothing() {
     assert_eq!(text.matches("  stops  ").count(), text.matches("  does   ").count());
     assert_eq!(std::fs::read_dir(out).unwrap().count(), 0);
 }
+
+#[test]
+fn the_network_is_loopback_or_none() {
+    let fixture = Fixture::new();
+    let script = "import socket\ns = socket.create_server(('127.0.0.1', 0))\nsocket.create_connection(s.getsockname())";
+    for who in everyone() {
+        for (net, works) in [("loopback", true), ("none", false)] {
+            let output = fixture.sandbox(who).args(["--net", net, "--", "python3", "-c", script]).output().unwrap();
+            let said = String::from_utf8_lossy(&output.stderr);
+            assert!(output.status.success() == works && works != said.contains("unreachable"), "{net}: {output:?}");
+        }
+    }
+}
+
+#[test]
+fn a_grace_lets_a_program_clean_up_and_no_more() {
+    let fixture = Fixture::new();
+    let options = ["--wall", "500ms", "--wall-grace", "300ms"];
+    for who in everyone() {
+        for (script, says) in [
+            ("trap 'echo cleaned; exit 4' TERM; while :; do sleep 0.01; done", "cleaned"),
+            ("trap '' TERM; echo stays; while :; do sleep 0.01; done", "stays"),
+        ] {
+            let (output, outcome) = fixture.outcome(who, &options, &["sh", "-c", script]);
+            assert_eq!((outcome.ended_by, output.status.code()), (EndedBy::Wall, Some(124)), "{output:?}");
+            assert!(output.stdout.starts_with(says.as_bytes()), "{output:?}");
+            assert_eq!(outcome.limits_hit, [LimitKind::Wall]);
+        }
+    }
+    let output = fixture.sandbox(Who::Caller).args(["--wall", "none", "--wall-grace", "1", "--", "true"]).output();
+    assert_eq!(output.unwrap().status.code(), Some(125));
+}
+
+#[test]
+fn a_program_stays_on_its_cpus() {
+    let fixture = Fixture::new();
+    let script = "import os\nprint(os.sched_getaffinity(0))\ntry:\n  os.sched_setaffinity(0, range(512))\n\
+                  except OSError as e:\n  print(e.errno)\nprint(os.sched_getaffinity(0))";
+    for who in everyone() {
+        let output =
+            fixture.sandbox(who).args(["--cpus-allowed", "0", "--", "python3", "-c", script]).output().unwrap();
+        assert_eq!(String::from_utf8_lossy(&output.stdout), "{0}\n1\n{0}\n", "{output:?}");
+        let (_, outcome) = fixture.outcome(who, &["--cpus-allowed", "1023"], &["true"]);
+        let setup = outcome.setup.unwrap();
+        assert!(setup.step == Step::Limits && setup.hint.contains("CPUs"), "{setup:?}");
+        for wrong in ["1024", "x", "3-1"] {
+            let output = fixture.sandbox(who).args(["--cpus-allowed", wrong, "--", "true"]).output().unwrap();
+            assert_eq!(output.status.code(), Some(125), "{wrong}: {output:?}");
+        }
+    }
+}
+
+#[test]
+fn addresses_are_the_same_only_where_that_is_asked_for() {
+    let fixture = Fixture::new();
+    for who in everyone() {
+        let stacks = |options: &[&str]| {
+            let lines = (0..4).map(|_| {
+                let output =
+                    fixture.sandbox(who).args(options).args(["--", "cat", "/proc/self/maps"]).output().unwrap();
+                let maps = String::from_utf8(output.stdout).unwrap();
+                maps.lines().find(|line| line.ends_with("[stack]")).unwrap().to_owned()
+            });
+            lines.collect::<std::collections::BTreeSet<_>>().len()
+        };
+        assert_eq!(stacks(&["--no-aslr"]), 1);
+        assert!(stacks(&[]) > 1);
+    }
+}
+
+#[test]
+fn tracing_is_allowed_among_the_programs_own_and_never_of_init() {
+    let fixture = Fixture::new();
+    let own = "/attack pause & p=$!; /attack ptrace $p; kill -9 $p";
+    let bind = format!("{}:/attack", fixture.path("attack").display());
+    for who in everyone() {
+        for (options, says) in [(&["--allow", "ptrace"][..], "breached"), (&[], "held: EPERM")] {
+            let mut command = fixture.sandbox(who);
+            let output = command.args(options).args(["--ro", &bind, "--", "sh", "-c", own]).output().unwrap();
+            assert!(output.stdout.starts_with(says.as_bytes()), "{options:?}: {output:?}");
+        }
+        for attack in ["ptrace", "process-vm", "mem"] {
+            let output = fixture.attack_inside(who, &["--allow", "ptrace"], &[attack, "1"]).output().unwrap();
+            assert!(output.stdout.starts_with(b"held"), "{attack}: {output:?}");
+        }
+    }
+}

@@ -191,7 +191,7 @@ static const struct { const char *name; int (*run)(void); } attacks[] = {
     { "personality", no_randomisation }, { "io-uring", ring }, { "userfaultfd", fault_handler }, { "perf", counter },
     { "bpf", kernel_program }, { "handle", open_by_handle }, { "packet", packet_socket }, { "uevent", uevent_socket },
     { "x32", x32_call }, { "i386", i386_call }, { "core-limit", core_limit }, { "aio", asynchronous }, { "flood", flood },
-    { "without", without },
+    { "without", without }, { "pause", pause },
 };
 
 int main(int argc, char **argv) {

@@ -217,7 +217,7 @@ static int kernel_log(void) { return opened(syscall(SYS_syslog, 10 /* SIZE_BUFFE
 static int read_kernel_log(void) { return opened(open("/dev/kmsg", O_RDONLY | O_NONBLOCK)); }
 static int swap_on(void) { return reached(syscall(SYS_swapon, "/holdfast-no-such-file", 0)); }
 static int restart(void) { return reached(syscall(SYS_reboot, 0, 0, 0, 0)); }
-static int set_clock(void) { struct timespec bad = { 0, -1 }; return reached(syscall(SYS_clock_settime, 0, &bad)); }
+static int set_clock(void) { return syscall(SYS_settimeofday, NULL, NULL); }
 static int account(void) { return reached(syscall(SYS_acct, "/holdfast-no-such-file")); }
 static int quotas(void) { return reached(syscall(SYS_quotactl, 0x80000100 /* Q_SYNC */, "/holdfast-no-such-device", 0, NULL)); }
 static int watch_all(void) { return opened(syscall(SYS_fanotify_init, 0, O_RDONLY)); }
@@ -225,7 +225,7 @@ static int file_systems(void) { return reached(syscall(SYS_sysfs, 3)); }
 static int request_key(void) { return reached(syscall(SYS_request_key, "user", "holdfast", NULL, 0)); }
 static int memory_policy(void) { return reached(syscall(SYS_set_mempolicy, 0, NULL, 0)); }
 static int rename_host(void) { struct utsname u; uname(&u); return sethostname(u.nodename, strlen(u.nodename)); }
-static int hang_up(void) { return reached(syscall(SYS_quotactl_fd, -1, 0, 0, NULL)); }
+static int quotas_by_descriptor(void) { return reached(syscall(SYS_quotactl_fd, -1, 0, 0, NULL)); }
 static int free_memory(void) { return reached(syscall(SYS_process_mrelease, -1, 0)); }
 #ifdef __x86_64__
 static int io_ports(void) { return syscall(SYS_iopl, 3); }
@@ -331,7 +331,7 @@ static const struct { const char *name; int (*run)(void); } attacks[] = {
     { "delete-module", unload_module }, { "syslog", kernel_log }, { "kmsg", read_kernel_log }, { "swapon", swap_on },
     { "reboot", restart }, { "settime", set_clock }, { "acct", account }, { "quotactl", quotas }, { "fanotify", watch_all },
     { "sysfs", file_systems }, { "request-key", request_key }, { "mempolicy", memory_policy }, { "sethostname", rename_host },
-    { "quotactl-fd", hang_up }, { "mrelease", free_memory },
+    { "quotactl-fd", quotas_by_descriptor }, { "mrelease", free_memory },
 #ifdef __x86_64__
     { "iopl", io_ports }, { "ioperm", io_port }, { "modify-ldt", descriptor_table },
 #endif

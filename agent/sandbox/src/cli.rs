@@ -1,12 +1,13 @@
 //! The command line: options to a [`Request`]. No decisions but what each option means.
 
-use std::path::PathBuf;
+use std::error::Error;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use clap::{Parser, ValueEnum};
-use holdfast_sandbox::{Access, Bind, Limits, LimitsMode, Policy, Request, Tmpfs};
+use clap::{Parser, Subcommand, ValueEnum};
+use holdfast_sandbox::{Access, Allow, Bind, Landlock, Limits, LimitsMode, Network, Policy, Request, Tmpfs};
 
-use crate::units::{Limit, duration, size};
+use crate::units::{Limit, cpus, duration, size};
 
 const AFTER: &str = "\
 Sizes are bytes, or a number with K, M or G (powers of 1024). Times are seconds, or a number with ms, s, m or h.
@@ -16,21 +17,36 @@ Examples:
     holdfast-sandbox --limits rlimit-only -- sh -c 'id; ls /'
   A program with a directory to read, one to write, and ten seconds:
     holdfast-sandbox --limits rlimit-only --ro ./tests:/tests --rw ./out:/out --wall 10s -- /tests/run --to /out
+  A judge's run, on a root file system of its own:
+    holdfast-sandbox --limits rlimit-only --root ./root --ro ./program:/program --stdin 1.in --stdout 1.out \\
+      --wall 10s --cpu-time 2s --memory 256M --stack 256M --output-limit 64M --pids 16 --result 1.json -- /program
+  What this machine lacks, and what a run would do:
+    holdfast-sandbox check
+    holdfast-sandbox --explain --limits rlimit-only --rw ./out:/out -- /tests/run
   The result as JSON:
     holdfast-sandbox --limits rlimit-only --result result.json -- python3 -c 'print(1)'
 
-Standard input and output are the caller's. A file given there can be opened anew by the program, with the rights that
-the file's modes give its user (unprivileged: you); a pipe can't, and a directory is refused.
+Standard input and output are the caller's. What the program opens anew by /proc/self/fd has no right that the
+descriptor has not. A directory is refused.
 
 Exit codes:
-  the program's own; 128 + the signal that ended it; 124 where its time (wall or CPU) ended it;
+  the program's own; 128 + the signal that ended it (137 for too much output); 124 where its time (wall or CPU) ended it;
   125 where the sandbox could not be made, or the options are wrong; 126 not executable; 127 not found";
 
 /// Run one program, contained: own namespaces, read-only view of the host, no capabilities, a system call filter,
 /// limits. Nothing of it is left when it ends.
 #[derive(Debug, Parser)]
-#[command(name = "holdfast-sandbox", version, after_help = AFTER, max_term_width = 110, args_override_self = true)]
+#[command(name = "holdfast-sandbox", version, after_help = AFTER, max_term_width = 110, args_override_self = true,
+          args_conflicts_with_subcommands = true, subcommand_negates_reqs = true, disable_help_subcommand = true)]
 pub(crate) struct Options {
+    #[command(subcommand)]
+    pub(crate) verb: Option<Verb>,
+    /// A policy to begin with (TOML, or JSON where the name ends in .json); options change it, or add to its lists
+    #[arg(long, value_name = "FILE")]
+    policy: Option<PathBuf>,
+    /// A directory that is the root inside, read-only, instead of the default view; it needs /proc, /dev and /tmp
+    #[arg(long, value_name = "DIR")]
+    root: Option<PathBuf>,
     /// Show a host path inside, read-only (INSIDE: the same path)
     #[arg(long, value_name = "HOST[:INSIDE]")]
     ro: Vec<String>,
@@ -43,27 +59,69 @@ pub(crate) struct Options {
     /// A variable for the program; none is passed on from here
     #[arg(long, value_name = "K=V", value_parser = variable)]
     env: Vec<(String, String)>,
-    /// The working directory, a path inside
-    #[arg(long, value_name = "DIR", default_value = "/tmp")]
-    cwd: PathBuf,
-    /// The host name inside
-    #[arg(long, value_name = "NAME", default_value = "sandbox")]
-    hostname: String,
-    /// Private writable memory of each process, or `none`
-    #[arg(long, value_name = "SIZE", default_value = "1G", value_parser = Limit::<u64>::parse_with(size))]
-    memory: Limit<u64>,
-    /// Processes and threads, or `none`
-    #[arg(long, value_name = "N", default_value = "256", value_parser = Limit::<u32>::parse_with(count))]
-    pids: Limit<u32>,
-    /// CPU time of each process, in whole seconds (rounded up), or `none`
-    #[arg(long, value_name = "T", default_value = "none", value_parser = Limit::<Duration>::parse_with(duration))]
-    cpu_time: Limit<Duration>,
-    /// Wall clock; at its end everything inside is killed. Or `none`
-    #[arg(long, value_name = "T", default_value = "60s", value_parser = Limit::<Duration>::parse_with(duration))]
-    wall: Limit<Duration>,
-    /// Whether limits on the sandbox as a whole are demanded
-    #[arg(long, value_enum, default_value_t = Mode::Required)]
-    limits: Mode,
+    /// The working directory, a path inside [default: /tmp]
+    #[arg(long, value_name = "DIR")]
+    cwd: Option<PathBuf>,
+    /// The host name inside [default: sandbox]
+    #[arg(long, value_name = "NAME")]
+    hostname: Option<String>,
+    /// Private writable memory of each process, or `none` [default: 1G]
+    #[arg(long, value_name = "SIZE", value_parser = Limit::<u64>::parse_with(size))]
+    memory: Option<Limit<u64>>,
+    /// Processes and threads, or `none` [default: 256]
+    #[arg(long, value_name = "N", value_parser = Limit::<u32>::parse_with(count))]
+    pids: Option<Limit<u32>>,
+    /// CPU time of each process, in whole seconds (rounded up), or `none` [default: none]
+    #[arg(long, value_name = "T", value_parser = Limit::<Duration>::parse_with(duration))]
+    cpu_time: Option<Limit<Duration>>,
+    /// Wall clock; at its end everything inside is killed. Or `none` [default: 60s]
+    #[arg(long, value_name = "T", value_parser = Limit::<Duration>::parse_with(duration))]
+    wall: Option<Limit<Duration>>,
+    /// SIGTERM at the end of the wall clock, and SIGKILL this much later [default: SIGKILL at once]
+    #[arg(long, value_name = "T", value_parser = duration)]
+    wall_grace: Option<Duration>,
+    /// The CPUs that the program may run on, such as 0,2-3; it can't change them [default: all]
+    #[arg(long, value_name = "LIST")]
+    cpus_allowed: Option<String>,
+    /// Each file that is written [default: 4G]
+    #[arg(long, value_name = "SIZE", value_parser = size)]
+    file_size: Option<u64>,
+    /// Open files of each process [default: 1024, which a program can raise to 16384]
+    #[arg(long, value_name = "N", value_parser = count)]
+    open_files: Option<u32>,
+    /// Each process's stack [default: 8M, which a program can raise to 64M]
+    #[arg(long, value_name = "SIZE", value_parser = size)]
+    stack: Option<u64>,
+    /// Standard output and error together; a program that writes more is ended, and what is more is not passed on
+    #[arg(long, value_name = "SIZE", value_parser = size)]
+    output_limit: Option<u64>,
+    /// Whether limits on the sandbox as a whole are demanded [default: required]
+    #[arg(long, value_enum)]
+    limits: Option<Mode>,
+    /// The network: none, or the sandbox's own loopback [default: loopback]
+    #[arg(long, value_enum)]
+    net: Option<Net>,
+    /// Allow what the filter of system calls refuses: `ptrace`, for debuggers and LeakSanitizer
+    #[arg(long, value_enum, value_name = "WHAT")]
+    allow: Vec<Allowed>,
+    /// The same addresses in each run
+    #[arg(long)]
+    no_aslr: bool,
+    /// Landlock as a second wall for the file tree, behind the mounts [default: auto]
+    #[arg(long, value_enum)]
+    landlock: Option<SecondWall>,
+    /// Standard input from a file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) stdin: Option<PathBuf>,
+    /// Standard output to a file, which is made or emptied
+    #[arg(long, value_name = "FILE")]
+    pub(crate) stdout: Option<PathBuf>,
+    /// Standard error to a file; the same file as standard output's is opened once
+    #[arg(long, value_name = "FILE")]
+    pub(crate) stderr: Option<PathBuf>,
+    /// Run nothing: print what would be done, step by step, and which attack each step stops
+    #[arg(long)]
+    pub(crate) explain: bool,
     /// Write the result as JSON to a file, or to standard output (-)
     #[arg(long, value_name = "FILE|-")]
     pub(crate) result: Option<PathBuf>,
@@ -80,31 +138,118 @@ enum Mode {
     RlimitOnly,
 }
 
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Net {
+    /// No interface is up
+    None,
+    /// 127.0.0.1 and ::1, the sandbox's own
+    Loopback,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Allowed {
+    /// ptrace and process_vm_readv, among the sandbox's own processes
+    Ptrace,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum SecondWall {
+    /// Where the kernel has it (ABI 2 or later); a warning elsewhere
+    Auto,
+    /// Nothing runs without it
+    Required,
+    /// Not used
+    Off,
+}
+
+impl From<Mode> for LimitsMode {
+    fn from(asked: Mode) -> LimitsMode {
+        match asked {
+            Mode::Required => LimitsMode::Required,
+            Mode::RlimitOnly => LimitsMode::RlimitOnly,
+        }
+    }
+}
+
+impl From<SecondWall> for Landlock {
+    fn from(asked: SecondWall) -> Landlock {
+        match asked {
+            SecondWall::Auto => Landlock::Auto,
+            SecondWall::Required => Landlock::Required,
+            SecondWall::Off => Landlock::Off,
+        }
+    }
+}
+
+/// What else the command does.
+#[derive(Debug, Clone, Copy, Subcommand)]
+pub(crate) enum Verb {
+    /// Say what this kernel can do, what is missing, and what to do about it
+    Check,
+}
+
 impl Options {
     /// The request that the options stand for, relative host paths made absolute.
-    pub(crate) fn request(&self) -> std::io::Result<Request> {
-        let ro = self.ro.iter().map(|text| bind(text, Access::Ro));
-        let rw = self.rw.iter().map(|text| bind(text, Access::Rw));
-        let policy = Policy {
-            mounts: ro.chain(rw).collect::<std::io::Result<_>>()?,
-            tmpfs: self.tmpfs.clone(),
-            env: self.env.iter().cloned().collect(),
-            cwd: self.cwd.clone(),
-            hostname: self.hostname.clone(),
-            limits: Limits {
-                memory: self.memory.0,
-                pids: self.pids.0,
-                cpu_time: self.cpu_time.0,
-                wall: self.wall.0,
-                mode: match self.limits {
-                    Mode::Required => LimitsMode::Required,
-                    Mode::RlimitOnly => LimitsMode::RlimitOnly,
-                },
-            },
-        };
+    pub(crate) fn request(&self) -> Result<Request, Box<dyn Error>> {
+        let mut policy = self.policy.as_deref().map(read_policy).transpose()?.unwrap_or_default();
+        if let Some(root) = &self.root {
+            policy.root = Some(std::path::absolute(root)?);
+        }
+        for (texts, mode) in [(&self.ro, Access::Ro), (&self.rw, Access::Rw)] {
+            for text in texts {
+                policy.mounts.push(bind(text, mode)?);
+            }
+        }
+        policy.tmpfs.extend(self.tmpfs.iter().cloned());
+        policy.env.extend(self.env.iter().cloned());
+        set(&mut policy.cwd, self.cwd.clone());
+        set(&mut policy.hostname, self.hostname.clone());
+        set(&mut policy.landlock, self.landlock.map(Landlock::from));
+        set(
+            &mut policy.net,
+            self.net.map(|net| match net {
+                Net::None => Network::None,
+                Net::Loopback => Network::Loopback,
+            }),
+        );
+        policy.allow.extend(self.allow.iter().map(|Allowed::Ptrace| Allow::Ptrace));
+        policy.aslr &= !self.no_aslr;
+        self.change(&mut policy.limits)?;
         let (program, args) =
             self.program.split_first().map_or_else(Default::default, |(first, rest)| (first.clone(), rest.to_vec()));
         Ok(Request { policy, program, args, files: Vec::new() })
+    }
+
+    fn change(&self, limits: &mut Limits) -> Result<(), String> {
+        set(&mut limits.memory, self.memory.map(|limit| limit.0));
+        set(&mut limits.pids, self.pids.map(|limit| limit.0));
+        set(&mut limits.cpu_time, self.cpu_time.map(|limit| limit.0));
+        set(&mut limits.wall, self.wall.map(|limit| limit.0));
+        set(&mut limits.file_size, self.file_size.map(Some));
+        set(&mut limits.open_files, self.open_files.map(Some));
+        set(&mut limits.stack, self.stack.map(Some));
+        set(&mut limits.output, self.output_limit.map(Some));
+        set(&mut limits.mode, self.limits.map(LimitsMode::from));
+        set(&mut limits.wall_grace, self.wall_grace.map(Some));
+        let cpus = self.cpus_allowed.as_deref().map(cpus).transpose();
+        set(&mut limits.cpus_allowed, cpus.map_err(|why| format!("--cpus-allowed takes {why}"))?);
+        Ok(())
+    }
+}
+
+fn set<T>(value: &mut T, asked: Option<T>) {
+    if let Some(asked) = asked {
+        *value = asked;
+    }
+}
+
+/// All of a policy, by serde's names of [`Policy`]; a key that it hasn't is an error.
+fn read_policy(path: &Path) -> Result<Policy, Box<dyn Error>> {
+    let failed = |error: &dyn std::fmt::Display| format!("the policy {} can't be used: {error}", path.display());
+    let text = std::fs::read_to_string(path).map_err(|error| failed(&error))?;
+    match path.extension().is_some_and(|it| it == "json") {
+        true => serde_json::from_str(&text).map_err(|error| failed(&error).into()),
+        false => toml::from_str(&text).map_err(|error| failed(&error).into()),
     }
 }
 

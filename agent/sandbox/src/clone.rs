@@ -3,6 +3,7 @@
 //! Everything is prepared before clone3, since after it the child may not allocate: host paths opened, strings and
 //! arrays made, filters compiled. Then clone3 into all namespaces at once, the id maps, and one byte that lets init go on.
 
+use std::collections::HashMap;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,12 +18,13 @@ use crate::exec::Workload;
 use crate::idmap::{IdSource, Ids, RangeLock};
 use crate::init::{self, Descriptors};
 use crate::outcome::SetupFailure;
+use crate::policy::{Allow, Network, Policy};
 use crate::request::Request;
 use crate::rootfs::{self, Root};
 use crate::sandbox::Stdio;
-use crate::seccomp::{self, Program};
+use crate::seccomp::{self, Changes, Program};
 use crate::step::Step;
-use crate::{limits, sys};
+use crate::{landlock, limits, sys};
 
 const NAMESPACES: libc::c_int = libc::CLONE_NEWUSER
     | libc::CLONE_NEWPID
@@ -39,24 +41,30 @@ const STACK: usize = 64 * 1024;
 pub(crate) struct Plan {
     pub(crate) root: Root,
     pub(crate) workload: Workload,
-    pub(crate) filters: Arc<Filters>,
+    pub(crate) filters: Filters,
+    pub(crate) landlock: Option<landlock::Rules>,
     pub(crate) hostname: Vec<u8>,
+    pub(crate) loopback: bool,
     pub(crate) wall: Option<Duration>,
+    pub(crate) wall_grace: Option<Duration>,
     pub(crate) cpu_seconds: Option<u64>,
 }
 
-/// The two filters, the same for every sandbox.
-#[derive(Debug)]
+/// The two filters.
+#[derive(Debug, Clone)]
 pub(crate) struct Filters {
-    pub(crate) workload: Program,
-    pub(crate) init: Program,
+    pub(crate) workload: Arc<Program>,
+    pub(crate) init: Arc<Program>,
 }
 
 /// A process that makes sandboxes: single-threaded, and their parent.
 #[derive(Debug)]
 pub(crate) struct Maker {
     ids: IdSource,
-    filters: Arc<Filters>,
+    /// Each is compiled once.
+    workload_filters: HashMap<Changes, Arc<Program>>,
+    init_filter: Arc<Program>,
+    landlock_abi: u32,
     /// Inits hold the reading end, and end when the writing end does.
     alive: (OwnedFd, OwnedFd),
 }
@@ -81,9 +89,10 @@ impl Maker {
         sys::heed_children().map_err(own)?;
         sys::leave_session_keyring()
             .map_err(|errno| SetupFailure::new(Step::Process, errno as i32, Some("keyring".to_owned())))?;
-        let filters = Filters { workload: seccomp::workload(), init: seccomp::init() };
+        let (workload_filters, init_filter) = (HashMap::new(), Arc::new(seccomp::init()));
         let alive = pipe2(OFlag::O_CLOEXEC).map_err(own)?;
-        Ok(Maker { ids: IdSource::new()?, filters: Arc::new(filters), alive })
+        let landlock_abi = landlock::abi().map_err(|errno| SetupFailure::new(Step::Landlock, errno as i32, None))?;
+        Ok(Maker { ids: IdSource::new()?, workload_filters, init_filter, landlock_abi, alive })
     }
 
     /// Starts one sandbox. `result` is the writing end of its result pipe.
@@ -95,13 +104,16 @@ impl Maker {
     ) -> Result<Started, SetupFailure> {
         refuse_directories(stdio)?;
         let (ids, lock) = self.ids.take()?;
-        let (root, warnings) = rootfs::plan(request, ids)?;
+        let (root, mut warnings) = rootfs::plan(request, ids)?;
         let plan = Plan {
             root,
             workload: Workload::plan(request)?,
-            filters: Arc::clone(&self.filters),
+            filters: self.filters(&request.policy),
+            landlock: landlock::plan(request.policy.landlock, self.landlock_abi, stdio, &mut warnings)?,
             hostname: request.policy.hostname.clone().into_bytes(),
+            loopback: request.policy.net == Network::Loopback,
             wall: request.policy.limits.wall,
+            wall_grace: request.policy.limits.wall_grace,
             cpu_seconds: limits::cpu_seconds(&request.policy.limits),
         };
         let (mapped, map_written) = pipe2(OFlag::O_CLOEXEC).map_err(own)?;
@@ -125,6 +137,15 @@ impl Maker {
                 Err(failure)
             }
         }
+    }
+}
+
+impl Maker {
+    fn filters(&mut self, policy: &Policy) -> Filters {
+        let changes =
+            Changes { tracing: policy.allow.contains(&Allow::Ptrace), pinned: !policy.limits.cpus_allowed.is_empty() };
+        let workload = self.workload_filters.entry(changes).or_insert_with(|| Arc::new(seccomp::workload(changes)));
+        Filters { workload: Arc::clone(workload), init: Arc::clone(&self.init_filter) }
     }
 }
 

@@ -16,8 +16,10 @@ use nix::fcntl::{FcntlArg, fcntl};
 use nix::sys::signal::SigSet;
 use nix::sys::stat::{Mode, umask};
 use nix::unistd::{chdir, setsid};
+use rustix::thread::CpuSet;
 
-use crate::limits::Rlimits;
+use crate::landlock;
+use crate::limits::{self, Rlimits};
 use crate::outcome::SetupFailure;
 use crate::record::Failed;
 use crate::request::Request;
@@ -37,6 +39,8 @@ pub(crate) struct Workload {
     envp: Pointers,
     cwd: CString,
     limits: Rlimits,
+    aslr: bool,
+    cpus: Option<CpuSet>,
 }
 
 impl Workload {
@@ -62,6 +66,8 @@ impl Workload {
             envp: Pointers::new(envp.collect::<Result<_, _>>()?),
             cwd: c_string(&policy.cwd.to_string_lossy())?,
             limits: Rlimits::plan(&policy.limits)?,
+            aslr: policy.aslr,
+            cpus: limits::cpus(&policy.limits),
         })
     }
 }
@@ -75,6 +81,8 @@ fn c_string(text: &str) -> Result<CString, SetupFailure> {
 pub(crate) struct Start<'p> {
     pub(crate) workload: &'p Workload,
     pub(crate) filter: &'p Program,
+    /// Landlock's, if the program is to be restricted by it.
+    pub(crate) ruleset: Option<RawFd>,
     /// What become descriptors 0, 1 and 2.
     pub(crate) stdio: [RawFd; 3],
     /// Why the program did not start.
@@ -98,12 +106,19 @@ fn run<'p>(start: &Start<'p>) -> Failed<'p> {
 fn prepare<'p>(start: &Start<'p>) -> Result<(), Failed<'p>> {
     let workload = start.workload;
     sys::reset_signals();
-    sys::plain_personality().map_err(Failed::of(Step::Process))?;
+    sys::set_personality(workload.aslr).map_err(Failed::of(Step::Process))?;
     setsid().map_err(Failed::of(Step::Session))?;
+    // Before `connect` closes the ruleset; what comes after it opens no file.
+    if let Some(ruleset) = start.ruleset {
+        landlock::restrict(ruleset).map_err(Failed::of(Step::Landlock))?;
+    }
     connect(start.stdio).map_err(Failed::of(Step::Stdio))?;
     umask(Mode::from_bits_truncate(0o022));
     chdir(workload.cwd.as_c_str()).map_err(Failed::about(Step::Cwd, workload.cwd.to_bytes()))?;
     workload.limits.set().map_err(Failed::of(Step::Limits))?;
+    if let Some(cpus) = &workload.cpus {
+        sys::stay_on(cpus).map_err(Failed::about(Step::Limits, b"CPUs"))?;
+    }
     SigSet::empty().thread_set_mask().map_err(Failed::of(Step::Process))?;
     sys::attach_filter(start.filter).map_err(Failed::of(Step::Seccomp))
 }

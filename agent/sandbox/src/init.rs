@@ -12,12 +12,12 @@
 //! What ends with what: init's end ends every process inside (the kernel's rule). Init ends when its parent does: by
 //! the parent-death signal, and by the end of a pipe whose other end the parent alone holds.
 //!
-//! At the deadline every process gets SIGKILL at once, without a warning before: a program that ignores SIGTERM, or is
-//! stopped, ends all the same.
+//! At the deadline every process gets SIGKILL at once, or, where the policy gives it a grace, SIGTERM, and SIGKILL when that
+//! is over: a program that ignores SIGTERM, or is stopped, ends all the same.
 //!
 //! Nothing here allocates: it runs after clone3.
 
-use std::os::fd::{AsFd, AsRawFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
@@ -50,6 +50,9 @@ pub(crate) struct Descriptors {
     pub(crate) lock: Option<RawFd>,
 }
 
+/// From the owner: the program has written more than it may. The kernel sends this signal for a file's size, to the
+/// process that writes and never to init.
+pub(crate) const TOO_MUCH_OUTPUT: Signal = Signal::SIGXFSZ;
 /// How many signals are read before init looks at its clock and its children again.
 const SIGNALS_A_ROUND: u32 = 64;
 
@@ -57,7 +60,7 @@ const SIGNALS_A_ROUND: u32 = 64;
 /// executes.
 pub(crate) fn run(plan: &Plan, fds: Descriptors, keep: &[RawFd], stack: &mut [u8]) -> ! {
     let record = match prepare(plan, fds, keep) {
-        Ok(signals) => start(plan, fds, &signals, stack),
+        Ok((signals, ruleset)) => start(plan, fds, &signals, ruleset, stack),
         Err(failed) => Err(failed),
     };
     let record = record.map_or_else(|failed| failed.encode(), |ended| ended.encode());
@@ -70,8 +73,11 @@ fn tell(result: RawFd, record: &Bytes) {
     while nix::unistd::write(sys::borrow(result), record.as_slice()) == Err(Errno::EINTR) {}
 }
 
+/// Where signals are read, and the ruleset that the program's process is to be restricted by.
+type Prepared = (SignalFd, Option<OwnedFd>);
+
 /// The sandbox, from inside, in the order that DESIGN gives; it ends without a capability.
-fn prepare<'p>(plan: &'p Plan, fds: Descriptors, keep: &[RawFd]) -> Result<SignalFd, Failed<'p>> {
+fn prepare<'p>(plan: &'p Plan, fds: Descriptors, keep: &[RawFd]) -> Result<Prepared, Failed<'p>> {
     // An ignored SIGCHLD is inherited, and children of one who ignores it vanish without a status.
     sys::reset_signals();
     let all = SigSet::all();
@@ -87,8 +93,11 @@ fn prepare<'p>(plan: &'p Plan, fds: Descriptors, keep: &[RawFd]) -> Result<Signa
     }
     umask(Mode::empty());
     rootfs::build(&plan.root)?;
+    let ruleset = plan.landlock.as_ref().map(|rules| rules.make(&plan.root, fds.stdio.map(sys::borrow))).transpose()?;
     sys::set_names(&plan.hostname).map_err(Failed::of(Step::Hostname))?;
-    sys::loopback_up().map_err(Failed::of(Step::Loopback))?;
+    if plan.loopback {
+        sys::loopback_up().map_err(Failed::of(Step::Loopback))?;
+    }
     setsid()?;
     sys::drop_bounding_set().map_err(Failed::of(Step::Capabilities))?;
     if ranged {
@@ -98,7 +107,8 @@ fn prepare<'p>(plan: &'p Plan, fds: Descriptors, keep: &[RawFd]) -> Result<Signa
     die_with_parent()?;
     nix::sys::prctl::set_dumpable(false).map_err(Failed::of(Step::Process))?;
     nix::sys::prctl::set_no_new_privs().map_err(Failed::of(Step::Process))?;
-    SignalFd::with_flags(&all, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK).map_err(Failed::of(Step::Process))
+    let signals = SignalFd::with_flags(&all, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK);
+    Ok((signals.map_err(Failed::of(Step::Process))?, ruleset))
 }
 
 /// A session of its own, so that no terminal's hang-up or key reaches it.
@@ -123,13 +133,21 @@ fn wait_for_maps(mapped: RawFd) {
 }
 
 /// Starts the program and stays until nothing is left of it.
-fn start<'p>(plan: &'p Plan, fds: Descriptors, signals: &SignalFd, stack: &mut [u8]) -> Result<Ended, Failed<'p>> {
-    let mut start = Start { workload: &plan.workload, filter: &plan.filters.workload, stdio: fds.stdio, failed: None };
+fn start<'p>(
+    plan: &'p Plan,
+    fds: Descriptors,
+    signals: &SignalFd,
+    ruleset: Option<OwnedFd>,
+    stack: &mut [u8],
+) -> Result<Ended, Failed<'p>> {
+    let (workload, filter, stdio) = (&plan.workload, &plan.filters.workload, fds.stdio);
+    let mut start = Start { workload, filter, ruleset: ruleset.as_ref().map(AsRawFd::as_raw_fd), stdio, failed: None };
     let begin = Instant::now();
     let pid = sys::vfork(stack, exec::main, &mut start).map_err(Failed::of(Step::Workload))?;
     if let Some(failed) = start.failed {
         return Err(failed);
     }
+    drop(ruleset);
     // The program runs from here on. Init keeps no descriptor of its input and output, so that their readers see the
     // end when the program ends.
     let mut keep = [fds.alive, fds.result, signals.as_fd().as_raw_fd(), fds.lock.unwrap_or(fds.result)];
@@ -137,7 +155,14 @@ fn start<'p>(plan: &'p Plan, fds: Descriptors, signals: &SignalFd, stack: &mut [
     let closed = sys::close_all_but(&keep).map_err(Failed::of(Step::InitDescriptors));
     // A failure here ends the program with init; it has run by then, but unguarded it shall not go on.
     closed.and_then(|()| sys::attach_filter(&plan.filters.init).map_err(Failed::of(Step::Seccomp)))?;
-    let watch = Watch { pid, begin, deadline: plan.wall.and_then(|wall| begin.checked_add(wall)), alive: fds.alive };
+    let mut watch = Watch {
+        pid,
+        begin,
+        deadline: plan.wall.and_then(|wall| begin.checked_add(wall)),
+        grace: plan.wall_grace,
+        is_over: false,
+        alive: fds.alive,
+    };
     Ok(watch.until_all_are_gone(signals, plan.cpu_seconds))
 }
 
@@ -146,7 +171,20 @@ struct Watch {
     pid: i32,
     begin: Instant,
     deadline: Option<Instant>,
+    /// How long after the deadline SIGKILL comes; none, at once.
+    grace: Option<Duration>,
+    /// The wall clock has run out, and SIGTERM was sent.
+    is_over: bool,
     alive: RawFd,
+}
+
+/// Why init stopped waiting.
+enum Cause {
+    /// The program has ended.
+    Own(End),
+    Wall,
+    /// Its owner asked for it.
+    Output,
 }
 
 /// How the program itself ended.
@@ -157,8 +195,13 @@ struct End {
 }
 
 impl Watch {
-    fn until_all_are_gone(&self, signals: &SignalFd, cpu_seconds: Option<u64>) -> Ended {
-        let (mut end, wall) = self.until_the_end(signals);
+    fn until_all_are_gone(&mut self, signals: &SignalFd, cpu_seconds: Option<u64>) -> Ended {
+        let (mut end, wall, output) = match self.until_the_end(signals) {
+            // A program that ends at SIGTERM was ended by the clock all the same.
+            Cause::Own(end) => (Some(end), self.is_over, false),
+            Cause::Wall => (None, true, false),
+            Cause::Output => (None, false, true),
+        };
         // What the program left running ends with it.
         let _ = kill(Pid::from_raw(-1), Signal::SIGKILL);
         while let Ok(Some((pid, status, usage))) = sys::wait_any(0) {
@@ -171,10 +214,11 @@ impl Watch {
         let (user_us, system_us) = all.map_or((0, 0), |all| (micros(all.user_time()), micros(all.system_time())));
         let End { status, cpu, at } =
             end.unwrap_or(End { status: libc::SIGKILL, cpu: Duration::ZERO, at: Instant::now() });
-        let cpu_time = !wall && cpu_seconds.is_some_and(|limit| used_up(status, cpu, limit));
+        let cpu_time = !wall && !output && cpu_seconds.is_some_and(|limit| used_up(status, cpu, limit));
         Ended {
             status,
             wall,
+            output,
             cpu_time,
             wall_us: u64::try_from(at.duration_since(self.begin).as_micros()).unwrap_or(u64::MAX),
             user_us,
@@ -182,15 +226,19 @@ impl Watch {
         }
     }
 
-    /// Returns when the program has ended (then with how), or when its time is over (then with `true`).
-    fn until_the_end(&self, signals: &SignalFd) -> (Option<End>, bool) {
+    /// Returns when the program has ended, or is to be ended.
+    fn until_the_end(&mut self, signals: &SignalFd) -> Cause {
         loop {
             if let Some(end) = self.reap() {
-                return (Some(end), false);
+                return Cause::Own(end);
             }
             let left = self.left();
             if left == Some(Duration::ZERO) {
-                return (None, true);
+                let Some(grace) = self.grace.take() else { return Cause::Wall };
+                self.is_over = true;
+                self.deadline = Instant::now().checked_add(grace);
+                let _ = kill(Pid::from_raw(-1), Signal::SIGTERM);
+                continue;
             }
             let mut fds = [
                 PollFd::new(signals.as_fd(), PollFlags::POLLIN),
@@ -201,7 +249,9 @@ impl Watch {
             if fds[1].any() == Some(true) {
                 sys::exit(1);
             }
-            self.pass_on(signals);
+            if self.pass_on(signals) {
+                return Cause::Output;
+            }
         }
     }
 
@@ -229,15 +279,21 @@ impl Watch {
     ///
     /// A program that sends faster than init reads must not keep it from its clock: what is not read in this round makes
     /// the next one begin at once.
-    fn pass_on(&self, signals: &SignalFd) {
+    ///
+    /// True where the owner says that there was too much output.
+    fn pass_on(&self, signals: &SignalFd) -> bool {
         for _ in 0..SIGNALS_A_ROUND {
-            let Ok(Some(info)) = signals.read_signal() else { return };
+            let Ok(Some(info)) = signals.read_signal() else { return false };
             let Ok(signal) = Signal::try_from(info.ssi_signo as i32) else { continue };
             if signal != Signal::SIGCHLD && info.ssi_pid == 0 {
+                if signal == TOO_MUCH_OUTPUT {
+                    return true;
+                }
                 // It may have ended just now.
                 let _ = kill(Pid::from_raw(self.pid), signal);
             }
         }
+        false
     }
 }
 

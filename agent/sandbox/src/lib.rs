@@ -15,9 +15,10 @@
 //! What is promised: the program sees and reaches nothing of the host but the trees that it was given, the kernel's
 //! system calls that its filter allows, and the machine's time. What is not: a kernel bug behind an allowed call, side
 //! channels of shared hardware, and, until there are cgroup limits, a bound on the memory of all its processes
-//! together ([`LimitsMode::RlimitOnly`]). A regular file that the caller gives as standard input, output or error can be
-//! opened anew through `/proc/self/fd`, with whatever rights its modes give the program's user: unprivileged, that is
-//! the caller, so an input file may be written and a log may be read. A pipe gives nothing but itself.
+//! together ([`LimitsMode::RlimitOnly`]). A file that the caller gives as standard input, output or error is what its
+//! descriptor makes of it: opened anew through `/proc/self/fd` it has no right that the descriptor has not (Landlock), but
+//! unprivileged, where the program's user is the file's owner, its mode can be changed. A memfd that is given should be
+//! sealed. A pipe gives nothing but itself.
 //!
 //! ```no_run
 //! # use std::os::fd::AsFd;
@@ -40,6 +41,8 @@ mod error;
 mod exec;
 mod idmap;
 mod init;
+mod kernel;
+mod landlock;
 mod limits;
 mod outcome;
 mod policy;
@@ -54,8 +57,9 @@ mod step;
 mod sys;
 
 pub use error::{Error, Result};
+pub use kernel::{Finding, examine};
 pub use outcome::{EndedBy, LimitKind, Outcome, SetupFailure};
-pub use policy::{Access, Bind, Limits, LimitsMode, Policy, PolicyError, Tmpfs};
+pub use policy::{Access, Allow, Bind, Landlock, Limits, LimitsMode, Network, Policy, PolicyError, Tmpfs};
 pub use request::{InputFile, Request};
 pub use sandbox::{Sandbox, Stdio};
 pub use spawner::{SPAWNER_ARGUMENT, Spawner, serve};

@@ -9,6 +9,7 @@
 
 use nix::errno::Errno;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use rustix::thread::CpuSet;
 
 use crate::outcome::SetupFailure;
 use crate::policy::Limits;
@@ -35,15 +36,22 @@ impl Rlimits {
     /// What to set for a policy.
     pub(crate) fn plan(limits: &Limits) -> Result<Rlimits, SetupFailure> {
         let cpu = cpu_seconds(limits);
+        let both = |limit: Option<u64>| limit.map(|limit| (limit, limit));
         let asked = [
             (Resource::RLIMIT_DATA, limits.memory.map(|bytes| (bytes, bytes))),
             // Init has the program's uid, and is counted too.
             (Resource::RLIMIT_NPROC, limits.pids.map(|pids| (u64::from(pids) + 1, u64::from(pids) + 1))),
+            (Resource::RLIMIT_FSIZE, both(limits.file_size)),
+            (Resource::RLIMIT_NOFILE, both(limits.open_files.map(u64::from))),
+            (Resource::RLIMIT_STACK, both(limits.stack)),
             // SIGXCPU at the limit, which can be caught; SIGKILL a second later, which can't.
             (Resource::RLIMIT_CPU, cpu.map(|seconds| (seconds, seconds.saturating_add(1)))),
         ];
-        let asked = asked.into_iter().filter_map(|(resource, pair)| pair.map(|(soft, hard)| (resource, soft, hard)));
-        let lowered = FIXED.iter().copied().chain(asked).map(|(resource, soft, hard)| {
+        let asked: Vec<_> =
+            asked.into_iter().filter_map(|(resource, pair)| pair.map(|(soft, hard)| (resource, soft, hard))).collect();
+        // A hard limit that was lowered can't be raised again.
+        let fixed = FIXED.iter().copied().filter(|(resource, ..)| asked.iter().all(|(other, ..)| other != resource));
+        let lowered = fixed.chain(asked.iter().copied()).map(|(resource, soft, hard)| {
             let (_, most) = getrlimit(resource)
                 .map_err(|errno| SetupFailure::new(Step::Limits, errno as i32, Some(format!("{resource:?}"))))?;
             Ok((resource, soft.min(most), hard.min(most)))
@@ -55,6 +63,15 @@ impl Rlimits {
     pub(crate) fn set(&self) -> Result<(), Errno> {
         self.0.iter().try_for_each(|&(resource, soft, hard)| setrlimit(resource, soft, hard))
     }
+}
+
+/// The CPUs that the program may run on, if not all.
+pub(crate) fn cpus(limits: &Limits) -> Option<CpuSet> {
+    let mut set = CpuSet::new();
+    for &cpu in &limits.cpus_allowed {
+        set.set(usize::from(cpu));
+    }
+    (!limits.cpus_allowed.is_empty()).then_some(set)
 }
 
 /// RLIMIT_CPU counts whole seconds: rounded up, so that nobody gets less than asked for.

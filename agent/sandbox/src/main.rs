@@ -4,7 +4,10 @@
 
 #![forbid(unsafe_code)]
 
+mod check;
 mod cli;
+mod explain;
+mod relay;
 mod run;
 mod units;
 
@@ -26,6 +29,9 @@ fn main() -> ExitCode {
         };
     }
     match cli::Options::try_parse() {
+        Ok(cli::Options { verb: Some(cli::Verb::Check), .. }) => {
+            check::check().unwrap_or_else(|error| complain(&*error))
+        }
         Ok(options) => run::run(options).unwrap_or_else(|error| complain(&*error)),
         Err(error) => {
             let wanted = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);

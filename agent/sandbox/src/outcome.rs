@@ -51,6 +51,8 @@ pub enum EndedBy {
     Wall,
     /// The program used up its CPU time (RLIMIT_CPU).
     CpuTime,
+    /// It wrote more than its limit of output, and its owner ended it.
+    Output,
     /// SIGSYS: the seccomp filter killed the program.
     Seccomp,
     /// The sandbox could not be made, or the program not be started ([`Outcome::setup`]).
@@ -68,6 +70,8 @@ pub enum LimitKind {
     Wall,
     /// [`crate::Limits::cpu_time`].
     CpuTime,
+    /// [`crate::Limits::output`].
+    Output,
 }
 
 /// The step that failed, why, and what to do.
@@ -133,10 +137,12 @@ impl Outcome {
             EndedBy::Wall | EndedBy::CpuTime => 124,
             EndedBy::SetupFailed => self.setup.as_ref().map_or(125, SetupFailure::exit_code),
             EndedBy::Killed => 128 + libc::SIGKILL as u8,
-            EndedBy::Exited | EndedBy::Signaled | EndedBy::Seccomp => match (self.signal, self.code) {
-                (Some(signal), _) => 128u8.saturating_add(u8::try_from(signal).unwrap_or(u8::MAX)),
-                (None, code) => code.and_then(|code| u8::try_from(code).ok()).unwrap_or(125),
-            },
+            EndedBy::Exited | EndedBy::Signaled | EndedBy::Seccomp | EndedBy::Output => {
+                match (self.signal, self.code) {
+                    (Some(signal), _) => 128u8.saturating_add(u8::try_from(signal).unwrap_or(u8::MAX)),
+                    (None, code) => code.and_then(|code| u8::try_from(code).ok()).unwrap_or(125),
+                }
+            }
         }
     }
 

@@ -11,6 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
 
+use rustix::thread::CpuSet;
 use serde::{Deserialize, Serialize};
 
 /// Where programs start and what `/tmp` is, unless the policy says otherwise.
@@ -20,6 +21,9 @@ pub(crate) const TMP: &str = "/tmp";
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Policy {
+    /// A directory of the host that is the root inside, read-only, instead of the default view of the host. It needs
+    /// directories `proc`, `dev` and `tmp` to mount on, and one or a file for each other mount.
+    pub root: Option<PathBuf>,
     /// Host trees shown inside, besides the default view of `/usr`.
     pub mounts: Vec<Bind>,
     /// Empty, writable, size-limited file systems; `/tmp` (64 MiB) and `/dev/shm` (64 MiB) are there unless named here.
@@ -30,8 +34,48 @@ pub struct Policy {
     pub cwd: PathBuf,
     /// The host name inside (UTS namespace and `/etc/hostname`).
     pub hostname: String,
+    /// What of the network is there.
+    pub net: Network,
+    /// What the default system call filter refuses and this program needs.
+    pub allow: Vec<Allow>,
+    /// Whether addresses are randomised (personality(2)): off, runs are alike, and bugs are easier to use.
+    pub aslr: bool,
+    /// Whether Landlock is a second wall for the file tree.
+    pub landlock: Landlock,
     /// What the program may use.
     pub limits: Limits,
+}
+
+/// The network inside.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Network {
+    /// No interface is up: not even 127.0.0.1 can be reached.
+    None,
+    /// The sandbox's own 127.0.0.1 and ::1.
+    #[default]
+    Loopback,
+}
+
+/// A part of the kernel that the default filter keeps from programs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Allow {
+    /// ptrace(2) and process_vm_readv(2) among the sandbox's own processes: debuggers, LeakSanitizer.
+    Ptrace,
+}
+
+/// Landlock, behind the mounts: what they don't allow is refused once more, also for files that are reached past them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Landlock {
+    /// Where the kernel has ABI 2 or later (Linux 5.19); elsewhere a warning says that it is absent.
+    #[default]
+    Auto,
+    /// Nothing runs without it.
+    Required,
+    /// Not used.
+    Off,
 }
 
 /// A host tree shown inside. It is always `nosuid` and `nodev`, and so is everything mounted below it.
@@ -68,7 +112,7 @@ pub struct Tmpfs {
     pub size: u64,
 }
 
-/// What a program may use. `None` is no limit.
+/// What a program may use. `None` is no limit, unless it is said to be another.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Limits {
@@ -82,6 +126,20 @@ pub struct Limits {
     /// Wall clock from the program's start; at its end every process of the sandbox gets SIGKILL.
     #[serde(rename = "wall_ms", with = "millis")]
     pub wall: Option<Duration>,
+    /// Between SIGTERM at the end of the wall clock and SIGKILL. `None`: SIGKILL at once.
+    #[serde(rename = "wall_grace_ms", with = "millis")]
+    pub wall_grace: Option<Duration>,
+    /// The CPUs that the program may run on, by number; empty is all that the caller may. It can't change them.
+    pub cpus_allowed: Vec<u16>,
+    /// Bytes of each file that is written (RLIMIT_FSIZE); what would be more gives SIGXFSZ. `None` is 4 GiB.
+    pub file_size: Option<u64>,
+    /// Open files of each process (RLIMIT_NOFILE). `None` is 1,024, which a program can raise to 16,384.
+    pub open_files: Option<u32>,
+    /// Bytes of each process's stack (RLIMIT_STACK). `None` is 8 MiB, which a program can raise to 64 MiB.
+    pub stack: Option<u64>,
+    /// Bytes of standard output and error together. Whoever carries the output counts them, and ends the sandbox by
+    /// [`crate::Sandbox::end_for_output`]: the command does, and a caller of the library that sets this has to.
+    pub output: Option<u64>,
     /// Whether limits on the whole sandbox are demanded.
     pub mode: LimitsMode,
 }
@@ -101,11 +159,16 @@ pub enum LimitsMode {
 impl Default for Policy {
     fn default() -> Self {
         Policy {
+            root: None,
             mounts: Vec::new(),
             tmpfs: Vec::new(),
             env: BTreeMap::new(),
             cwd: PathBuf::from(TMP),
             hostname: "sandbox".to_owned(),
+            net: Network::default(),
+            allow: Vec::new(),
+            aslr: true,
+            landlock: Landlock::default(),
             limits: Limits::default(),
         }
     }
@@ -118,6 +181,12 @@ impl Default for Limits {
             pids: Some(256),
             cpu_time: None,
             wall: Some(Duration::from_secs(60)),
+            wall_grace: None,
+            cpus_allowed: Vec::new(),
+            file_size: None,
+            open_files: None,
+            stack: None,
+            output: None,
             mode: LimitsMode::default(),
         }
     }
@@ -162,6 +231,9 @@ impl Policy {
     pub fn check(&self) -> Result<(), PolicyError> {
         if self.limits.mode == LimitsMode::Required {
             return Err(PolicyError::LimitsRequired);
+        }
+        if let Some(root) = &self.root {
+            check_source(&Bind { source: root.clone(), target: PathBuf::from("/"), mode: Access::Ro })?;
         }
         let mut targets = BTreeSet::new();
         for bind in &self.mounts {
@@ -210,6 +282,14 @@ impl Limits {
         };
         zero("the memory limit", self.memory == Some(0))?;
         zero("the limit of processes", self.pids == Some(0))?;
+        if let Some(cpu) = self.cpus_allowed.iter().find(|cpu| usize::from(**cpu) >= CpuSet::MAX_CPU) {
+            return Err(value("the CPU", &cpu.to_string(), "is above the last that can be named, 1023"));
+        }
+        if self.wall_grace.is_some() && self.wall.is_none() {
+            return Err(value("the grace after the wall clock", "", "means nothing without a wall clock: give one"));
+        }
+        zero("the number of open files", self.open_files == Some(0))?;
+        zero("the stack", self.stack == Some(0))?;
         zero("the CPU time", self.cpu_time.is_some_and(|time| time.is_zero()))?;
         zero("the wall clock", self.wall.is_some_and(|time| time.is_zero()))
     }

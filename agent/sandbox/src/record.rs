@@ -23,6 +23,7 @@ const KIND_ENDED: u8 = 0;
 const KIND_FAILED: u8 = 1;
 const FLAG_WALL: u8 = 1;
 const FLAG_CPU_TIME: u8 = 2;
+const FLAG_OUTPUT: u8 = 4;
 
 /// The program ran and ended.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -31,6 +32,8 @@ pub(crate) struct Ended {
     pub(crate) status: i32,
     /// Init ended it at the deadline.
     pub(crate) wall: bool,
+    /// Its owner ended it for its output.
+    pub(crate) output: bool,
     /// It reached RLIMIT_CPU.
     pub(crate) cpu_time: bool,
     pub(crate) wall_us: u64,
@@ -73,7 +76,8 @@ impl Bytes {
 impl Ended {
     pub(crate) fn encode(&self) -> Bytes {
         let mut bytes = Bytes { buffer: [0; MAX], length: FIXED };
-        let flags = (u8::from(self.wall) * FLAG_WALL) | (u8::from(self.cpu_time) * FLAG_CPU_TIME);
+        let flags = [(self.wall, FLAG_WALL), (self.cpu_time, FLAG_CPU_TIME), (self.output, FLAG_OUTPUT)];
+        let flags = flags.into_iter().fold(0, |all, (is_set, flag)| if is_set { all | flag } else { all });
         bytes.buffer[..4].copy_from_slice(MAGIC);
         bytes.buffer[4..8].copy_from_slice(&[KIND_ENDED, 0, flags, 0]);
         bytes.buffer[12..16].copy_from_slice(&self.status.to_le_bytes());
@@ -119,6 +123,7 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<Outcome> {
             status: word(12),
             wall: fixed[6] & FLAG_WALL != 0,
             cpu_time: fixed[6] & FLAG_CPU_TIME != 0,
+            output: fixed[6] & FLAG_OUTPUT != 0,
             wall_us: long(16),
             user_us: long(24),
             system_us: long(32),
@@ -131,12 +136,14 @@ fn ended(record: &Ended) -> Outcome {
     let signal = libc::WIFSIGNALED(record.status).then(|| libc::WTERMSIG(record.status));
     let ended_by = match signal {
         _ if record.wall => EndedBy::Wall,
+        _ if record.output => EndedBy::Output,
         Some(_) if record.cpu_time => EndedBy::CpuTime,
         Some(number) if number == Signal::SIGSYS as i32 => EndedBy::Seccomp,
         Some(_) => EndedBy::Signaled,
         None => EndedBy::Exited,
     };
-    let hits = [(record.wall, LimitKind::Wall), (record.cpu_time, LimitKind::CpuTime)];
+    let hits =
+        [(record.wall, LimitKind::Wall), (record.cpu_time, LimitKind::CpuTime), (record.output, LimitKind::Output)];
     Outcome {
         limits_hit: hits.into_iter().filter_map(|(hit, limit)| hit.then_some(limit)).collect(),
         code: libc::WIFEXITED(record.status).then(|| libc::WEXITSTATUS(record.status)),
@@ -195,7 +202,7 @@ mod tests {
     proptest! {
         #[test]
         fn figures_survive(status in any::<i32>(), wall_us in any::<u64>(), user_us in any::<u64>(), system_us in any::<u64>()) {
-            let ended = Ended { status, wall: false, cpu_time: false, wall_us, user_us, system_us };
+            let ended = Ended { status, wall_us, user_us, system_us, ..Ended::default() };
             let outcome = decode(ended.encode().as_slice()).unwrap();
             prop_assert_eq!((outcome.wall_us, outcome.user_us, outcome.system_us),
                             (Some(wall_us), Some(user_us), Some(system_us)));

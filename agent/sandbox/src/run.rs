@@ -7,6 +7,7 @@ use std::os::fd::AsFd;
 use std::path::Path;
 use std::process::ExitCode;
 
+use crate::relay::Relay;
 use holdfast_sandbox::{EndedBy, Outcome, Sandbox, Stdio};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -23,8 +24,13 @@ const PASSED_ON: [Signal; 6] =
 pub(crate) fn run(options: Options) -> Result<ExitCode, Box<dyn Error>> {
     let request = options.request()?;
     request.check()?;
+    if options.explain {
+        write!(std::io::stdout(), "{}", crate::explain::explain(&request))?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let files = Files::open(&options)?;
     let report = options.result.as_deref().map(Report::open).transpose()?;
-    let outcome = match watch(&request) {
+    let outcome = match watch(&request, &files) {
         Ok(outcome) => outcome,
         Err(Failure::Setup(failure)) => failure.into(),
         Err(Failure::Other(error)) => return Err(error),
@@ -57,25 +63,64 @@ impl From<Errno> for Failure {
     }
 }
 
-fn watch(request: &holdfast_sandbox::Request) -> Result<Outcome, Failure> {
+/// What the options put in place of the caller's own standard input, output and error.
+struct Files([Option<File>; 3]);
+
+impl Files {
+    fn open(options: &Options) -> Result<Files, String> {
+        let failed = |path: &Path, error: std::io::Error| format!("{} can't be opened: {error}", path.display());
+        let create = |path: &Path| File::create(path).map_err(|error| failed(path, error));
+        let stdin = options.stdin.as_deref().map(|path| File::open(path).map_err(|error| failed(path, error)));
+        let stdout = options.stdout.as_deref().map(create).transpose()?;
+        let stderr = match (&options.stderr, &stdout) {
+            // Opened twice, each would overwrite the other.
+            (Some(path), Some(file)) if options.stdout.as_ref() == Some(path) => {
+                Some(file.try_clone().map_err(|error| failed(path, error))?)
+            }
+            (path, _) => path.as_deref().map(create).transpose()?,
+        };
+        Ok(Files([stdin.transpose()?, stdout, stderr]))
+    }
+}
+
+fn watch(request: &holdfast_sandbox::Request, files: &Files) -> Result<Outcome, Failure> {
     let mask: SigSet = PASSED_ON.into_iter().collect();
     mask.thread_block()?;
     let signals = SignalFd::with_flags(&mask, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)?;
     let (stdin, stdout, stderr) = (std::io::stdin(), std::io::stdout(), std::io::stderr());
-    let stdio = Stdio { stdin: stdin.as_fd(), stdout: stdout.as_fd(), stderr: stderr.as_fd() };
-    let sandbox = Sandbox::start(request, stdio)?;
+    let [own_stdin, own_stdout, own_stderr] = files.0.each_ref().map(|file| file.as_ref().map(AsFd::as_fd));
+    let stdin = own_stdin.unwrap_or(stdin.as_fd());
+    let (stdout, stderr) = (own_stdout.unwrap_or(stdout.as_fd()), own_stderr.unwrap_or(stderr.as_fd()));
+    let mut relay = request.policy.limits.output.map(|limit| Relay::new([stdout, stderr], limit)).transpose()?;
+    let [stdout, stderr] = relay.as_ref().and_then(Relay::entrances).unwrap_or([stdout, stderr]);
+    let sandbox = Sandbox::start(request, Stdio { stdin, stdout, stderr })?;
+    if let Some(relay) = &mut relay {
+        relay.started();
+    }
     for warning in sandbox.warnings() {
         crate::say(format_args!("warning: {warning}"));
     }
     loop {
         let mut fds =
-            [PollFd::new(sandbox.outcome_fd(), PollFlags::POLLIN), PollFd::new(signals.as_fd(), PollFlags::POLLIN)];
+            vec![PollFd::new(sandbox.outcome_fd(), PollFlags::POLLIN), PollFd::new(signals.as_fd(), PollFlags::POLLIN)];
+        fds.extend(relay.iter().flat_map(Relay::exits).map(|(_, fd)| PollFd::new(fd, PollFlags::POLLIN)));
         match poll(&mut fds, PollTimeout::NONE) {
             Ok(_) | Err(Errno::EINTR) => {}
             Err(errno) => return Err(errno.into()),
         }
-        if fds[0].any() == Some(true) {
-            return Ok(sandbox.outcome()?);
+        let [ended, _, outputs @ ..] = fds.as_slice() else { continue };
+        let ready: Vec<bool> = outputs.iter().map(|fd| fd.any() == Some(true)).collect();
+        if ended.any() == Some(true) {
+            let mut outcome = sandbox.outcome()?;
+            if let Some(relay) = relay {
+                relay.finish(&mut outcome);
+            }
+            return Ok(outcome);
+        }
+        if let Some(relay) = &mut relay
+            && relay.carry(&ready)
+        {
+            sandbox.end_for_output()?;
         }
         while let Some(info) = signals.read_signal()? {
             if let Ok(signal) = Signal::try_from(info.ssi_signo as i32) {
@@ -89,6 +134,7 @@ fn watch(request: &holdfast_sandbox::Request) -> Result<Outcome, Failure> {
 fn remark(outcome: &Outcome) -> Option<String> {
     match outcome.ended_by {
         EndedBy::Wall => Some("ended by the wall clock (--wall)".to_owned()),
+        EndedBy::Output => Some("ended by its output (--output-limit)".to_owned()),
         EndedBy::CpuTime => Some("ended by its CPU time (--cpu-time)".to_owned()),
         EndedBy::Seccomp => Some("ended by the system call filter (SIGSYS)".to_owned()),
         EndedBy::Killed => Some("the sandbox was killed from outside".to_owned()),

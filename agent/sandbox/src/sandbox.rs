@@ -17,6 +17,7 @@ use nix::unistd::pipe2;
 use crate::clone::{Maker, Started};
 use crate::error::{Context, Error, Result};
 use crate::idmap::RangeLock;
+use crate::init::TOO_MUCH_OUTPUT;
 use crate::outcome::Outcome;
 use crate::record;
 use crate::request::Request;
@@ -97,6 +98,14 @@ impl Sandbox {
     #[must_use]
     pub fn warnings(&self) -> &[String] {
         &self.warnings
+    }
+
+    /// Ends the sandbox because it wrote more than [`crate::Limits::output`]: its outcome says so, and has its figures.
+    ///
+    /// # Errors
+    /// A failed system call. A sandbox that has ended is no error.
+    pub fn end_for_output(&self) -> Result<()> {
+        self.signal(TOO_MUCH_OUTPUT)
     }
 
     /// Sends a signal: SIGKILL ends the sandbox at once, others init passes on to the program.

@@ -60,6 +60,8 @@ pub enum Step {
     Cwd,
     /// Resource limits.
     Limits,
+    /// Landlock's rules for the file tree.
+    Landlock,
     /// The seccomp filter.
     Seccomp,
     /// Executing the program.
@@ -67,7 +69,7 @@ pub enum Step {
 }
 
 /// All steps, in order; a step's byte is its place here.
-const ALL: [Step; 27] = [
+const ALL: [Step; 28] = [
     Step::Request,
     Step::HostPath,
     Step::IdRange,
@@ -93,6 +95,7 @@ const ALL: [Step; 27] = [
     Step::Stdio,
     Step::Cwd,
     Step::Limits,
+    Step::Landlock,
     Step::Seccomp,
     Step::Exec,
 ];
@@ -131,6 +134,7 @@ impl Step {
             Step::Stdio => "stdio",
             Step::Cwd => "cwd",
             Step::Limits => "limits",
+            Step::Landlock => "landlock",
             Step::Seccomp => "seccomp",
             Step::Exec => "exec",
         }
@@ -170,12 +174,18 @@ const HINTS: &[Row] = &[
     (Step::Bind, &[libc::ELOOP], "the path inside leads through a symbolic link: name the real path"),
     (Step::Bind, &[libc::ENOTDIR, libc::EISDIR], "a directory can be mounted on a directory only, and a file on a file"),
     (Step::Bind, &[libc::EACCES], "the caller may not look there: check the directories' modes, also those above it"),
+    (Step::Proc, &[libc::ENOENT], "the root directory has no directory proc to mount on: make an empty one there"),
+    (Step::Tmpfs, &[libc::ENOENT], "there is no such directory in the root directory or host tree that it lies in, and none is made there: make it on the host"),
+    (Step::Tmpfs, &[libc::ELOOP], "the path inside leads through a symbolic link: name the real path"),
     (Step::Proc, &[libc::EPERM], "the /proc around this is masked (a container's is): give that container an unmasked /proc"),
-    (Step::Dev, &[libc::ENOENT], "the host's /dev lacks a device that every program expects"),
+    (Step::Dev, &[libc::ENOENT], "the host's /dev lacks a device that every program expects, or the root directory has no directory dev to mount on"),
     (Step::PivotRoot, &[libc::EINVAL], "the host's root is the initial ramfs, which pivot_root can't leave: switch to a real root first"),
     (Step::Stdio, &[libc::EISDIR], "from a directory the program could walk over the host's files: give a file, a pipe or /dev/null"),
     (Step::Cwd, &[], "the working directory does not exist inside, or can't be entered: name another by --cwd"),
+    (Step::Limits, &[libc::EINVAL], "none of those CPUs is there, or the caller may not use them: see /sys/devices/system/cpu/online"),
     (Step::Limits, &[libc::EPERM], "a limit is above the caller's own hard limit: ask for less (see `ulimit -Ha`)"),
+    (Step::Landlock, &[libc::ENOSYS], "the kernel lacks Landlock of ABI 2: Linux 5.19 or later with `landlock` in its boot parameter lsm= has it; \
+        `--landlock auto` (landlock = \"auto\") runs without this second wall where the kernel has none"),
     (Step::Seccomp, &[], "the kernel lacks seccomp filters (CONFIG_SECCOMP_FILTER)"),
     (Step::Workload, &[libc::EAGAIN, libc::ENOMEM], "the host is out of processes or memory"),
     (Step::Exec, &[libc::ENOENT, libc::ENOTDIR], "no such program inside, or its interpreter is missing there: show it by --ro, or give a path below /usr"),

@@ -1,8 +1,8 @@
 //! The system calls that nix lacks, and the one room of `unsafe` for them.
 //!
 //! Each call is wrapped once, next to its manual page, and gives nix's `Errno`. All of them are async-signal-safe: no
-//! allocation, no locks. rustix's own calls need no `unsafe` here; clone3, mount_setattr, close_range, seccomp, keyctl
-//! and a clone that shares memory have no wrapper anywhere.
+//! allocation, no locks. rustix's own calls need no `unsafe` here; clone3, mount_setattr, close_range, seccomp, keyctl,
+//! Landlock and a clone that shares memory have no wrapper anywhere.
 
 use std::ffi::{CStr, c_int, c_void};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
@@ -167,6 +167,54 @@ pub(crate) fn attach_filter(program: &Program) -> Result<(), Errno> {
     Errno::result(done).map(drop)
 }
 
+/// landlock_create_ruleset(2) with LANDLOCK_CREATE_RULESET_VERSION: the ABI that the kernel has.
+pub(crate) fn landlock_abi() -> Result<u32, Errno> {
+    const LANDLOCK_CREATE_RULESET_VERSION: u32 = 1;
+    let none = std::ptr::null::<landlock_ruleset_attr>();
+    // SAFETY: to ask for the version, no attributes are to be given.
+    let abi = unsafe { libc::syscall(libc::SYS_landlock_create_ruleset, none, 0, LANDLOCK_CREATE_RULESET_VERSION) };
+    Errno::result(abi).map(|abi| abi as u32)
+}
+
+/// The first field of `struct landlock_ruleset_attr`; the kernel takes those that are not there for zero.
+#[repr(C)]
+struct landlock_ruleset_attr {
+    handled_access_fs: u64,
+}
+
+/// `struct landlock_path_beneath_attr`.
+#[repr(C, packed)]
+struct landlock_path_beneath_attr {
+    allowed_access: u64,
+    parent_fd: i32,
+}
+
+/// landlock_create_ruleset(2): all of these rights are refused but where a rule allows them.
+pub(crate) fn landlock_ruleset(handled: u64) -> Result<OwnedFd, Errno> {
+    let attr = landlock_ruleset_attr { handled_access_fs: handled };
+    let size = size_of::<landlock_ruleset_attr>();
+    // SAFETY: `attr` outlives the call, and its size is passed.
+    let fd = unsafe { libc::syscall(libc::SYS_landlock_create_ruleset, &raw const attr, size, 0) };
+    // SAFETY: the kernel has just made this descriptor for us.
+    Errno::result(fd).map(|fd| unsafe { OwnedFd::from_raw_fd(fd as RawFd) })
+}
+
+/// landlock_add_rule(2): allows rights on what `beneath` is open at, and all below it.
+pub(crate) fn landlock_allow(ruleset: BorrowedFd<'_>, beneath: BorrowedFd<'_>, rights: u64) -> Result<(), Errno> {
+    const LANDLOCK_RULE_PATH_BENEATH: c_int = 1;
+    let attr = landlock_path_beneath_attr { allowed_access: rights, parent_fd: beneath.as_raw_fd() };
+    let (ruleset, kind) = (ruleset.as_raw_fd(), LANDLOCK_RULE_PATH_BENEATH);
+    // SAFETY: `attr` is the kind's own, and outlives the call.
+    let done = unsafe { libc::syscall(libc::SYS_landlock_add_rule, ruleset, kind, &raw const attr, 0) };
+    Errno::result(done).map(drop)
+}
+
+/// landlock_restrict_self(2). Needs no_new_privs.
+pub(crate) fn landlock_restrict(ruleset: RawFd) -> Result<(), Errno> {
+    // SAFETY: it takes numbers.
+    Errno::result(unsafe { libc::syscall(libc::SYS_landlock_restrict_self, ruleset, 0) }).map(drop)
+}
+
 /// All signals' actions to the default; the handlers of the program that was, and an ignored SIGPIPE (Rust's start-up
 /// ignores it), would else reach the one that is to be.
 pub(crate) fn reset_signals() {
@@ -186,10 +234,16 @@ pub(crate) fn heed_children() -> Result<(), Errno> {
     }
 }
 
-/// personality(2) to the plain one: the caller's (a debugger's has no address randomisation) would be inherited.
-pub(crate) fn plain_personality() -> Result<(), Errno> {
+/// personality(2): the caller's (a debugger's has no address randomisation) would be inherited.
+pub(crate) fn set_personality(aslr: bool) -> Result<(), Errno> {
+    let persona = if aslr { 0 } else { libc::ADDR_NO_RANDOMIZE };
     // SAFETY: it takes a number.
-    Errno::result(unsafe { libc::personality(0) }).map(drop)
+    Errno::result(unsafe { libc::personality(persona as libc::c_ulong) }).map(drop)
+}
+
+/// sched_setaffinity(2) of this thread.
+pub(crate) fn stay_on(cpus: &rustix::thread::CpuSet) -> Result<(), Errno> {
+    rustix::thread::sched_setaffinity(None, cpus).map_err(errno)
 }
 
 /// Joins a new, empty session keyring: keyctl(2). The caller's keys are not this process's from here on.

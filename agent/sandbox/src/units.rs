@@ -44,6 +44,22 @@ pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     Duration::try_from_secs_f64(number * factor).map_err(|_| bad())
 }
 
+/// Numbers and ranges of them: `0`, `0-3`, `0,2-3`.
+pub(crate) fn cpus(text: &str) -> Result<Vec<u16>, String> {
+    let bad = || "numbers and ranges of them, such as 0,2-3".to_owned();
+    let number = |text: &str| text.parse::<u16>().map_err(|_| bad());
+    let mut all = Vec::new();
+    for part in text.split(',') {
+        let (first, last) = part.split_once('-').unwrap_or((part, part));
+        let (first, last) = (number(first)?, number(last)?);
+        if first > last {
+            return Err(bad());
+        }
+        all.extend(first..=last);
+    }
+    Ok(all)
+}
+
 fn split(text: &str) -> (&str, &str) {
     text.split_at(text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len()))
 }
@@ -60,6 +76,10 @@ mod tests {
         assert_eq!([duration("1.5"), duration("2m")], [Ok(Duration::from_millis(1500)), Ok(Duration::from_secs(120))]);
         for bad in ["", "M", "-1", "1T", "1.5K", "99999999999G", "1 M", "inf", "nan"] {
             assert!(size(bad).is_err(), "{bad}");
+        }
+        assert_eq!([cpus("0"), cpus("0,2-4")], [Ok(vec![0]), Ok(vec![0, 2, 3, 4])]);
+        for bad in ["", ",", "1-", "3-1", "-1", "0,", "65536", "a"] {
+            assert!(cpus(bad).is_err(), "{bad}");
         }
         for bad in ["", "s", "-1", "1d", "1..5", "inf", "nan", "1e9"] {
             assert!(duration(bad).is_err(), "{bad}");

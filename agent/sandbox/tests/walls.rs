@@ -171,6 +171,75 @@ fn a_directory_of_the_host_is_no_standard_input_or_output() {
     }
 }
 
+/// What is taken away here is Landlock; the file's modes and the mounts let the attack through.
+#[test]
+fn a_file_given_as_standard_input_is_not_opened_with_more_rights() {
+    let fixture = Fixture::new();
+    let file = fixture.file("input", "content");
+    let read_only = || Stdio::from(std::fs::File::open(&file).unwrap());
+    let append = || Stdio::from(std::fs::OpenOptions::new().append(true).open(&file).unwrap());
+    let run = |who, options: &[&str], attack: &[&str], input| {
+        fixture.attack_inside(who, options, attack).stdin(input).output().unwrap()
+    };
+    for who in everyone() {
+        for (attack, appending) in
+            [("write", false), ("truncate", false), ("read", true), ("write", true), ("truncate", true)]
+        {
+            let input = || if appending { append() } else { read_only() };
+            let attack = [attack, "/proc/self/fd/0"];
+            let output = run(who, &["--landlock", "off"], &attack, input());
+            assert!(output.status.success(), "{attack:?} does not work without the wall: {output:?}");
+            std::fs::write(&file, "content").unwrap();
+            let output = run(who, &["--landlock", "required"], &attack, input());
+            assert!(output.stdout.starts_with(b"held: EACCES"), "{attack:?} as {who:?}: {output:?}");
+            assert_eq!(std::fs::read_to_string(&file).unwrap(), "content");
+        }
+        // What the descriptor can do already, it can do by its name too.
+        let output = run(who, &[], &["read", "/proc/self/fd/0"], read_only());
+        assert!(output.status.success(), "{output:?}");
+    }
+}
+
+#[test]
+fn landlock_allows_what_the_mounts_allow() {
+    let fixture = Fixture::new();
+    let directory = fixture.open_directory("out");
+    let file = fixture.file("single", "x");
+    let options = [format!("{}:/out", directory.display()), format!("{}:/single", file.display())];
+    let script = "set -e\n\
+                  mkdir -p /tmp/a /tmp/b /out/a /out/b; echo x >/tmp/a/f; mv /tmp/a/f /tmp/b/g; ln /tmp/b/g /tmp/a/h\n\
+                  echo y >/out/a/f; mv /out/a/f /out/b/g; mv /out/b /out/c; rm -r /out/a /out/c\n\
+                  echo z >/single; echo >/dev/null; echo s >/dev/shm/s; cp /usr/bin/true /tmp/true; /tmp/true\n\
+                  mkfifo /tmp/p; ln -s g /tmp/b/l; cat /tmp/b/l; echo done >&2; ls / /usr >/dev/null";
+    for who in everyone() {
+        let mut command = fixture.sandbox(who);
+        command.args(["--landlock", "required", "--rw", &options[0], "--rw", &options[1], "--", "sh", "-c", script]);
+        let output = command.stdin(Stdio::null()).output().unwrap();
+        assert!(
+            output.status.success() && output.stdout == b"x\n" && output.stderr == b"done\n",
+            "{who:?}: {output:?}"
+        );
+    }
+}
+
+#[test]
+fn a_kernel_without_landlock_is_told_of_or_refused() {
+    let fixture = Fixture::new();
+    for who in everyone() {
+        for (asked, code, says) in
+            [("auto", 0, "warning: landlock: "), ("required", 125, "landlock (ABI 0)"), ("off", 0, "")]
+        {
+            let inner = fixture.path("sandbox");
+            let mut command = fixture.attack_outside(who, &["without", &libc::SYS_landlock_create_ruleset.to_string()]);
+            command.arg(inner).args(["--limits", "rlimit-only", "--landlock", asked, "--", "true"]);
+            let output = command.output().unwrap();
+            let stderr = String::from_utf8_lossy(&output.stderr);
+            assert_eq!(output.status.code(), Some(code), "{asked}: {output:?}");
+            assert!(stderr.contains(says) && says.is_empty() == stderr.is_empty(), "{asked}: {output:?}");
+        }
+    }
+}
+
 /// The kernel starts the helper of `core_pattern` outside, as root, unless RLIMIT_CORE is 1.
 #[test]
 fn a_crash_starts_no_helper_on_the_host() {

@@ -66,6 +66,7 @@ pub(crate) fn admit(spec: JobSpec, role: Role, config: &Config) -> Result<Admitt
             cwd: spec.cwd.map_or(defaults.cwd, Into::into),
             hostname: spec.hostname.unwrap_or(defaults.hostname),
             limits: policy_limits,
+            ..defaults
         },
         program: spec.program,
         args: spec.args,
@@ -162,6 +163,7 @@ fn limits(asked: &Limits, config: &Config) -> Result<sandbox::Limits, Refusal> {
             (Some(LimitsMode::Required), _) | (None, LimitsDefault::Required) => sandbox::LimitsMode::Required,
             (Some(LimitsMode::RlimitOnly), _) | (None, LimitsDefault::RlimitOnly) => sandbox::LimitsMode::RlimitOnly,
         },
+        ..defaults
     })
 }
 

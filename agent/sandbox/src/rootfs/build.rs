@@ -1,14 +1,14 @@
 //! The plan becomes mounts, in init. Nothing here allocates.
 
 use std::ffi::CStr;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, OFlag, OpenHow, ResolveFlag, openat2};
 use nix::sys::stat::{Mode, mkdirat};
 use nix::unistd::{Gid, Uid, fchdir, fchown, symlinkat, write};
 
-use super::{Memory, Mount, Node, NodeKind, Root, Tree, What};
+use super::{Base, Memory, Mount, Node, NodeKind, Root, Tree, What};
 use crate::idmap::INSIDE_ID;
 use crate::record::Failed;
 use crate::step::Step;
@@ -17,7 +17,10 @@ use crate::sys::{self, MountAttr};
 /// Makes the root and moves into it.
 pub(crate) fn build(root: &Root) -> Result<(), Failed<'_>> {
     sys::cut_propagation().map_err(Failed::of(Step::Propagation))?;
-    let new_root = memory(&root.memory, Step::Root)?;
+    let new_root = match &root.base {
+        Base::Memory(it) => Made::Own(memory(it, Step::Root)?),
+        Base::Tree(it) => given(it).map_err(Failed::of(Step::Root))?,
+    };
     let host_root = nix::fcntl::open(c"/", OFlag::O_PATH | OFlag::O_CLOEXEC, Mode::empty());
     let host_root = host_root.map_err(Failed::of(Step::Root))?;
     sys::attach(new_root.as_fd(), host_root.as_fd()).map_err(Failed::of(Step::Root))?;
@@ -27,7 +30,12 @@ pub(crate) fn build(root: &Root) -> Result<(), Failed<'_>> {
         let target = mount_point(new_root.as_fd(), &mount.target).map_err(&failed)?;
         sys::attach(made.as_fd(), target.as_fd()).map_err(&failed)?;
     }
-    fchdir(&new_root).and_then(|()| sys::pivot_to_working_directory()).map_err(Failed::of(Step::PivotRoot))
+    fchdir(new_root.as_fd()).and_then(|()| sys::pivot_to_working_directory()).map_err(Failed::of(Step::PivotRoot))
+}
+
+/// A place in the root that was moved into.
+pub(crate) fn place(path: &CStr) -> Result<OwnedFd, Errno> {
+    mount_point(AT_FDCWD, path)
 }
 
 /// A place below the root, reached through no link and no `..`.
@@ -56,8 +64,7 @@ fn make<'p>(mount: &'p Mount, root: BorrowedFd<'_>) -> Result<Made, Failed<'p>> 
     let read_only = closed | MountAttr::MOUNT_ATTR_RDONLY;
     let made = match &mount.what {
         What::Memory(it) => return memory(it, mount.step).map(Made::Own),
-        What::Tree(Tree::Cloned(fd)) => return Ok(Made::Given(sys::borrow(std::os::fd::AsRawFd::as_raw_fd(fd)))),
-        What::Tree(Tree::Path { path, attributes }) => tree(path, *attributes),
+        What::Tree(it) => return given(it).map_err(Failed::about(mount.step, mount.shown.to_bytes())),
         // Who may not trace a process does not see it: init, whose command line tells of the host, is not there.
         What::Proc => sys::new_mount(c"proc", &[(c"hidepid", c"ptraceable")], read_only),
         // devpts makes its own nodes, so this one mount is not nodev.
@@ -74,6 +81,14 @@ fn make<'p>(mount: &'p Mount, root: BorrowedFd<'_>) -> Result<Made, Failed<'p>> 
         }
     };
     made.map(Made::Own).map_err(Failed::about(mount.step, mount.shown.to_bytes()))
+}
+
+/// A host tree, as far as the parent could make it.
+fn given(it: &Tree) -> Result<Made, Errno> {
+    match it {
+        Tree::Cloned(fd) => Ok(Made::Given(sys::borrow(fd.as_raw_fd()))),
+        Tree::Path { path, attributes } => tree(path, *attributes).map(Made::Own),
+    }
 }
 
 fn tree(path: &CStr, attributes: MountAttr) -> Result<OwnedFd, Errno> {

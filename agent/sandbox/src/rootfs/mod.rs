@@ -5,7 +5,8 @@
 //!
 //! 1. Propagation is cut, so that no mount made inside shows outside, or the other way round.
 //! 2. The root is a new tmpfs, filled through its descriptor while it is mounted nowhere, then made read-only, then
-//!    attached. Every tmpfs is made this way.
+//!    attached. Every tmpfs is made this way. Or it is a directory of the host that the caller named, read-only: then
+//!    nothing is made up in it, and the directories that are mounted on have to be there.
 //! 3. All other mounts, parents before children. Mount points are looked up from the new root by openat2(2) with
 //!    RESOLVE_BENEATH and without following any link.
 //! 4. pivot_root(2), and the host's root is detached: no path, descriptor or working directory leads there.
@@ -27,21 +28,30 @@ mod host;
 mod plan;
 mod view;
 
-use std::ffi::CString;
+use std::ffi::{CStr, CString};
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 
 use crate::step::Step;
 use crate::sys::MountAttr;
 
-pub(crate) use build::build;
+pub(crate) use build::{build, place};
 pub(crate) use plan::plan;
 
 /// The whole tree, as data.
 #[derive(Debug)]
 pub(crate) struct Root {
-    memory: Memory,
+    base: Base,
     mounts: Vec<Mount>,
+}
+
+/// What everything else is mounted on.
+#[derive(Debug)]
+enum Base {
+    /// A tmpfs with the default view of the host in it.
+    Memory(Memory),
+    /// A root file system of the caller's.
+    Tree(Tree),
 }
 
 /// A tmpfs: its options and what is put into it before it is attached.
@@ -82,8 +92,19 @@ struct Mount {
     /// The whole path, for messages.
     shown: CString,
     what: What,
+    reach: Reach,
     /// The step that fails if it does.
     step: Step,
+}
+
+/// What a mount allows besides reading and executing, for Landlock's rules.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reach {
+    Read,
+    /// Devices that are there already.
+    Devices,
+    WriteTree,
+    WriteFile,
 }
 
 #[derive(Debug)]
@@ -114,9 +135,22 @@ enum Tree {
 impl Root {
     /// The descriptors that init needs.
     pub(crate) fn descriptors(&self) -> impl Iterator<Item = &OwnedFd> {
-        self.mounts.iter().filter_map(|mount| match &mount.what {
-            What::Tree(Tree::Cloned(fd)) => Some(fd),
+        let base = match &self.base {
+            Base::Tree(tree) => Some(tree),
+            Base::Memory(_) => None,
+        };
+        let trees = self.mounts.iter().filter_map(|mount| match &mount.what {
+            What::Tree(tree) => Some(tree),
             _ => None,
+        });
+        base.into_iter().chain(trees).filter_map(|tree| match tree {
+            Tree::Cloned(fd) => Some(fd),
+            Tree::Path { .. } => None,
         })
+    }
+
+    /// Each mount's path from the root, the same for messages, and what it allows.
+    pub(crate) fn reaches(&self) -> impl Iterator<Item = (&CStr, &CStr, Reach)> {
+        self.mounts.iter().map(|mount| (mount.target.as_c_str(), mount.shown.as_c_str(), mount.reach))
     }
 }

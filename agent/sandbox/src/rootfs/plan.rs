@@ -9,7 +9,7 @@ use nix::errno::Errno;
 use nix::sys::stat::{FileStat, SFlag, fstat};
 use nix::unistd::{AccessFlags, faccessat};
 
-use super::{Memory, Mount, Node, NodeKind, Root, Tree, What, host, view};
+use super::{Base, Memory, Mount, Node, NodeKind, Reach, Root, Tree, What, host, view};
 use crate::idmap::Ids;
 use crate::outcome::SetupFailure;
 use crate::policy::{Access, Bind, TMP};
@@ -28,15 +28,20 @@ const PAGE: u64 = 4096;
 /// The plan, and what the caller should know though it stops nothing.
 pub(crate) fn plan(request: &Request, ids: Ids) -> Result<(Root, Vec<String>), SetupFailure> {
     let privileged = matches!(ids, Ids::Range { .. });
-    let mut planner = Planner { privileged, drafts: Vec::new(), links: Vec::new() };
+    let mut planner = Planner { privileged, base: None, drafts: Vec::new(), links: Vec::new() };
     let mut warnings = Vec::new();
+    if let Some(directory) = &request.policy.root {
+        planner.base(directory)?;
+    }
     for bind in &request.policy.mounts {
         planner.user_tree(bind, ids, &mut warnings)?;
     }
     for tmpfs in &request.policy.tmpfs {
         planner.user_memory(&tmpfs.target, tmpfs.size);
     }
-    planner.default_view()?;
+    if planner.base.is_none() {
+        planner.default_view()?;
+    }
     planner.devices()?;
     planner.processes()?;
     for target in [TMP, "/dev/shm"] {
@@ -50,25 +55,45 @@ pub(crate) fn plan(request: &Request, ids: Ids) -> Result<(Root, Vec<String>), S
 struct Draft {
     target: PathBuf,
     what: What,
+    reach: Reach,
     step: Step,
     directory: bool,
 }
 
 struct Planner {
     privileged: bool,
+    /// The caller's root file system.
+    base: Option<Tree>,
     drafts: Vec<Draft>,
     /// Links in the root: path and target.
     links: Vec<(PathBuf, PathBuf)>,
 }
 
 impl Planner {
+    /// A mount that can't be written to.
     fn add(&mut self, target: impl Into<PathBuf>, what: What, step: Step, directory: bool) {
-        self.drafts.push(Draft { target: target.into(), what, step, directory });
+        self.add_reaching(Reach::Read, target.into(), what, step, directory);
+    }
+
+    fn add_reaching(&mut self, reach: Reach, target: PathBuf, what: What, step: Step, directory: bool) {
+        self.drafts.push(Draft { target, what, reach, step, directory });
     }
 
     /// Whether a mount of the caller's is there or above; then it replaces what the default view has.
     fn is_covered(&self, target: &Path) -> bool {
         self.drafts.iter().any(|draft| target.starts_with(&draft.target))
+    }
+
+    fn base(&mut self, directory: &Path) -> Result<(), SetupFailure> {
+        let bind = Bind { source: directory.to_owned(), target: PathBuf::from("/"), mode: Access::Ro };
+        let source = host::open(directory)?;
+        host::refuse_what_undoes_the_sandbox(&source, &bind)?;
+        if !is_kind(&stat(&source, directory)?, SFlag::S_IFDIR) {
+            return Err(host::failed(directory)(Errno::ENOTDIR));
+        }
+        let attributes = MountAttr::MOUNT_ATTR_NOSUID | MountAttr::MOUNT_ATTR_NODEV | MountAttr::MOUNT_ATTR_RDONLY;
+        self.base = Some(self.host_tree(source, directory, attributes)?);
+        Ok(())
     }
 
     fn user_tree(&mut self, bind: &Bind, ids: Ids, warnings: &mut Vec<String>) -> Result<(), SetupFailure> {
@@ -92,21 +117,29 @@ impl Planner {
         attributes: MountAttr,
     ) -> Result<(), SetupFailure> {
         let directory = is_kind(&stat(&source, path)?, SFlag::S_IFDIR);
-        let tree = if self.privileged {
-            let tree = sys::clone_tree(source.as_fd(), c"").map_err(host::failed(path))?;
-            sys::restrict_tree(tree.as_fd(), attributes).map_err(host::failed(path))?;
-            Tree::Cloned(tree)
-        } else {
-            Tree::Path { path: c_string(path)?, attributes }
+        let tree = self.host_tree(source, path, attributes)?;
+        let reach = match (attributes.contains(MountAttr::MOUNT_ATTR_RDONLY), directory) {
+            (true, _) => Reach::Read,
+            (false, true) => Reach::WriteTree,
+            (false, false) => Reach::WriteFile,
         };
-        self.add(target, What::Tree(tree), Step::Bind, directory);
+        self.add_reaching(reach, target, What::Tree(tree), Step::Bind, directory);
         Ok(())
+    }
+
+    fn host_tree(&self, source: OwnedFd, path: &Path, attributes: MountAttr) -> Result<Tree, SetupFailure> {
+        if !self.privileged {
+            return Ok(Tree::Path { path: c_string(path)?, attributes });
+        }
+        let tree = sys::clone_tree(source.as_fd(), c"").map_err(host::failed(path))?;
+        sys::restrict_tree(tree.as_fd(), attributes).map_err(host::failed(path))?;
+        Ok(Tree::Cloned(tree))
     }
 
     fn user_memory(&mut self, target: &Path, size: u64) {
         let target: PathBuf = target.components().collect();
         let memory = Memory::new(&target, size, MountAttr::empty());
-        self.add(target, What::Memory(memory), Step::Tmpfs, true);
+        self.add_reaching(Reach::WriteTree, target, What::Memory(memory), Step::Tmpfs, true);
     }
 
     fn default_memory(&mut self, target: &str) {
@@ -147,7 +180,7 @@ impl Planner {
             MountAttr::MOUNT_ATTR_NOEXEC | MountAttr::MOUNT_ATTR_NODEV | MountAttr::MOUNT_ATTR_RDONLY,
         );
         memory.mode = c"755".to_owned();
-        self.add("/dev", What::Memory(memory), Step::Dev, true);
+        self.add_reaching(Reach::Devices, PathBuf::from("/dev"), What::Memory(memory), Step::Dev, true);
         for &(name, major, minor) in view::DEVICES {
             let path = Path::new("/dev").join(name);
             let source = host::open(&path).map_err(|failure| SetupFailure { step: Step::Dev, ..failure })?;
@@ -198,7 +231,7 @@ impl Planner {
         let content: u64 = files.iter().map(|file| (file.data.len() as u64).next_multiple_of(PAGE) + PAGE).sum();
         let mut root = Memory::new(Path::new("/"), ROOT_MEMORY + content, MountAttr::MOUNT_ATTR_RDONLY);
         root.mode = c"755".to_owned();
-        let mut forest = Forest { root, drafts: self.drafts };
+        let mut forest = Forest { root, made: self.base.is_none(), drafts: self.drafts };
         forest.default_files(hostname)?;
         for (path, to) in &self.links {
             forest.link(path, to)?;
@@ -218,15 +251,19 @@ impl Planner {
         forest.root.inodes = CString::new(inodes.to_string()).unwrap_or_default();
         let mounts = forest.drafts.into_iter().map(|draft| {
             let target = c_string(draft.target.strip_prefix("/").unwrap_or(&draft.target))?;
-            Ok(Mount { target, shown: c_string(&draft.target)?, what: draft.what, step: draft.step })
+            let shown = c_string(&draft.target)?;
+            Ok(Mount { target, shown, what: draft.what, reach: draft.reach, step: draft.step })
         });
-        Ok(Root { mounts: mounts.collect::<Result<_, SetupFailure>>()?, memory: forest.root })
+        let mounts = mounts.collect::<Result<_, SetupFailure>>()?;
+        Ok(Root { base: self.base.map_or(Base::Memory(forest.root), Base::Tree), mounts })
     }
 }
 
 /// The root's tmpfs and the mounts on it.
 struct Forest {
     root: Memory,
+    /// Whether the root is that tmpfs, and not a tree of the caller's.
+    made: bool,
     drafts: Vec<Draft>,
 }
 
@@ -235,7 +272,7 @@ impl Forest {
     fn memory_of<'p>(&mut self, path: &'p Path) -> Option<(&mut Memory, &'p Path)> {
         let above = |draft: &&mut Draft| path != draft.target && path.starts_with(&draft.target);
         match self.drafts.iter_mut().rev().find(above) {
-            None => Some((&mut self.root, path.strip_prefix("/").unwrap_or(path))),
+            None => self.made.then(|| (&mut self.root, path.strip_prefix("/").unwrap_or(path))),
             Some(Draft { target, what: What::Memory(memory), .. }) => {
                 let rest = path.strip_prefix(&*target).unwrap_or(path);
                 Some((memory, rest))

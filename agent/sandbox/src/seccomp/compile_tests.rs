@@ -1,6 +1,8 @@
 //! The compiled program against a reference: the profile read word by word, without ranges, trees and jumps.
 
-use super::super::profile::{INIT, Profile, WORKLOAD};
+use super::super::profile::{INIT, Profile, TRACING_PINNED, WORKLOAD};
+
+const CHANGED: Profile = Profile { changes: TRACING_PINNED, ..WORKLOAD };
 use super::*;
 use proptest::prelude::*;
 
@@ -15,7 +17,7 @@ fn reference(arch: Arch, profile: &Profile, audit: u32, number: u32, args: [u64;
         let x32 = arch == Arch::X86_64 && (0x4000_0000..0x8000_0000).contains(&number);
         return value(if x32 { Action::Kill } else { Action::Errno(Errno::ENOSYS) });
     };
-    let Some((_, rule)) = profile.rules.iter().find(|(of, _)| of == name) else {
+    let Some((_, rule)) = profile.changes.iter().chain(profile.rules).find(|(of, _)| of == name) else {
         return value(if profile.allowed.contains(name) { Action::Allow } else { Action::Errno(Errno::EPERM) });
     };
     for case in rule.cases {
@@ -62,7 +64,7 @@ fn errno(errno: Errno) -> u32 {
 #[test]
 fn every_number_gets_what_the_profile_says() {
     for arch in ARCHES {
-        for profile in [&WORKLOAD, &INIT] {
+        for profile in [&WORKLOAD, &CHANGED, &INIT] {
             let program = compile(arch, profile);
             let edges = [X32_BIT - 1, X32_BIT, X32_BIT + 59, 0x7fff_ffff, 0x8000_0000, u32::MAX];
             for number in (0..1024).chain(edges) {
@@ -75,7 +77,7 @@ fn every_number_gets_what_the_profile_says() {
 
 #[test]
 fn every_name_of_the_profiles_is_a_call_somewhere_and_has_one_answer() {
-    for profile in [&WORKLOAD, &INIT] {
+    for profile in [&WORKLOAD, &CHANGED, &INIT] {
         let names: Vec<_> = profile.allowed.iter().chain(profile.rules.iter().map(|(name, _)| name)).collect();
         for name in &names {
             assert!(ARCHES.iter().any(|arch| arch.calls().iter().any(|(of, _)| of == *name)), "{name} is no call");
@@ -132,7 +134,7 @@ proptest! {
                                        foreign in proptest::bool::weighted(0.05)) {
         let args = std::array::from_fn(|at| u64::from(high[at]) << 32 | u64::from(low[at]));
         let audit = if foreign { 0x4000_0003 } else { arch.audit() };
-        for profile in [&WORKLOAD, &INIT] {
+        for profile in [&WORKLOAD, &CHANGED, &INIT] {
             let program = compile(arch, profile);
             prop_assert_eq!(interpret(&program, audit, number, args), reference(arch, profile, audit, number, args));
         }

@@ -61,9 +61,24 @@ impl Arch {
     }
 }
 
+/// What a policy changes in the program's filter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub(crate) struct Changes {
+    /// It may trace its own processes.
+    pub(crate) tracing: bool,
+    /// It may not choose its CPUs.
+    pub(crate) pinned: bool,
+}
+
 /// The filter of the program inside.
-pub(crate) fn workload() -> Program {
-    compile::compile(Arch::NATIVE, &profile::WORKLOAD)
+pub(crate) fn workload(changes: Changes) -> Program {
+    let changes = match (changes.tracing, changes.pinned) {
+        (false, false) => &[][..],
+        (true, false) => profile::TRACING,
+        (false, true) => profile::PINNED,
+        (true, true) => profile::TRACING_PINNED,
+    };
+    compile::compile(Arch::NATIVE, &profile::Profile { changes, ..profile::WORKLOAD })
 }
 
 /// The filter of init, which only waits, kills, measures and writes its record.

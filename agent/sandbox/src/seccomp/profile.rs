@@ -34,6 +34,8 @@ pub(super) struct Profile {
     pub(super) allowed: &'static [&'static str],
     /// Calls whose answer depends on their arguments, or isn't the usual EPERM.
     pub(super) rules: &'static [(&'static str, Rule)],
+    /// What a policy changes; these come before the others.
+    pub(super) changes: &'static [(&'static str, Rule)],
 }
 
 /// How a call is answered.
@@ -137,7 +139,17 @@ const RULES: &[(&str, Rule)] = &[
 ];
 
 /// The program's profile.
-pub(super) const WORKLOAD: Profile = Profile { allowed: ALLOWED, rules: RULES };
+pub(super) const WORKLOAD: Profile = Profile { allowed: ALLOWED, rules: RULES, changes: &[] };
+
+const ALWAYS: Rule = Rule { cases: &[], otherwise: ALLOW };
+const NEVER: Rule = Rule { cases: &[], otherwise: EPERM };
+
+/// For debuggers and sanitizers. Init is not dumpable and in no Landlock domain of the program's: it stays out of reach.
+pub(super) const TRACING: &[(&str, Rule)] =
+    &[("ptrace", ALWAYS), ("process_vm_readv", ALWAYS), ("process_vm_writev", ALWAYS)];
+/// For a program that is held on some CPUs: it could let itself go.
+pub(super) const PINNED: &[(&str, Rule)] = &[("sched_setaffinity", NEVER)];
+pub(super) const TRACING_PINNED: &[(&str, Rule)] = &[TRACING[0], TRACING[1], TRACING[2], PINNED[0]];
 
 /// Init's profile, from the program's start on.
 pub(super) const INIT: Profile = Profile {
@@ -157,6 +169,7 @@ pub(super) const INIT: Profile = Profile {
         "write",
     ],
     rules: &[],
+    changes: &[],
 };
 
 /// Always allowed; a name that an architecture hasn't is left out there.
@@ -214,7 +227,8 @@ impl Profile {
     /// The answer to each call that is not just refused, by name.
     pub(super) fn by_name(&self) -> HashMap<&'static str, Rule> {
         let always = self.allowed.iter().map(|name| (*name, Rule { cases: &[], otherwise: ALLOW }));
-        always.chain(self.rules.iter().copied()).collect()
+        // Of two with one name the later stays.
+        always.chain(self.rules.iter().copied()).chain(self.changes.iter().copied()).collect()
     }
 
     /// The answer to a call that the architecture has and the profile does not name.

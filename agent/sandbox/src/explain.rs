@@ -1,0 +1,108 @@
+//! `--explain`: what would be done, in order, and which attack each step stops. Data, filled in from the policy.
+
+use std::fmt::Write;
+
+use holdfast_sandbox::{Access, Allow, Landlock, Limits, LimitsMode, Network, Policy, Request, Step};
+
+/// One line for each step: what is done, and what it stops.
+pub(crate) fn explain(request: &Request) -> String {
+    let policy = &request.policy;
+    #[rustfmt::skip]
+    let steps: [(Step, String, &str); 16] = [
+        (Step::HostPath, trees(policy), "a path that is swapped after it was looked at: each is opened once, and used by its descriptor; a way to the host's /proc is refused"),
+        (Step::IdRange, "as root 65,536 ids that no other sandbox has, else the caller's one id; inside the program is uid and gid 1000".into(), "files, signals and limits of other users and sandboxes"),
+        (Step::Clone, "clone3 into new user, PID, mount, network, IPC, UTS and cgroup namespaces, with an init as process 1".into(), "sight of the host's processes, mounts, network, shared memory and name; what the program leaves running ends with init"),
+        (Step::InitDescriptors, "all descriptors closed but those that are needed".into(), "a directory of the host that was left open (CVE-2024-21626)"),
+        (Step::Root, root(policy), "sight of any other file; set-user-id programs and devices in what is shown"),
+        (Step::Proc, "an own /proc, read-only, without init; files that tell of the host are masked".into(), "core_pattern, sysrq-trigger, /proc/1/mem, kernel addresses"),
+        (Step::Dev, "/dev with null, zero, full, random, urandom, tty, pts and shm, read-only".into(), "the host's disks and memory"),
+        (Step::PivotRoot, "pivot_root, and the old root detached".into(), "chroot's ways out"),
+        (Step::Hostname, format!("host name {}", policy.hostname), "the host's name"),
+        (Step::Loopback, loopback(policy.net).into(), "the network, the metadata service, abstract sockets of the host"),
+        (Step::Capabilities, "every capability set emptied, the bounding set too".into(), "mounts, devices, raw sockets, other users' files"),
+        (Step::Process, "no_new_privs; init is not dumpable; everything ends with its parent".into(), "set-user-id programs; tracing init; sandboxes that outlive their owner"),
+        (Step::Stdio, "standard input, output and error given, all else closed; a new session".into(), "the runner's files; typing into the caller's terminal"),
+        (Step::Limits, limits(&policy.limits), "fork bombs, memory, disk and time used up, floods of output, core_pattern helpers"),
+        (Step::Landlock, landlock(policy.landlock).into(), "a file of the host that is reached past the mounts; standard input opened anew for writing"),
+        (Step::Seccomp, filter(policy), "io_uring, bpf, ptrace, keyrings, namespaces, mounts, AF_VSOCK, TIOCSTI, 32-bit and x32 entries"),
+    ];
+    let mut text = String::new();
+    for (step, what, stops) in steps {
+        // Writing to a String can't fail.
+        let _ = writeln!(text, "{step}\n  does   {what}\n  stops  {stops}");
+    }
+    let _ = writeln!(
+        text,
+        "{}\n  runs   {:?} with {} arguments, in {}",
+        Step::Exec,
+        request.program,
+        request.args.len(),
+        policy.cwd.display()
+    );
+    text
+}
+
+fn trees(policy: &Policy) -> String {
+    let shown = policy.mounts.iter().map(|bind| {
+        let mode = match bind.mode {
+            Access::Ro => "read-only",
+            Access::Rw => "writable",
+        };
+        format!("{} at {} ({mode})", bind.source.display(), bind.target.display())
+    });
+    let shown: Vec<String> = shown.collect();
+    if shown.is_empty() { "no host tree besides the root's".to_owned() } else { shown.join(", ") }
+}
+
+fn root(policy: &Policy) -> String {
+    let base = match &policy.root {
+        Some(directory) => format!("{} as the root, read-only", directory.display()),
+        None => "an empty root with the host's /usr and what programs need of /etc, read-only".to_owned(),
+    };
+    let memory = policy.tmpfs.iter().map(|it| format!(", {} ({} bytes)", it.target.display(), it.size));
+    format!("{base}; nosuid, nodev; in memory /tmp and /dev/shm{}", memory.collect::<String>())
+}
+
+fn loopback(net: Network) -> &'static str {
+    match net {
+        Network::None => "no interface up",
+        Network::Loopback => "lo up, no other interface",
+    }
+}
+
+fn filter(policy: &Policy) -> String {
+    let added = if policy.allow.contains(&Allow::Ptrace) { ", with ptrace among its own processes" } else { "" };
+    format!("an allow list of system calls for the program{added}; a shorter one for init")
+}
+
+fn landlock(asked: Landlock) -> &'static str {
+    match asked {
+        Landlock::Auto => "rules that allow what the mounts allow, where the kernel has Landlock",
+        Landlock::Required => "rules that allow what the mounts allow, or nothing runs",
+        Landlock::Off => "nothing: it was turned off",
+    }
+}
+
+fn limits(limits: &Limits) -> String {
+    let number = |name: &str, value: Option<u64>| {
+        format!("{name} {}", value.map_or("its default".to_owned(), |it| it.to_string()))
+    };
+    let or_none =
+        |name: &str, value: Option<String>| format!("{name} {}", value.unwrap_or_else(|| "without limit".to_owned()));
+    let mode = match limits.mode {
+        LimitsMode::Required => "the whole sandbox by cgroup v2",
+        LimitsMode::RlimitOnly => "each process by itself (rlimits), not their sum",
+    };
+    [
+        mode.to_owned(),
+        or_none("memory", limits.memory.map(|it| it.to_string())),
+        or_none("processes", limits.pids.map(|it| it.to_string())),
+        or_none("CPU time", limits.cpu_time.map(|it| format!("{it:?}"))),
+        or_none("wall clock", limits.wall.map(|it| format!("{it:?}"))),
+        or_none("output", limits.output.map(|it| it.to_string())),
+        number("file size", limits.file_size),
+        number("open files", limits.open_files.map(u64::from)),
+        number("stack", limits.stack),
+    ]
+    .join("; ")
+}

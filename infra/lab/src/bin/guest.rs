@@ -13,10 +13,11 @@
 #![forbid(unsafe_code)]
 
 use std::error::Error;
-use std::fs::{self, File};
+use std::fs::{self, File, Permissions};
 use std::io::{self, Write};
 use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStringExt;
+use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, ExitCode, Stdio};
 
 use nix::mount::{MsFlags, mount};
@@ -32,14 +33,12 @@ const TYPED: &str = "/lab/typed";
 const NEW_ROOT: &str = "/lab/root";
 
 /// Type, mount point, options.
-const MOUNTS: [(&str, &str, Option<&str>); 8] = [
+const MOUNTS: [(&str, &str, Option<&str>); 6] = [
     ("proc", "/proc", None),
     ("sysfs", "/sys", None),
     ("devtmpfs", "/dev", None),
     ("devpts", "/dev/pts", Some("ptmxmode=0666")),
     ("tmpfs", "/dev/shm", Some("mode=1777")),
-    ("tmpfs", "/tmp", Some("mode=1777")),
-    ("tmpfs", "/run", Some("mode=0755")),
     ("cgroup2", "/sys/fs/cgroup", None),
 ];
 
@@ -65,6 +64,11 @@ fn serve() -> Result<(), Box<dyn Error>> {
         fs::create_dir_all(target)?;
         mount(Some(kind), target, Some(kind), MsFlags::empty(), options)
             .map_err(|errno| format!("mount {kind} at {target}: {errno}"))?;
+    }
+    // Not mounted, since files of the lab's may lie there: the whole tree is in memory anyway.
+    for (directory, mode) in [("/tmp", 0o1777), ("/run", 0o755), ("/etc", 0o755)] {
+        fs::create_dir_all(directory)?;
+        fs::set_permissions(directory, Permissions::from_mode(mode))?;
     }
     let mut status = line("/dev/ttyS2")?;
     let program = line("/dev/ttyS1")?;

@@ -6,24 +6,24 @@ use std::time::Duration;
 use clap::{Parser, ValueEnum};
 use holdfast_sandbox::{Access, Bind, Limits, LimitsMode, Policy, Request, Tmpfs};
 
-use crate::units::{Limit, duration, size};
+use crate::units::{Limit, duration, size, thousandths};
 
 const AFTER: &str = "\
 Sizes are bytes, or a number with K, M or G (powers of 1024). Times are seconds, or a number with ms, s, m or h.
 
 Examples:
   A shell command, in the default view of the host (its /usr, read-only; an own /tmp; no network):
-    holdfast-sandbox --limits rlimit-only -- sh -c 'id; ls /'
+    holdfast-sandbox -- sh -c 'id; ls /'
   A program with a directory to read, one to write, and ten seconds:
-    holdfast-sandbox --limits rlimit-only --ro ./tests:/tests --rw ./out:/out --wall 10s -- /tests/run --to /out
-  The result as JSON:
+    holdfast-sandbox --memory 256M --cpu 1.5 --ro ./tests:/tests --rw ./out:/out --wall 10s -- /tests/run --to /out
+  The result as JSON, on a machine without cgroup v2:
     holdfast-sandbox --limits rlimit-only --result result.json -- python3 -c 'print(1)'
 
 Standard input and output are the caller's. A file given there can be opened anew by the program, with the rights that
 the file's modes give its user (unprivileged: you); a pipe can't, and a directory is refused.
 
 Exit codes:
-  the program's own; 128 + the signal that ended it; 124 where its time (wall or CPU) ended it;
+  the program's own; 128 + the signal that ended it (137 also where memory did); 124 where its time (wall or CPU) ended it;
   125 where the sandbox could not be made, or the options are wrong; 126 not executable; 127 not found";
 
 /// Run one program, contained: own namespaces, read-only view of the host, no capabilities, a system call filter,
@@ -49,12 +49,18 @@ pub(crate) struct Options {
     /// The host name inside
     #[arg(long, value_name = "NAME", default_value = "sandbox")]
     hostname: String,
-    /// Private writable memory of each process, or `none`
+    /// Memory of the sandbox as a whole (with rlimit-only: private memory of each process), or `none`
     #[arg(long, value_name = "SIZE", default_value = "1G", value_parser = Limit::<u64>::parse_with(size))]
     memory: Limit<u64>,
     /// Processes and threads, or `none`
     #[arg(long, value_name = "N", default_value = "256", value_parser = Limit::<u32>::parse_with(count))]
     pids: Limit<u32>,
+    /// Processors at once, such as 1.5, or `none`; with --limits required alone
+    #[arg(long, value_name = "N", default_value = "none", value_parser = Limit::<u32>::parse_with(thousandths))]
+    cpu: Limit<u32>,
+    /// The share of busy processors, 1 to 10000 (others have 100); with --limits required alone
+    #[arg(long, value_name = "N", default_value = "none", value_parser = Limit::<u16>::parse_with(weight))]
+    cpu_weight: Limit<u16>,
     /// CPU time of each process, in whole seconds (rounded up), or `none`
     #[arg(long, value_name = "T", default_value = "none", value_parser = Limit::<Duration>::parse_with(duration))]
     cpu_time: Limit<Duration>,
@@ -74,7 +80,7 @@ pub(crate) struct Options {
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum Mode {
-    /// Demanded: this version has no cgroup v2 limits yet, and refuses
+    /// Demanded: a cgroup v2 of its own, or nothing runs
     Required,
     /// Each process alone is limited; memory and CPU time of all together are not
     RlimitOnly,
@@ -94,6 +100,8 @@ impl Options {
             limits: Limits {
                 memory: self.memory.0,
                 pids: self.pids.0,
+                millicpus: self.cpu.0,
+                cpu_weight: self.cpu_weight.0,
                 cpu_time: self.cpu_time.0,
                 wall: self.wall.0,
                 mode: match self.limits {
@@ -133,6 +141,10 @@ fn variable(text: &str) -> Result<(String, String), String> {
 
 fn count(text: &str) -> Result<u32, String> {
     text.parse().map_err(|_| "a whole number, or none".to_owned())
+}
+
+fn weight(text: &str) -> Result<u16, String> {
+    text.parse().map_err(|_| "a whole number from 1 to 10000, or none".to_owned())
 }
 
 #[cfg(test)]

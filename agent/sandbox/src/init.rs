@@ -21,6 +21,7 @@ use std::os::fd::{AsFd, AsRawFd, RawFd};
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
+use nix::fcntl::OFlag;
 use nix::poll::{PollFd, PollFlags, ppoll};
 use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::signal::{SigSet, Signal, kill};
@@ -125,6 +126,7 @@ fn wait_for_maps(mapped: RawFd) {
 /// Starts the program and stays until nothing is left of it.
 fn start<'p>(plan: &'p Plan, fds: Descriptors, signals: &SignalFd, stack: &mut [u8]) -> Result<Ended, Failed<'p>> {
     let mut start = Start { workload: &plan.workload, filter: &plan.filters.workload, stdio: fds.stdio, failed: None };
+    let setup_memory = if plan.in_leaf { memory_in_use().map_err(Failed::of(Step::Cgroup))? } else { 0 };
     let begin = Instant::now();
     let pid = sys::vfork(stack, exec::main, &mut start).map_err(Failed::of(Step::Workload))?;
     if let Some(failed) = start.failed {
@@ -138,7 +140,16 @@ fn start<'p>(plan: &'p Plan, fds: Descriptors, signals: &SignalFd, stack: &mut [
     // A failure here ends the program with init; it has run by then, but unguarded it shall not go on.
     closed.and_then(|()| sys::attach_filter(&plan.filters.init).map_err(Failed::of(Step::Seccomp)))?;
     let watch = Watch { pid, begin, deadline: plan.wall.and_then(|wall| begin.checked_add(wall)), alive: fds.alive };
-    Ok(watch.until_all_are_gone(signals, plan.cpu_seconds))
+    Ok(Ended { setup_memory, ..watch.until_all_are_gone(signals, plan.cpu_seconds) })
+}
+
+/// What the sandbox is charged for before its program starts: memory.current of its cgroup.
+fn memory_in_use() -> Result<u64, Errno> {
+    let file = nix::fcntl::open(c"/sys/fs/cgroup/memory.current", OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty())?;
+    let mut digits = [0; 20];
+    let length = nix::unistd::read(&file, &mut digits)?;
+    let digits = digits.iter().take(length).take_while(|digit| digit.is_ascii_digit());
+    Ok(digits.fold(0u64, |sum, digit| sum.saturating_mul(10).saturating_add(u64::from(digit - b'0'))))
 }
 
 /// What init looks at while the program runs.
@@ -166,9 +177,8 @@ impl Watch {
                 end = Some(End { status, cpu: cpu(&usage), at: Instant::now() });
             }
         }
-        let all = getrusage(UsageWho::RUSAGE_CHILDREN);
-        let micros = |time: nix::sys::time::TimeVal| micros(time.tv_sec(), time.tv_usec());
-        let (user_us, system_us) = all.map_or((0, 0), |all| (micros(all.user_time()), micros(all.system_time())));
+        let (user_us, system_us) = times(UsageWho::RUSAGE_CHILDREN);
+        let (init_user_us, init_system_us) = times(UsageWho::RUSAGE_SELF);
         let End { status, cpu, at } =
             end.unwrap_or(End { status: libc::SIGKILL, cpu: Duration::ZERO, at: Instant::now() });
         let cpu_time = !wall && cpu_seconds.is_some_and(|limit| used_up(status, cpu, limit));
@@ -179,6 +189,9 @@ impl Watch {
             wall_us: u64::try_from(at.duration_since(self.begin).as_micros()).unwrap_or(u64::MAX),
             user_us,
             system_us,
+            init_user_us,
+            init_system_us,
+            setup_memory: 0,
         }
     }
 
@@ -251,6 +264,12 @@ fn used_up(status: i32, cpu: Duration, limit: u64) -> bool {
         Some(libc::SIGKILL) => cpu >= part(80),
         _ => false,
     }
+}
+
+/// User and system time in microseconds.
+fn times(who: UsageWho) -> (u64, u64) {
+    let micros = |time: nix::sys::time::TimeVal| micros(time.tv_sec(), time.tv_usec());
+    getrusage(who).map_or((0, 0), |usage| (micros(usage.user_time()), micros(usage.system_time())))
 }
 
 fn micros(seconds: i64, micros: i64) -> u64 {

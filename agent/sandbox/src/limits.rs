@@ -5,13 +5,14 @@
 //! than they use); RLIMIT_CPU an endless loop; RLIMIT_FSIZE a full disk by one file; RLIMIT_CORE core
 //! files and, at 1 and not at 0, the host's `core_pattern` helper, which would run outside, as root: for a helper the
 //! kernel looks at no limit but that one value (`do_coredump` in fs/coredump.c; core(5) tells half of it). They bound each process and not the sandbox: memfds and the sum
-//! over processes are not counted.
+//! over processes are not counted. So where the sandbox has a cgroup, memory and processes are its matter alone: a limit of each
+//! process at the same number would be reached first, and nobody could tell that it was.
 
 use nix::errno::Errno;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
 use crate::outcome::SetupFailure;
-use crate::policy::Limits;
+use crate::policy::{Limits, LimitsMode};
 use crate::step::Step;
 
 /// Soft and hard limits to set, in order.
@@ -35,10 +36,14 @@ impl Rlimits {
     /// What to set for a policy.
     pub(crate) fn plan(limits: &Limits) -> Result<Rlimits, SetupFailure> {
         let cpu = cpu_seconds(limits);
+        let alone = limits.mode == LimitsMode::RlimitOnly;
         let asked = [
-            (Resource::RLIMIT_DATA, limits.memory.map(|bytes| (bytes, bytes))),
+            (Resource::RLIMIT_DATA, limits.memory.filter(|_| alone).map(|bytes| (bytes, bytes))),
             // Init has the program's uid, and is counted too.
-            (Resource::RLIMIT_NPROC, limits.pids.map(|pids| (u64::from(pids) + 1, u64::from(pids) + 1))),
+            (
+                Resource::RLIMIT_NPROC,
+                limits.pids.filter(|_| alone).map(|pids| (u64::from(pids) + 1, u64::from(pids) + 1)),
+            ),
             // SIGXCPU at the limit, which can be caught; SIGKILL a second later, which can't.
             (Resource::RLIMIT_CPU, cpu.map(|seconds| (seconds, seconds.saturating_add(1)))),
         ];

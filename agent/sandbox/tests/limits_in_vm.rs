@@ -30,7 +30,7 @@ const MIB: usize = 1 << 20;
 const MEMORY: [&str; 2] = ["--memory", "64M"];
 const TWICE: &str = "128";
 
-const CASES: [(&str, fn()); 12] = [
+const CASES: [(&str, fn()); 13] = [
     ("a_fork_bomb_gets_no_more_than_its_limit_and_it_is_told", fork_bomb),
     ("memory_beyond_the_limit_ends_the_sandbox_and_nothing_else", memory_hog),
     ("memory_that_belongs_to_no_process_counts", memfd_hog),
@@ -41,6 +41,7 @@ const CASES: [(&str, fn()); 12] = [
     ("the_program_sees_its_own_limits_and_can_not_change_them", own_limits),
     ("a_killed_runner_leaves_a_cgroup_that_the_next_one_removes", killed_runner),
     ("a_spawner_tells_the_same_and_leaves_nothing", spawner),
+    ("a_service_that_was_given_its_cgroup_divides_it", service),
     ("who_is_not_root_needs_a_cgroup_that_was_given_to_him", unprivileged),
     ("a_controller_that_is_missing_is_named_and_nothing_runs", missing_controller),
 ];
@@ -51,7 +52,10 @@ fn main() {
     match words.as_slice() {
         ["--inside"] => inside(),
         ["--attack", attack @ ..] => run_attack(attack),
-        ["--enter", group, program @ ..] => enter(group, program),
+        ["--join", group, program @ ..] => enter(group, &mut Command::new(program[0]), &program[1..]),
+        ["--enter", group, program @ ..] => {
+            enter(group, Command::new(program[0]).uid(NOBODY).gid(NOBODY), &program[1..]);
+        }
         _ => boot(),
     }
 }
@@ -221,6 +225,35 @@ fn spawner() {
     drop(spawner);
 }
 
+/// As systemd starts a service of root's with `Delegate=yes`: its cgroup has a mark, and more processes than the runner.
+fn service() {
+    let group = format!("{TREE}/service");
+    fs::write(format!("{TREE}/cgroup.subtree_control"), "+memory +pids +cpu").unwrap();
+    fs::create_dir(&group).unwrap();
+    let joined = |program: &str| {
+        let mut command = Command::new(std::env::current_exe().unwrap());
+        command.args(["--join", &group, program]);
+        command
+    };
+    let own = std::env::current_exe().unwrap();
+    let mut other = joined(own.to_str().unwrap());
+    let mut other = other.args(["--attack", "stay"]).stdout(Stdio::piped()).spawn().unwrap();
+    let mut line = String::new();
+    BufReader::new(other.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
+    let runs = || result(&with_attack(&mut joined(SANDBOX), &MEMORY, &["memfd", TWICE]).output().unwrap()).1;
+    // Without the mark it is somebody else's to divide, and root takes a cgroup at the top.
+    assert_eq!(runs().ended_by, EndedBy::Memory);
+    assert!(fs::read_to_string(format!("{group}/cgroup.procs")).unwrap().contains(&other.id().to_string()));
+    rustix::fs::setxattr(&group, "trusted.delegate", b"1", rustix::fs::XattrFlags::empty()).unwrap();
+    assert_eq!(runs().ended_by, EndedBy::Memory);
+    assert_eq!(fs::read_to_string(format!("{group}/cgroup.procs")).unwrap(), "");
+    let moved = fs::read_to_string(format!("{group}/holdfast-runner/cgroup.procs")).unwrap();
+    assert_eq!(moved.trim(), other.id().to_string());
+    other.kill().unwrap();
+    other.wait().unwrap();
+    take(&group);
+}
+
 /// Makes a cgroup with these controllers, and gives it to nobody.
 fn give(name: &str, controllers: &str) -> String {
     let group = format!("{TREE}/{name}");
@@ -278,10 +311,10 @@ fn missing_controller() {
     take(&group);
 }
 
-/// Moves into a cgroup and becomes nobody there.
-fn enter(group: &str, program: &[&str]) {
+/// Moves into a cgroup and executes a program there.
+fn enter(group: &str, program: &mut Command, args: &[&str]) {
     fs::write(format!("{group}/cgroup.procs"), "0").unwrap();
-    let error = Command::new(program[0]).args(&program[1..]).uid(NOBODY).gid(NOBODY).exec();
+    let error = program.args(args).exec();
     panic!("{program:?}: {error}");
 }
 

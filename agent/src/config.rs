@@ -319,7 +319,7 @@ mod tests {
     fn the_example_is_a_valid_configuration() {
         let text = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../infra/examples/agent.toml")).unwrap();
         let config = load(&text).unwrap();
-        assert_eq!(config.jobs.limits, LimitsDefault::RlimitOnly);
+        assert_eq!(config.jobs.limits, LimitsDefault::Required);
     }
 
     #[test]

@@ -7,30 +7,31 @@ use std::time::Duration;
 use clap::{Parser, Subcommand, ValueEnum};
 use holdfast_sandbox::{Access, Allow, Bind, Landlock, Limits, LimitsMode, Network, Policy, Request, Tmpfs};
 
-use crate::units::{Limit, cpus, duration, size};
+use crate::units::{Limit, cpus, duration, size, thousandths};
 
 const AFTER: &str = "\
 Sizes are bytes, or a number with K, M or G (powers of 1024). Times are seconds, or a number with ms, s, m or h.
 
 Examples:
   A shell command, in the default view of the host (its /usr, read-only; an own /tmp; no network):
-    holdfast-sandbox --limits rlimit-only -- sh -c 'id; ls /'
+    holdfast-sandbox -- sh -c 'id; ls /'
   A program with a directory to read, one to write, and ten seconds:
-    holdfast-sandbox --limits rlimit-only --ro ./tests:/tests --rw ./out:/out --wall 10s -- /tests/run --to /out
+    holdfast-sandbox --memory 256M --cpu 1.5 --ro ./tests:/tests --rw ./out:/out --wall 10s -- /tests/run --to /out
   A judge's run, on a root file system of its own:
-    holdfast-sandbox --limits rlimit-only --root ./root --ro ./program:/program --stdin 1.in --stdout 1.out \\
+    holdfast-sandbox --root ./root --ro ./program:/program --stdin 1.in --stdout 1.out \\
       --wall 10s --cpu-time 2s --memory 256M --stack 256M --output-limit 64M --pids 16 --result 1.json -- /program
   What this machine lacks, and what a run would do:
     holdfast-sandbox check
-    holdfast-sandbox --explain --limits rlimit-only --rw ./out:/out -- /tests/run
-  The result as JSON:
+    holdfast-sandbox --explain --rw ./out:/out -- /tests/run
+  The result as JSON, on a machine without cgroup v2:
     holdfast-sandbox --limits rlimit-only --result result.json -- python3 -c 'print(1)'
 
 Standard input and output are the caller's. What the program opens anew by /proc/self/fd has no right that the
 descriptor has not. A directory is refused.
 
 Exit codes:
-  the program's own; 128 + the signal that ended it (137 for too much output); 124 where its time (wall or CPU) ended it;
+  the program's own; 128 + the signal that ended it (137 also for too much memory or output); 124 where its time (wall
+    or CPU) ended it;
   125 where the sandbox could not be made, or the options are wrong; 126 not executable; 127 not found";
 
 /// Run one program, contained: own namespaces, read-only view of the host, no capabilities, a system call filter,
@@ -65,12 +66,18 @@ pub(crate) struct Options {
     /// The host name inside [default: sandbox]
     #[arg(long, value_name = "NAME")]
     hostname: Option<String>,
-    /// Private writable memory of each process, or `none` [default: 1G]
+    /// Memory of the sandbox as a whole (with rlimit-only: private memory of each process), or `none` [default: 1G]
     #[arg(long, value_name = "SIZE", value_parser = Limit::<u64>::parse_with(size))]
     memory: Option<Limit<u64>>,
     /// Processes and threads, or `none` [default: 256]
     #[arg(long, value_name = "N", value_parser = Limit::<u32>::parse_with(count))]
     pids: Option<Limit<u32>>,
+    /// Processors at once, such as 1.5, or `none`; with --limits required alone [default: none]
+    #[arg(long, value_name = "N", value_parser = Limit::<u32>::parse_with(thousandths))]
+    cpu: Option<Limit<u32>>,
+    /// The share of busy processors, 1 to 10000 (others have 100); with --limits required alone [default: none]
+    #[arg(long, value_name = "N", value_parser = Limit::<u16>::parse_with(weight))]
+    cpu_weight: Option<Limit<u16>>,
     /// CPU time of each process, in whole seconds (rounded up), or `none` [default: none]
     #[arg(long, value_name = "T", value_parser = Limit::<Duration>::parse_with(duration))]
     cpu_time: Option<Limit<Duration>>,
@@ -132,7 +139,7 @@ pub(crate) struct Options {
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum Mode {
-    /// Demanded: this version has no cgroup v2 limits yet, and refuses
+    /// Demanded: a cgroup v2 of its own, or nothing runs
     Required,
     /// Each process alone is limited; memory and CPU time of all together are not
     RlimitOnly,
@@ -223,6 +230,8 @@ impl Options {
     fn change(&self, limits: &mut Limits) -> Result<(), String> {
         set(&mut limits.memory, self.memory.map(|limit| limit.0));
         set(&mut limits.pids, self.pids.map(|limit| limit.0));
+        set(&mut limits.millicpus, self.cpu.map(|limit| limit.0));
+        set(&mut limits.cpu_weight, self.cpu_weight.map(|limit| limit.0));
         set(&mut limits.cpu_time, self.cpu_time.map(|limit| limit.0));
         set(&mut limits.wall, self.wall.map(|limit| limit.0));
         set(&mut limits.file_size, self.file_size.map(Some));
@@ -278,6 +287,10 @@ fn variable(text: &str) -> Result<(String, String), String> {
 
 fn count(text: &str) -> Result<u32, String> {
     text.parse().map_err(|_| "a whole number, or none".to_owned())
+}
+
+fn weight(text: &str) -> Result<u16, String> {
+    text.parse().map_err(|_| "a whole number from 1 to 10000, or none".to_owned())
 }
 
 #[cfg(test)]

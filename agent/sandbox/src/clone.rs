@@ -1,10 +1,10 @@
 //! One sandbox, from a request to a running init: the parent's side, in order.
 //!
 //! Everything is prepared before clone3, since after it the child may not allocate: host paths opened, strings and
-//! arrays made, filters compiled. Then clone3 into all namespaces at once, the id maps, and one byte that lets init go on.
+//! arrays made, filters compiled, the cgroup. Then clone3 into it and into all namespaces at once, the id maps, and one byte that lets init go on.
 
 use std::collections::HashMap;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,11 +14,12 @@ use nix::sys::stat::{SFlag, fstat};
 use nix::sys::wait::waitpid;
 use nix::unistd::{Pid, pipe2, write};
 
+use crate::cgroup::{Groups, Leaf};
 use crate::exec::Workload;
 use crate::idmap::{IdSource, Ids, RangeLock};
 use crate::init::{self, Descriptors};
 use crate::outcome::SetupFailure;
-use crate::policy::{Allow, Network, Policy};
+use crate::policy::{Allow, Limits, LimitsMode, Network, Policy};
 use crate::request::Request;
 use crate::rootfs::{self, Root};
 use crate::sandbox::Stdio;
@@ -48,6 +49,8 @@ pub(crate) struct Plan {
     pub(crate) wall: Option<Duration>,
     pub(crate) wall_grace: Option<Duration>,
     pub(crate) cpu_seconds: Option<u64>,
+    /// Whether init is in a cgroup of its own, and sees it.
+    pub(crate) in_leaf: bool,
 }
 
 /// The two filters.
@@ -65,6 +68,8 @@ pub(crate) struct Maker {
     workload_filters: HashMap<Changes, Arc<Program>>,
     init_filter: Arc<Program>,
     landlock_abi: u32,
+    /// None before the first sandbox with limits on the whole.
+    groups: Option<Groups>,
     /// Inits hold the reading end, and end when the writing end does.
     alive: (OwnedFd, OwnedFd),
 }
@@ -75,6 +80,8 @@ pub(crate) struct Started {
     pub(crate) pidfd: OwnedFd,
     /// To be held until init is reaped.
     pub(crate) lock: Option<RangeLock>,
+    /// To be kept until init is reaped, and its figures are read.
+    pub(crate) leaf: Option<Leaf>,
     pub(crate) warnings: Vec<String>,
 }
 
@@ -92,7 +99,7 @@ impl Maker {
         let (workload_filters, init_filter) = (HashMap::new(), Arc::new(seccomp::init()));
         let alive = pipe2(OFlag::O_CLOEXEC).map_err(own)?;
         let landlock_abi = landlock::abi().map_err(|errno| SetupFailure::new(Step::Landlock, errno as i32, None))?;
-        Ok(Maker { ids: IdSource::new()?, workload_filters, init_filter, landlock_abi, alive })
+        Ok(Maker { ids: IdSource::new()?, workload_filters, init_filter, landlock_abi, groups: None, alive })
     }
 
     /// Starts one sandbox. `result` is the writing end of its result pipe.
@@ -100,11 +107,12 @@ impl Maker {
         &mut self,
         request: &Request,
         stdio: Stdio<'_>,
-        result: OwnedFd,
+        result: BorrowedFd<'_>,
     ) -> Result<Started, SetupFailure> {
         refuse_directories(stdio)?;
         let (ids, lock) = self.ids.take()?;
         let (root, mut warnings) = rootfs::plan(request, ids)?;
+        let leaf = self.leaf(&request.policy.limits)?;
         let plan = Plan {
             root,
             workload: Workload::plan(request)?,
@@ -115,6 +123,7 @@ impl Maker {
             wall: request.policy.limits.wall,
             wall_grace: request.policy.limits.wall_grace,
             cpu_seconds: limits::cpu_seconds(&request.policy.limits),
+            in_leaf: leaf.is_some(),
         };
         let (mapped, map_written) = pipe2(OFlag::O_CLOEXEC).map_err(own)?;
         let fds = Descriptors {
@@ -126,10 +135,11 @@ impl Maker {
         };
         let keep = kept(&fds, &plan.root);
         let mut stack = vec![0; STACK];
-        let cloned = sys::clone3(NAMESPACES, || init::run(&plan, fds, &keep, &mut stack));
+        let cloned =
+            sys::clone3(NAMESPACES, leaf.as_ref().map(AsFd::as_fd), || init::run(&plan, fds, &keep, &mut stack));
         let (pid, pidfd) = cloned.map_err(|errno| SetupFailure::new(Step::Clone, errno as i32, None))?;
         match admit(pid, ids, &map_written) {
-            Ok(()) => Ok(Started { pid, pidfd, lock, warnings }),
+            Ok(()) => Ok(Started { pid, pidfd, lock, leaf, warnings }),
             Err(failure) => {
                 // Init sees the pipe end, and exits.
                 drop(map_written);
@@ -137,6 +147,17 @@ impl Maker {
                 Err(failure)
             }
         }
+    }
+
+    fn leaf(&mut self, limits: &Limits) -> Result<Option<Leaf>, SetupFailure> {
+        if limits.mode == LimitsMode::RlimitOnly {
+            return Ok(None);
+        }
+        let groups = match &mut self.groups {
+            Some(groups) => groups,
+            none => none.insert(Groups::new(limits)?),
+        };
+        groups.leaf(limits).map(Some)
     }
 }
 

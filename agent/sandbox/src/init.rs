@@ -21,6 +21,7 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
+use nix::fcntl::OFlag;
 use nix::poll::{PollFd, PollFlags, ppoll};
 use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::signal::{SigSet, Signal, kill};
@@ -142,6 +143,7 @@ fn start<'p>(
 ) -> Result<Ended, Failed<'p>> {
     let (workload, filter, stdio) = (&plan.workload, &plan.filters.workload, fds.stdio);
     let mut start = Start { workload, filter, ruleset: ruleset.as_ref().map(AsRawFd::as_raw_fd), stdio, failed: None };
+    let setup_memory = if plan.in_leaf { memory_in_use().map_err(Failed::of(Step::Cgroup))? } else { 0 };
     let begin = Instant::now();
     let pid = sys::vfork(stack, exec::main, &mut start).map_err(Failed::of(Step::Workload))?;
     if let Some(failed) = start.failed {
@@ -163,7 +165,16 @@ fn start<'p>(
         is_over: false,
         alive: fds.alive,
     };
-    Ok(watch.until_all_are_gone(signals, plan.cpu_seconds))
+    Ok(Ended { setup_memory, ..watch.until_all_are_gone(signals, plan.cpu_seconds) })
+}
+
+/// What the sandbox is charged for before its program starts: memory.current of its cgroup.
+fn memory_in_use() -> Result<u64, Errno> {
+    let file = nix::fcntl::open(c"/sys/fs/cgroup/memory.current", OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty())?;
+    let mut digits = [0; 20];
+    let length = nix::unistd::read(&file, &mut digits)?;
+    let digits = digits.iter().take(length).take_while(|digit| digit.is_ascii_digit());
+    Ok(digits.fold(0u64, |sum, digit| sum.saturating_mul(10).saturating_add(u64::from(digit - b'0'))))
 }
 
 /// What init looks at while the program runs.
@@ -209,9 +220,8 @@ impl Watch {
                 end = Some(End { status, cpu: cpu(&usage), at: Instant::now() });
             }
         }
-        let all = getrusage(UsageWho::RUSAGE_CHILDREN);
-        let micros = |time: nix::sys::time::TimeVal| micros(time.tv_sec(), time.tv_usec());
-        let (user_us, system_us) = all.map_or((0, 0), |all| (micros(all.user_time()), micros(all.system_time())));
+        let (user_us, system_us) = times(UsageWho::RUSAGE_CHILDREN);
+        let (init_user_us, init_system_us) = times(UsageWho::RUSAGE_SELF);
         let End { status, cpu, at } =
             end.unwrap_or(End { status: libc::SIGKILL, cpu: Duration::ZERO, at: Instant::now() });
         let cpu_time = !wall && !output && cpu_seconds.is_some_and(|limit| used_up(status, cpu, limit));
@@ -223,6 +233,9 @@ impl Watch {
             wall_us: u64::try_from(at.duration_since(self.begin).as_micros()).unwrap_or(u64::MAX),
             user_us,
             system_us,
+            init_user_us,
+            init_system_us,
+            setup_memory: 0,
         }
     }
 
@@ -307,6 +320,12 @@ fn used_up(status: i32, cpu: Duration, limit: u64) -> bool {
         Some(libc::SIGKILL) => cpu >= part(80),
         _ => false,
     }
+}
+
+/// User and system time in microseconds.
+fn times(who: UsageWho) -> (u64, u64) {
+    let micros = |time: nix::sys::time::TimeVal| micros(time.tv_sec(), time.tv_usec());
+    getrusage(who).map_or((0, 0), |usage| (micros(usage.user_time()), micros(usage.system_time())))
 }
 
 fn micros(seconds: i64, micros: i64) -> u64 {

@@ -14,19 +14,17 @@
 //!
 //! What is promised: the program sees and reaches nothing of the host but the trees that it was given, the kernel's
 //! system calls that its filter allows, and the machine's time. What is not: a kernel bug behind an allowed call, side
-//! channels of shared hardware, and, until there are cgroup limits, a bound on the memory of all its processes
-//! together ([`LimitsMode::RlimitOnly`]). A file that the caller gives as standard input, output or error is what its
+//! channels of shared hardware, and, with [`LimitsMode::RlimitOnly`], a bound on the memory of all its processes
+//! together. A file that the caller gives as standard input, output or error is what its
 //! descriptor makes of it: opened anew through `/proc/self/fd` it has no right that the descriptor has not (Landlock), but
 //! unprivileged, where the program's user is the file's owner, its mode can be changed. A memfd that is given should be
 //! sealed. A pipe gives nothing but itself.
 //!
 //! ```no_run
 //! # use std::os::fd::AsFd;
-//! # use holdfast_sandbox::{Limits, LimitsMode, Policy, Request, Spawner, Stdio};
+//! # use holdfast_sandbox::{Policy, Request, Spawner, Stdio};
 //! let spawner = Spawner::start("/usr/lib/holdfast/holdfast-sandbox".as_ref())?;
-//! let limits = Limits { mode: LimitsMode::RlimitOnly, ..Limits::default() };
-//! let policy = Policy { limits, ..Policy::default() };
-//! let request = Request { policy, program: "id".into(), args: vec![], files: vec![] };
+//! let request = Request { policy: Policy::default(), program: "id".into(), args: vec![], files: vec![] };
 //! let (stdin, stdout, stderr) = (std::io::stdin(), std::io::stdout(), std::io::stderr());
 //! let stdio = Stdio { stdin: stdin.as_fd(), stdout: stdout.as_fd(), stderr: stderr.as_fd() };
 //! let outcome = spawner.spawn(&request, stdio)?.outcome()?;
@@ -36,6 +34,7 @@
 
 #![deny(clippy::unwrap_used, clippy::expect_used, unsafe_code)]
 
+mod cgroup;
 mod clone;
 mod error;
 mod exec;
@@ -58,7 +57,7 @@ mod sys;
 
 pub use error::{Error, Result};
 pub use kernel::{Finding, examine};
-pub use outcome::{EndedBy, LimitKind, Outcome, SetupFailure};
+pub use outcome::{EndedBy, LimitKind, Outcome, SetupFailure, Source};
 pub use policy::{Access, Allow, Bind, Landlock, Limits, LimitsMode, Network, Policy, PolicyError, Tmpfs};
 pub use request::{InputFile, Request};
 pub use sandbox::{Sandbox, Stdio};

@@ -5,14 +5,15 @@
 //! than they use); RLIMIT_CPU an endless loop; RLIMIT_FSIZE a full disk by one file; RLIMIT_CORE core
 //! files and, at 1 and not at 0, the host's `core_pattern` helper, which would run outside, as root: for a helper the
 //! kernel looks at no limit but that one value (`do_coredump` in fs/coredump.c; core(5) tells half of it). They bound each process and not the sandbox: memfds and the sum
-//! over processes are not counted.
+//! over processes are not counted. So where the sandbox has a cgroup, memory and processes are its matter alone: a limit of each
+//! process at the same number would be reached first, and nobody could tell that it was.
 
 use nix::errno::Errno;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use rustix::thread::CpuSet;
 
 use crate::outcome::SetupFailure;
-use crate::policy::Limits;
+use crate::policy::{Limits, LimitsMode};
 use crate::step::Step;
 
 /// Soft and hard limits to set, in order.
@@ -37,10 +38,14 @@ impl Rlimits {
     pub(crate) fn plan(limits: &Limits) -> Result<Rlimits, SetupFailure> {
         let cpu = cpu_seconds(limits);
         let both = |limit: Option<u64>| limit.map(|limit| (limit, limit));
+        let alone = limits.mode == LimitsMode::RlimitOnly;
         let asked = [
-            (Resource::RLIMIT_DATA, limits.memory.map(|bytes| (bytes, bytes))),
+            (Resource::RLIMIT_DATA, limits.memory.filter(|_| alone).map(|bytes| (bytes, bytes))),
             // Init has the program's uid, and is counted too.
-            (Resource::RLIMIT_NPROC, limits.pids.map(|pids| (u64::from(pids) + 1, u64::from(pids) + 1))),
+            (
+                Resource::RLIMIT_NPROC,
+                limits.pids.filter(|_| alone).map(|pids| (u64::from(pids) + 1, u64::from(pids) + 1)),
+            ),
             (Resource::RLIMIT_FSIZE, both(limits.file_size)),
             (Resource::RLIMIT_NOFILE, both(limits.open_files.map(u64::from))),
             (Resource::RLIMIT_STACK, both(limits.stack)),

@@ -2,7 +2,8 @@
 //!
 //! Init writes one record (`record.rs`) of fixed size to the result pipe, whose descriptor only it holds: the workload has no
 //! way to write there, so it can't forge a verdict. A pipe that ends without a record says that init was killed.
-//! Figures that rlimits can't give (peak memory, peak processes of the whole sandbox) are absent.
+//! With limits by cgroup, the parent adds what the cgroup counted; figures that rlimits can't give (peak memory, peak
+//! processes of the whole sandbox) are absent without.
 
 use serde::{Deserialize, Serialize};
 
@@ -28,14 +29,36 @@ pub struct Outcome {
     /// Microseconds from the program's start to its end (CLOCK_MONOTONIC).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub wall_us: Option<u64>,
-    /// Microseconds of user time of all processes that somebody inside waited for, rusage (getrusage(2)).
+    /// Microseconds of user time: from the cgroup, of all that ran inside, less what init took; from rusage
+    /// (getrusage(2)), of all processes that somebody inside waited for. After an end by memory init's share,
+    /// some milliseconds, is in it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user_us: Option<u64>,
     /// The same for system time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub system_us: Option<u64>,
+    /// Where both times come from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub times_from: Option<Source>,
+    /// The most memory that was in use at once, in bytes, less what was before the program started (after an end by
+    /// memory, that too). From the cgroup: files in `/tmp`, memfds and caches are in it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub peak_memory: Option<u64>,
+    /// The most processes and threads at once. From the cgroup.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub peak_pids: Option<u64>,
     /// How limits were enforced: under `rlimit-only` they bound each process, not the sandbox as a whole.
     pub limits: LimitsMode,
+}
+
+/// Where a figure comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Source {
+    /// The sandbox's cgroup, which counts all that ran in it.
+    Cgroup,
+    /// getrusage(2), which counts who was waited for.
+    Rusage,
 }
 
 /// What ended a run.
@@ -53,6 +76,9 @@ pub enum EndedBy {
     CpuTime,
     /// It wrote more than its limit of output, and its owner ended it.
     Output,
+    /// The sandbox reached [`crate::Limits::memory`], and the kernel killed all that was in it; also where the limit was
+    /// too small to make the sandbox.
+    Memory,
     /// SIGSYS: the seccomp filter killed the program.
     Seccomp,
     /// The sandbox could not be made, or the program not be started ([`Outcome::setup`]).
@@ -72,6 +98,10 @@ pub enum LimitKind {
     CpuTime,
     /// [`crate::Limits::output`].
     Output,
+    /// [`crate::Limits::memory`]: an allocation failed, or processes were killed for it. Known with cgroup limits only.
+    Memory,
+    /// [`crate::Limits::pids`]: a process or thread was refused. Known with cgroup limits only.
+    Pids,
 }
 
 /// The step that failed, why, and what to do.
@@ -130,13 +160,13 @@ impl From<SetupFailure> for Outcome {
 
 impl Outcome {
     /// The exit code for a shell: the program's own, 128 + signal, 124 where time ended it, 125 where the sandbox
-    /// could not be made, 126 not executable, 127 not found.
+    /// could not be made, 126 not executable, 127 not found; 137, as after SIGKILL, where memory ended it.
     #[must_use]
     pub fn exit_code(&self) -> u8 {
         match self.ended_by {
             EndedBy::Wall | EndedBy::CpuTime => 124,
             EndedBy::SetupFailed => self.setup.as_ref().map_or(125, SetupFailure::exit_code),
-            EndedBy::Killed => 128 + libc::SIGKILL as u8,
+            EndedBy::Killed | EndedBy::Memory => 128 + libc::SIGKILL as u8,
             EndedBy::Exited | EndedBy::Signaled | EndedBy::Seccomp | EndedBy::Output => {
                 match (self.signal, self.code) {
                     (Some(signal), _) => 128u8.saturating_add(u8::try_from(signal).unwrap_or(u8::MAX)),
@@ -157,6 +187,9 @@ impl Outcome {
             wall_us: None,
             user_us: None,
             system_us: None,
+            times_from: None,
+            peak_memory: None,
+            peak_pids: None,
             limits: LimitsMode::RlimitOnly,
         }
     }

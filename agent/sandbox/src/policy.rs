@@ -116,10 +116,17 @@ pub struct Tmpfs {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Limits {
-    /// Bytes of private writable memory of each process (RLIMIT_DATA, setrlimit(2)).
+    /// Bytes: of all memory of the sandbox, files in its tmpfs too (memory.max, without swap); with
+    /// [`LimitsMode::RlimitOnly`], of private writable memory of each process (RLIMIT_DATA, setrlimit(2)).
     pub memory: Option<u64>,
-    /// Processes and threads of the sandbox together (RLIMIT_NPROC in its own user namespace).
+    /// Processes and threads of the sandbox together (pids.max; or RLIMIT_NPROC in its own user namespace).
     pub pids: Option<u32>,
+    /// CPU time in each 0.1 s of wall clock, in thousandths of a processor: 1500 is one and a half (cpu.max). Needs
+    /// [`LimitsMode::Required`].
+    pub millicpus: Option<u32>,
+    /// The share of the processors among those who want them, 1 to 10,000; others have 100 (cpu.weight). Needs
+    /// [`LimitsMode::Required`].
+    pub cpu_weight: Option<u16>,
     /// CPU time of each process (RLIMIT_CPU), rounded up to whole seconds.
     #[serde(rename = "cpu_time_ms", with = "millis")]
     pub cpu_time: Option<Duration>,
@@ -148,8 +155,7 @@ pub struct Limits {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum LimitsMode {
-    /// The whole sandbox is limited, by cgroup v2, or nothing runs. This version has no cgroup limits yet, so it
-    /// always refuses: the default stays the safe one, and nobody runs with less without having said so.
+    /// The whole sandbox is limited, by cgroup v2, or nothing runs: nobody runs with less without having said so.
     #[default]
     Required,
     /// rlimits alone: memory and CPU time bound each process and not their sum, and memfds are not counted.
@@ -179,6 +185,8 @@ impl Default for Limits {
         Limits {
             memory: Some(1 << 30),
             pids: Some(256),
+            millicpus: None,
+            cpu_weight: None,
             cpu_time: None,
             wall: Some(Duration::from_secs(60)),
             wall_grace: None,
@@ -195,12 +203,6 @@ impl Default for Limits {
 /// Why a policy or a request is refused before anything is tried.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PolicyError {
-    /// No cgroup limits in this version.
-    #[error(
-        "limits for the whole sandbox are required, and this version has no cgroup v2 limits yet: nothing was run; \
-         `--limits rlimit-only` (limits.mode = \"rlimit-only\") runs with limits on each process alone"
-    )]
-    LimitsRequired,
     /// A path that has to be absolute and plain is not.
     #[error("{what} `{}` {why}", .path.display())]
     Path {
@@ -229,9 +231,6 @@ impl Policy {
     /// # Errors
     /// The first thing that is wrong.
     pub fn check(&self) -> Result<(), PolicyError> {
-        if self.limits.mode == LimitsMode::Required {
-            return Err(PolicyError::LimitsRequired);
-        }
         if let Some(root) = &self.root {
             check_source(&Bind { source: root.clone(), target: PathBuf::from("/"), mode: Access::Ro })?;
         }
@@ -290,6 +289,18 @@ impl Limits {
         }
         zero("the number of open files", self.open_files == Some(0))?;
         zero("the stack", self.stack == Some(0))?;
+        if self.cpu_weight.is_some_and(|weight| !(1..=10_000).contains(&weight)) {
+            let why = "is not 1 to 10000, which cgroup v2 takes";
+            return Err(value("the CPU weight", &self.cpu_weight.unwrap_or_default().to_string(), why));
+        }
+        if self.millicpus.is_some_and(|millicpus| millicpus < 10) {
+            let why = "thousandths of a processor are less than the kernel takes: give 0.01 processors (10) or more";
+            return Err(value("the CPU quota", &self.millicpus.unwrap_or_default().to_string(), why));
+        }
+        if self.mode == LimitsMode::RlimitOnly && (self.millicpus.is_some() || self.cpu_weight.is_some()) {
+            let why = "can't bound processors: leave quota and weight out, or require cgroup limits";
+            return Err(value("the kind of limits", "rlimit-only", why));
+        }
         zero("the CPU time", self.cpu_time.is_some_and(|time| time.is_zero()))?;
         zero("the wall clock", self.wall.is_some_and(|time| time.is_zero()))
     }
@@ -323,6 +334,9 @@ fn check_target(target: &Path, seen: &mut BTreeSet<PathBuf>) -> Result<(), Polic
     }
     if clean.starts_with("/proc") || (clean.starts_with("/dev") && clean != Path::new("/dev/shm")) {
         return refuse("is the sandbox's own /proc or /dev: name another path");
+    }
+    if clean.starts_with("/sys/fs/cgroup") {
+        return refuse("is where the sandbox shows its own limits: name another path");
     }
     if !seen.insert(clean) {
         return refuse("is named twice: one mount would hide the other");
@@ -379,9 +393,23 @@ mod tests {
     }
 
     #[test]
-    fn the_default_demands_limits_that_this_version_lacks() {
-        assert_eq!(Policy::default().check(), Err(PolicyError::LimitsRequired));
-        assert_eq!(policy().check(), Ok(()));
+    fn the_default_demands_limits_on_the_whole_and_rlimits_alone_bound_no_processor() {
+        assert_eq!(Policy::default().limits.mode, LimitsMode::Required);
+        assert_eq!((Policy::default().check(), policy().check()), (Ok(()), Ok(())));
+        let quota = |mode, millicpus, cpu_weight| Policy {
+            limits: Limits { mode, millicpus, cpu_weight, ..Limits::default() },
+            ..Policy::default()
+        };
+        assert_eq!(quota(LimitsMode::Required, Some(1500), Some(10_000)).check(), Ok(()));
+        for (mode, millicpus, weight) in [
+            (LimitsMode::RlimitOnly, Some(1500), None),
+            (LimitsMode::RlimitOnly, None, Some(100)),
+            (LimitsMode::Required, Some(9), None),
+            (LimitsMode::Required, None, Some(0)),
+            (LimitsMode::Required, None, Some(10_001)),
+        ] {
+            assert!(quota(mode, millicpus, weight).check().is_err(), "{mode:?} {millicpus:?} {weight:?}");
+        }
     }
 
     #[test]
@@ -394,6 +422,7 @@ mod tests {
             ("/data", "/", Access::Ro),
             ("/data", "/proc/sys", Access::Rw),
             ("/data", "/dev", Access::Ro),
+            ("/data", "/sys/fs/cgroup", Access::Ro),
             ("/data", "relative", Access::Ro),
             ("relative", "/data", Access::Ro),
             ("/data/../etc", "/data", Access::Ro),

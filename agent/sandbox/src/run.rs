@@ -32,7 +32,7 @@ pub(crate) fn run(options: Options) -> Result<ExitCode, Box<dyn Error>> {
     let report = options.result.as_deref().map(Report::open).transpose()?;
     let outcome = match watch(&request, &files) {
         Ok(outcome) => outcome,
-        Err(Failure::Setup(failure)) => failure.into(),
+        Err(Failure::Setup(failure)) => Outcome { limits: request.policy.limits.mode, ..failure.into() },
         Err(Failure::Other(error)) => return Err(error),
     };
     if let Some(line) = remark(&outcome) {
@@ -136,6 +136,7 @@ fn remark(outcome: &Outcome) -> Option<String> {
         EndedBy::Wall => Some("ended by the wall clock (--wall)".to_owned()),
         EndedBy::Output => Some("ended by its output (--output-limit)".to_owned()),
         EndedBy::CpuTime => Some("ended by its CPU time (--cpu-time)".to_owned()),
+        EndedBy::Memory => Some("ended by its memory limit (--memory)".to_owned()),
         EndedBy::Seccomp => Some("ended by the system call filter (SIGSYS)".to_owned()),
         EndedBy::Killed => Some("the sandbox was killed from outside".to_owned()),
         EndedBy::SetupFailed => outcome.setup.as_ref().map(ToString::to_string),

@@ -14,11 +14,13 @@ use nix::sys::signal::Signal;
 use nix::sys::wait::{Id, WaitPidFlag, waitid};
 use nix::unistd::pipe2;
 
+use crate::cgroup::Leaf;
 use crate::clone::{Maker, Started};
 use crate::error::{Context, Error, Result};
 use crate::idmap::RangeLock;
 use crate::init::TOO_MUCH_OUTPUT;
 use crate::outcome::Outcome;
+use crate::policy::LimitsMode;
 use crate::record;
 use crate::request::Request;
 use crate::sys;
@@ -41,6 +43,7 @@ pub struct Sandbox {
     pub(crate) pidfd: OwnedFd,
     pub(crate) result: OwnedFd,
     pub(crate) warnings: Vec<String>,
+    pub(crate) limits: LimitsMode,
     pub(crate) parent: Parent,
 }
 
@@ -49,8 +52,10 @@ pub struct Sandbox {
 pub(crate) enum Parent {
     /// The spawner does.
     Spawner,
-    /// This process is init's parent. It keeps the lock of the id range until init is reaped.
+    /// This process is init's parent. It keeps the cgroup and the lock of the id range until init is reaped.
     Own {
+        /// Goes before the maker, which removes what the last leaf leaves empty.
+        leaf: Option<Leaf>,
         /// Holds the pipe whose end ends init.
         _maker: Maker,
         _lock: Option<RangeLock>,
@@ -72,8 +77,11 @@ impl Sandbox {
         }
         let (result, init_result) = pipe2(OFlag::O_CLOEXEC).context("pipe2 for a result")?;
         let mut maker = Maker::new()?;
-        let Started { pid, pidfd, lock, warnings } = maker.start(request, stdio, init_result)?;
-        Ok(Sandbox { pid, pidfd, result, warnings, parent: Parent::Own { _maker: maker, _lock: lock } })
+        let Started { pid, pidfd, lock, leaf, warnings } = maker.start(request, stdio, init_result.as_fd())?;
+        drop(init_result);
+        let limits = request.policy.limits.mode;
+        let parent = Parent::Own { leaf, _maker: maker, _lock: lock };
+        Ok(Sandbox { pid, pidfd, result, warnings, limits, parent })
     }
 
     /// The process id of the sandbox's init, as the spawner sees it.
@@ -127,13 +135,14 @@ impl Sandbox {
     /// # Errors
     /// Only where a system call on the sandbox's own descriptors fails.
     pub fn outcome(self) -> Result<Outcome> {
+        const MOST: usize = 2 * record::MAX;
         let mut bytes = Vec::with_capacity(record::MAX);
         let mut pipe = std::fs::File::from(self.result.try_clone().map_err(|error| Error::System {
             call: "dup of a result pipe",
             errno: error.raw_os_error().map_or(Errno::EIO, Errno::from_raw),
         })?);
         let mut buffer = [0; record::MAX];
-        while bytes.len() <= record::MAX {
+        while bytes.len() <= MOST {
             match pipe.read(&mut buffer) {
                 Ok(0) => break,
                 Ok(length) => bytes.extend_from_slice(&buffer[..length]),
@@ -145,7 +154,12 @@ impl Sandbox {
             }
         }
         self.wait_for_init()?;
-        record::decode(&bytes)
+        let (record, figures) = record::split(&bytes);
+        let figures = match &self.parent {
+            Parent::Own { leaf, .. } => leaf.as_ref().map(Leaf::figures),
+            Parent::Spawner => figures,
+        };
+        record::decode(record, self.limits, figures)
     }
 
     /// The pipe ends when init's descriptors are closed; a moment later the last process is gone.

@@ -16,6 +16,8 @@ pub enum Step {
     HostPath,
     /// Finding a range of ids that no other sandbox has.
     IdRange,
+    /// A cgroup with the limits of the whole sandbox.
+    Cgroup,
     /// clone3(2) into the new namespaces.
     Clone,
     /// Writing the id maps.
@@ -69,10 +71,11 @@ pub enum Step {
 }
 
 /// All steps, in order; a step's byte is its place here.
-const ALL: [Step; 28] = [
+const ALL: [Step; 29] = [
     Step::Request,
     Step::HostPath,
     Step::IdRange,
+    Step::Cgroup,
     Step::Clone,
     Step::IdMap,
     Step::InitDescriptors,
@@ -112,6 +115,7 @@ impl Step {
             Step::Request => "request",
             Step::HostPath => "host-path",
             Step::IdRange => "id-range",
+            Step::Cgroup => "cgroup",
             Step::Clone => "clone",
             Step::IdMap => "id-map",
             Step::InitDescriptors => "init-descriptors",
@@ -160,6 +164,11 @@ const HINTS: &[Row] = &[
     (Step::HostPath, &[libc::EPERM], "mounts need CAP_SYS_ADMIN here: run as root with it, or as a normal user"),
     (Step::IdRange, &[libc::EAGAIN, libc::EACCES], "all ranges of ids are in use: let sandboxes end, or run fewer at once"),
     (Step::IdRange, &[], "/run/holdfast must be a directory that root can write: it holds the lock of the id ranges"),
+    (Step::Cgroup, &[0], "limits on the whole sandbox need cgroup v2 with its controllers: boot the host with systemd.unified_cgroup_hierarchy=1, \
+        or have them delegated (`Delegate=yes`); or `--limits rlimit-only` (limits.mode = \"rlimit-only\") bounds each process alone"),
+    (Step::Cgroup, &[libc::EACCES, libc::EPERM, libc::EROFS], "limits on the whole sandbox need a cgroup that is given to it: run this under \
+        `systemd-run --scope -p Delegate=yes` (with --user where you are not root); or `--limits rlimit-only` (limits.mode = \"rlimit-only\") bounds each process alone"),
+    (Step::Cgroup, &[], "see cgroup.events and cgroup.procs there; or `--limits rlimit-only` (limits.mode = \"rlimit-only\") bounds each process alone"),
     (Step::Clone, &[libc::ENOSPC, libc::EUSERS], "a limit of namespaces is reached: see the sysctls user.max_*_namespaces"),
     (Step::Clone, &[libc::EPERM], "the kernel refuses new user namespaces: see the sysctls kernel.unprivileged_userns_clone and \
         kernel.apparmor_restrict_unprivileged_userns, or the seccomp profile of the container around this"),

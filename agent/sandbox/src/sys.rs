@@ -35,17 +35,28 @@ pub(crate) fn pidfd_send_signal(pidfd: BorrowedFd<'_>, signal: Signal) -> Result
 
 // ---- processes -----------------------------------------------------------------------------------------------------
 
-/// clone3(2) into new namespaces, as fork does otherwise (the child has a copy of the memory).
+/// Of linux/sched.h; the libc crate's has too few bits.
+const CLONE_INTO_CGROUP: u64 = 1 << 33;
+
+/// clone3(2) into new namespaces and a cgroup, as fork does otherwise (the child has a copy of the memory).
 ///
 /// `child` runs in the child and does not return. It must be async-signal-safe: the caller may hold locks of the C
 /// library, though a caller with one thread, which is all that this crate allows, holds none.
-pub(crate) fn clone3(namespaces: c_int, child: impl FnOnce()) -> Result<(i32, OwnedFd), Errno> {
+pub(crate) fn clone3(
+    namespaces: c_int,
+    cgroup: Option<BorrowedFd<'_>>,
+    child: impl FnOnce(),
+) -> Result<(i32, OwnedFd), Errno> {
     let mut pidfd: c_int = -1;
     // SAFETY: clone_args is plain numbers, and zero is "not asked for" in each.
     let mut args: libc::clone_args = unsafe { std::mem::zeroed() };
     args.flags = (namespaces | libc::CLONE_PIDFD) as u64;
     args.pidfd = (&raw mut pidfd) as u64;
     args.exit_signal = libc::SIGCHLD as u64;
+    if let Some(cgroup) = cgroup {
+        args.flags |= CLONE_INTO_CGROUP;
+        args.cgroup = u64::from(cgroup.as_raw_fd().cast_unsigned());
+    }
     // SAFETY: without CLONE_VM and without a stack this is fork(2) to the memory model: the child returns here on a
     // copy of this stack. `args` and `pidfd` outlive the call.
     let pid = unsafe { libc::syscall(libc::SYS_clone3, &raw const args, size_of::<libc::clone_args>()) };

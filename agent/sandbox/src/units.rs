@@ -60,6 +60,15 @@ pub(crate) fn cpus(text: &str) -> Result<Vec<u16>, String> {
     Ok(all)
 }
 
+/// A number with up to three decimals, in thousandths: `1.5` is 1500.
+pub(crate) fn thousandths(text: &str) -> Result<u32, String> {
+    let bad = || "a number with at most three decimals, such as 1.5".to_owned();
+    let (whole, decimals) = text.split_once('.').unwrap_or((text, "0"));
+    let digits = |text: &str| (!text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())).then_some(());
+    digits(whole).and_then(|()| digits(decimals)).filter(|()| decimals.len() <= 3).ok_or_else(bad)?;
+    format!("{whole}{decimals:0<3}").parse().map_err(|_| bad())
+}
+
 fn split(text: &str) -> (&str, &str) {
     text.split_at(text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len()))
 }
@@ -86,10 +95,20 @@ mod tests {
         }
     }
 
+    #[test]
+    fn processors_are_read_to_a_thousandth() {
+        for (text, number) in [("1", 1000), ("1.5", 1500), ("0.25", 250), ("0.001", 1), ("64", 64_000)] {
+            assert_eq!(thousandths(text), Ok(number), "{text}");
+        }
+        for bad in ["", ".", "1.", ".5", "-1", "+1", "1.0001", "1e3", "99999999", "1.5.0", " 1"] {
+            assert!(thousandths(bad).is_err(), "{bad}");
+        }
+    }
+
     proptest! {
         #[test]
         fn noise_is_an_error_and_no_panic(text in "\\PC{0,12}") {
-            let _ = (size(&text), duration(&text));
+            let _ = (size(&text), duration(&text), thousandths(&text));
         }
     }
 }

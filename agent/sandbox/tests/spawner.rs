@@ -196,11 +196,18 @@ fn setup_that_fails_before_and_after_clone3_is_told_by_step() {
 }
 
 #[test]
-fn a_request_that_demands_cgroup_limits_is_refused() {
+fn a_request_that_demands_cgroup_limits_is_refused_where_there_are_none() {
+    let fixture = Fixture::new();
+    let spawner = Spawner::start(&fixture.without_cgroups()).unwrap();
     let mut request = shell("true");
     request.policy.limits.mode = LimitsMode::Required;
-    let refused = spawner().spawn(&request, null_stdio(&File::open("/dev/null").unwrap()));
-    assert!(refused.unwrap_err().to_string().contains("rlimit-only"));
+    match spawner.spawn(&request, null_stdio(&File::open("/dev/null").unwrap())) {
+        Err(Error::Setup(failure)) => {
+            assert_eq!(failure.step, Step::Cgroup);
+            assert!(failure.to_string().contains("rlimit-only"), "{failure}");
+        }
+        other => panic!("{other:?}"),
+    }
 }
 
 #[test]

@@ -91,6 +91,7 @@ fn why(outcome: &Outcome, limits: &Limits) -> Option<String> {
         EndedBy::CpuTime => {
             Some(format!("ended after {:?} of CPU time: --cpu-time asks for more", time(limits.cpu_time_ms)))
         }
+        EndedBy::Memory => Some("ended by its memory limit: --memory asks for more".into()),
         EndedBy::Seccomp => Some("ended by a system call that the sandbox kills (SIGSYS)".into()),
         _ => None,
     }

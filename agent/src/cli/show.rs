@@ -62,6 +62,7 @@ fn ended_by(outcome: &holdfast_sandbox::Outcome) -> String {
         EndedBy::Signaled => format!("signal {}", outcome.signal.unwrap_or_default()),
         EndedBy::Wall => "wall time".into(),
         EndedBy::CpuTime => "CPU time".into(),
+        EndedBy::Memory => "memory".into(),
         EndedBy::Seccomp => "seccomp".into(),
         EndedBy::SetupFailed => "not started".into(),
         EndedBy::Killed => "killed".into(),

@@ -17,6 +17,7 @@ use crate::programs::{cargo, static_sandbox};
 use crate::run::show;
 use crate::server::truths_tests;
 use crate::venv::judges;
+use crate::vm::install_vm;
 
 /// Tools that cargo doesn't bring: name and version.
 const TOOLS: [(&str, &str); 2] = [("cargo-deny", "0.20.2"), ("cargo-machete", "0.9.2")];
@@ -93,6 +94,7 @@ fn judged_policies(layout: &Layout) -> Result<(), LabError> {
 
 fn tests(layout: &Layout, deaths: Deaths) -> Result<(), LabError> {
     ssh()?;
+    install_vm(layout)?;
     let sandbox = static_sandbox(layout)?;
     let mut command = cargo(layout, &["test", "--workspace", "--no-fail-fast"]);
     command.env("HOLDFAST_SANDBOX", sandbox);

@@ -1,5 +1,6 @@
 //! The command line of the lab.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -38,6 +39,17 @@ Examples:
     call = 5
     action = { cut = \"after\" }";
 
+const VM: &str = "\
+The machine has no disk and no network. In it are the program, every argument that is the absolute path of a file here,
+and the shared libraries of both, each at its own path. What the program prints comes to standard output; it reads from
+the terminal, where there is one. QEMU and Debian's cloud kernel are got where they are missing; the kernel is not installed.
+
+Examples:
+  cargo lab vm -- cat /sys/fs/cgroup/cgroup.controllers
+  cargo lab vm -- sh -c '/bin/ls -l /dev; /usr/bin/id' /bin/ls /usr/bin/id
+
+Exit codes: the program's own, 128 + the signal that ended it; 1 also where the machine failed.";
+
 /// The cloud in a box: a strict control plane on this machine, and what runs against it.
 #[derive(Debug, Parser)]
 #[command(name = "cargo lab", bin_name = "cargo lab", version, after_help = EXAMPLES)]
@@ -65,8 +77,18 @@ pub(crate) enum Command {
         #[arg(value_enum)]
         what: Bench,
     },
+    /// Run a program of this machine as root in a virtual machine of its own: cgroup v2, a kernel of a known version.
+    #[command(after_help = VM)]
+    Vm(VmArguments),
     /// Run every check of the project: formatting, lints, dependencies, documentation, tests, the demo.
     Test(TestArguments),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct VmArguments {
+    /// The program, by path or by name, and its arguments.
+    #[arg(last = true, required = true, value_name = "PROGRAM ARGS")]
+    pub(crate) program: Vec<OsString>,
 }
 
 #[derive(Debug, Args)]

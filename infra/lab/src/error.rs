@@ -44,6 +44,22 @@ pub enum LabError {
         /// Their names in Debian and Ubuntu.
         packages: String,
     },
+    /// A package that this system's lists don't have.
+    #[error("{need} needs the package {package}, which apt doesn't know here: Debian's lists have it")]
+    NoPackage {
+        /// What needs it.
+        need: &'static str,
+        /// Its name.
+        package: &'static str,
+    },
+    /// The virtual machine did not boot, or its program did not end.
+    #[error("the virtual machine: {reason}; the end of its console:\n{console}")]
+    Vm {
+        /// What was seen instead.
+        reason: String,
+        /// The console's last lines, and what QEMU itself said.
+        console: String,
+    },
     /// The certificate authority.
     #[error("make the lab's certificates: {0}")]
     Certificates(#[from] rcgen::Error),

@@ -57,6 +57,11 @@ impl Layout {
         self.lab().join("evaluator")
     }
 
+    /// The virtual machine's kernel, and what is known of this machine's KVM.
+    pub fn vm(&self) -> PathBuf {
+        self.lab().join("vm")
+    }
+
     /// `infra/lab`, with the Python package `strict`, its requirements and the evaluator's sources.
     pub fn sources(&self) -> PathBuf {
         self.workspace.join("infra/lab")

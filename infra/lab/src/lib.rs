@@ -32,6 +32,7 @@ mod shell;
 mod switches;
 mod trust;
 mod venv;
+mod vm;
 
 pub use bench::run_bench_provision;
 pub use checks::{Deaths, run_checks};
@@ -47,3 +48,4 @@ pub use shared::{Down, Up, current, down, up};
 pub use shell::exports;
 pub use switches::Quota;
 pub use venv::judges;
+pub use vm::{Vm, VmEnded, install_vm};

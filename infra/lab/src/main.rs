@@ -7,11 +7,12 @@ mod cli;
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::io::{self, Write};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
-use cli::{Bench, Cli, Command, EnvArguments, FaultsArguments, UpArguments};
-use holdfast_lab::{Account, ControlPlane, Deaths, Down, Layout, Up};
+use cli::{Bench, Cli, Command, EnvArguments, FaultsArguments, UpArguments, VmArguments};
+use holdfast_lab::{Account, ControlPlane, Deaths, Down, Layout, Up, Vm};
 
 fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
@@ -24,6 +25,7 @@ fn main() -> ExitCode {
     };
     let layout = Layout::of_this_workspace();
     let result = match cli.command {
+        Command::Vm(arguments) => return vm(&layout, arguments),
         Command::Up(arguments) => up(&layout, &arguments),
         Command::Down => down(&layout),
         Command::Env(arguments) => env(&layout, &arguments),
@@ -34,6 +36,19 @@ fn main() -> ExitCode {
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The program's exit code is the command's.
+fn vm(layout: &Layout, arguments: VmArguments) -> ExitCode {
+    let mut words = arguments.program.into_iter();
+    let program = PathBuf::from(words.next().unwrap_or_default());
+    match Vm::of_command(&program, words.collect()).and_then(|vm| vm.show(layout)) {
+        Ok(ended) => ExitCode::from(ended.exit_code()),
         Err(error) => {
             eprintln!("error: {error}");
             ExitCode::FAILURE

@@ -1,5 +1,6 @@
 //! Packages of the system that the lab needs: installed where that needs no question, else named.
 
+use std::path::Path;
 use std::process::Command;
 
 use nix::unistd::Uid;
@@ -21,6 +22,29 @@ pub(crate) fn install(need: &'static str, packages: &[&str]) -> Result<(), LabEr
         run(&mut apt_get(&apt, &install))?;
     }
     Ok(())
+}
+
+/// Downloads the package that a package of another name stands for, into a directory; nothing is installed, so this
+/// needs no rights. `name` is a package with one dependency, as those of Debian's newest kernels are.
+pub(crate) fn download_what_stands_behind(
+    need: &'static str,
+    name: &'static str,
+    directory: &Path,
+) -> Result<(), LabError> {
+    if dependency(name).is_none()
+        && let Some(apt) = apt()
+    {
+        run(&mut apt_get(&apt, &["update"]))?;
+    }
+    let package = dependency(name).ok_or(LabError::NoPackage { need, package: name })?;
+    run(Command::new("apt-get").args(["download", &package]).current_dir(directory))?;
+    Ok(())
+}
+
+fn dependency(name: &str) -> Option<String> {
+    let output = run(Command::new("apt-cache").args(["depends", name])).ok()?;
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    text.lines().find_map(|line| line.trim().strip_prefix("Depends: ")).map(str::to_owned)
 }
 
 /// The words before `apt-get`'s arguments; none where it would have to ask.

@@ -67,6 +67,7 @@ fn make<'p>(mount: &'p Mount, root: BorrowedFd<'_>) -> Result<Made, Failed<'p>> 
         What::Tree(it) => return given(it).map_err(Failed::about(mount.step, mount.shown.to_bytes())),
         // Who may not trace a process does not see it: init, whose command line tells of the host, is not there.
         What::Proc => sys::new_mount(c"proc", &[(c"hidepid", c"ptraceable")], read_only),
+        What::Cgroup => sys::new_mount(c"cgroup2", &[], read_only),
         // devpts makes its own nodes, so this one mount is not nodev.
         What::Terminals { group } => {
             let options: &[(&CStr, &CStr)] = &[(c"ptmxmode", c"0666"), (c"mode", c"0620"), (c"gid", c"5")];

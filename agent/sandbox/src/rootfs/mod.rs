@@ -21,7 +21,9 @@
 //! - `/proc` is the sandbox's own, without init (`hidepid=ptraceable`), and wholly read-only: `core_pattern`, `sysrq-trigger`, `/proc/1/mem`, `uid_map` can't
 //!   be written. Files that tell of the host are masked, each by a null device that was checked to be one before any
 //!   code of the program ran (CVE-2025-31133: a `/dev/null` that was a link).
-//! - No `/sys` and no cgroup file system: no `release_agent`, no `uevent_helper`.
+//! - No `/sys`, but for `/sys/fs/cgroup` where the sandbox has a cgroup: cgroup v2 alone, read-only, from the sandbox's own
+//!   leaf down (the cgroup namespace's root), so that programs size themselves by their limits. No `release_agent`, no
+//!   `uevent_helper`.
 
 mod build;
 mod host;
@@ -112,6 +114,8 @@ enum What {
     Memory(Memory),
     Tree(Tree),
     Proc,
+    /// The sandbox's own cgroup.
+    Cgroup,
     Terminals {
         group: bool,
     },

@@ -12,7 +12,7 @@ use nix::unistd::{AccessFlags, faccessat};
 use super::{Base, Memory, Mount, Node, NodeKind, Reach, Root, Tree, What, host, view};
 use crate::idmap::Ids;
 use crate::outcome::SetupFailure;
-use crate::policy::{Access, Bind, TMP};
+use crate::policy::{Access, Bind, LimitsMode, TMP};
 use crate::request::{InputFile, Request};
 use crate::step::Step;
 use crate::sys::{self, MountAttr};
@@ -44,6 +44,9 @@ pub(crate) fn plan(request: &Request, ids: Ids) -> Result<(Root, Vec<String>), S
     }
     planner.devices()?;
     planner.processes()?;
+    if request.policy.limits.mode == LimitsMode::Required {
+        planner.add("/sys/fs/cgroup", What::Cgroup, Step::Cgroup, true);
+    }
     for target in [TMP, "/dev/shm"] {
         planner.default_memory(target);
     }

@@ -36,7 +36,7 @@ pub use serve::serve;
 pub const SPAWNER_ARGUMENT: &str = "--spawner-on-stdin";
 
 /// The version of the messages between caller and spawner.
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 
 /// A spawner process. Dropping it ends it, and every sandbox that it has started.
 #[derive(Debug)]
@@ -112,7 +112,8 @@ impl Spawner {
         match serde_json::from_slice(&message.bytes).map_err(|error| Error::Protocol(error.to_string()))? {
             Answer::Started { pid, warnings } => {
                 let pidfd = fds.next().ok_or_else(|| Error::Protocol("no pidfd came".to_owned()))?;
-                Ok(Sandbox { pid, pidfd, result, warnings, parent: Parent::Spawner })
+                let limits = request.policy.limits.mode;
+                Ok(Sandbox { pid, pidfd, result, warnings, limits, parent: Parent::Spawner })
             }
             Answer::Failed(failure) => Err(Error::Setup(failure)),
             Answer::Refused(why) => Err(Error::Protocol(why)),

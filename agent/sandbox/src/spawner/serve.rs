@@ -1,6 +1,7 @@
 //! The spawner's own side: a loop over its socket and its children, in one thread.
 //!
-//! It holds as little as it can: for each sandbox, the lock of its id range, until init is reaped. What it is told is
+//! It holds as little as it can: for each sandbox, the lock of its id range, until init is reaped; with cgroup limits, its leaf, and
+//! the result pipe, to write behind init's record what the leaf counted. What it is told is
 //! checked again here; a request that can't be used is answered, and ends nothing.
 
 use std::collections::HashMap;
@@ -12,13 +13,15 @@ use nix::sys::signal::{SigSet, Signal, kill};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::sys::socket::{SockType, getsockopt, sockopt};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
-use nix::unistd::Pid;
+use nix::unistd::{Pid, write};
 
 use super::channel::{self, MAX_BYTES, Message};
 use super::{Answer, VERSION};
-use crate::clone::Maker;
+use crate::cgroup::Leaf;
+use crate::clone::{Maker, Started};
 use crate::error::{Context, Error, Result};
 use crate::idmap::RangeLock;
+use crate::record;
 use crate::request::Request;
 use crate::sandbox::Stdio;
 use crate::sys;
@@ -47,7 +50,25 @@ pub fn serve() -> Result<()> {
 struct Serving {
     /// Why no sandbox can be made is told to each who asks for one.
     maker: std::result::Result<Maker, crate::outcome::SetupFailure>,
-    live: HashMap<i32, Option<RangeLock>>,
+    live: HashMap<i32, Live>,
+}
+
+/// What is held for a sandbox until its init is reaped.
+struct Live {
+    _lock: Option<RangeLock>,
+    /// With where its figures go.
+    leaf: Option<(Leaf, OwnedFd)>,
+}
+
+impl Live {
+    /// When init is reaped. Who reads the result sees its end when the leaf is gone.
+    fn end(self) {
+        if let Some((leaf, result)) = self.leaf {
+            // A reader that has gone away wants no figures; with SIGPIPE blocked this is EPIPE.
+            let _ = write(&result, &record::figures(&leaf.figures()));
+            drop(leaf);
+        }
+    }
 }
 
 impl Serving {
@@ -79,7 +100,9 @@ impl Serving {
         loop {
             match waitpid(None, Some(WaitPidFlag::WNOHANG)) {
                 Ok(WaitStatus::Exited(pid, _) | WaitStatus::Signaled(pid, ..)) => {
-                    self.live.remove(&pid.as_raw());
+                    if let Some(live) = self.live.remove(&pid.as_raw()) {
+                        live.end();
+                    }
                 }
                 Ok(WaitStatus::StillAlive) | Err(_) => return,
                 Ok(_) => {}
@@ -121,10 +144,10 @@ impl Serving {
             Ok(maker) => maker,
             Err(failure) => return (Answer::Failed(failure.clone()), None),
         };
-        match maker.start(&request, stdio, result) {
-            Ok(started) => {
-                self.live.insert(started.pid, started.lock);
-                (Answer::Started { pid: started.pid, warnings: started.warnings }, Some(started.pidfd))
+        match maker.start(&request, stdio, result.as_fd()) {
+            Ok(Started { pid, pidfd, lock, leaf, warnings }) => {
+                self.live.insert(pid, Live { _lock: lock, leaf: leaf.map(|leaf| (leaf, result)) });
+                (Answer::Started { pid, warnings }, Some(pidfd))
             }
             Err(failure) => (Answer::Failed(failure), None),
         }
@@ -135,8 +158,9 @@ impl Serving {
         for pid in self.live.keys() {
             let _ = kill(Pid::from_raw(*pid), Signal::SIGKILL);
         }
-        for pid in std::mem::take(&mut self.live).into_keys() {
+        for (pid, live) in std::mem::take(&mut self.live) {
             while waitpid(Pid::from_raw(pid), None) == Err(Errno::EINTR) {}
+            live.end();
         }
     }
 }

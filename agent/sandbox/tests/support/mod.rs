@@ -97,6 +97,18 @@ impl Fixture {
         (output.clone(), serde_json::from_str(json).unwrap_or_else(|error| panic!("{error}: {output:?}")))
     }
 
+    /// The command on a machine that has no cgroup v2.
+    pub(crate) fn without_cgroups(&self) -> PathBuf {
+        let path = self.path("without-cgroups");
+        let rights = if is_root() { "" } else { "--map-root-user" };
+        let hide = "mount -t tmpfs none /sys/fs/cgroup && exec \"$0\" \"$@\"";
+        let sandbox = self.path("sandbox");
+        let script = format!("#!/bin/sh\nexec unshare --mount {rights} sh -c '{hide}' {} \"$@\"\n", sandbox.display());
+        fs::write(&path, script).unwrap();
+        fs::set_permissions(&path, Permissions::from_mode(0o755)).unwrap();
+        path
+    }
+
     /// The attacking program without a sandbox.
     pub(crate) fn attack_outside(&self, who: Who, attack: &[&str]) -> Command {
         let mut command = as_who(Command::new(self.path("attack")), who);

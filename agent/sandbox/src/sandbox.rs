@@ -55,7 +55,7 @@ pub(crate) enum Parent {
     /// This process is init's parent. It keeps the cgroup and the lock of the id range until init is reaped.
     Own {
         /// Goes before the maker, which removes what the last leaf leaves empty.
-        leaf: Option<Leaf>,
+        leaf: Option<Box<Leaf>>,
         /// Holds the pipe whose end ends init.
         _maker: Maker,
         _lock: Option<RangeLock>,
@@ -80,7 +80,7 @@ impl Sandbox {
         let Started { pid, pidfd, lock, leaf, warnings } = maker.start(request, stdio, init_result.as_fd())?;
         drop(init_result);
         let limits = request.policy.limits.mode;
-        let parent = Parent::Own { leaf, _maker: maker, _lock: lock };
+        let parent = Parent::Own { leaf: leaf.map(Box::new), _maker: maker, _lock: lock };
         Ok(Sandbox { pid, pidfd, result, warnings, limits, parent })
     }
 
@@ -156,7 +156,7 @@ impl Sandbox {
         self.wait_for_init()?;
         let (record, figures) = record::split(&bytes);
         let figures = match &self.parent {
-            Parent::Own { leaf, .. } => leaf.as_ref().map(Leaf::figures),
+            Parent::Own { leaf, .. } => leaf.as_deref().map(Leaf::figures),
             Parent::Spawner => figures,
         };
         record::decode(record, self.limits, figures)

@@ -95,6 +95,7 @@ fn judged_policies(layout: &Layout) -> Result<(), LabError> {
 fn tests(layout: &Layout, deaths: Deaths) -> Result<(), LabError> {
     ssh()?;
     install_vm(layout)?;
+    peers()?;
     let sandbox = static_sandbox(layout)?;
     let mut command = cargo(layout, &["test", "--workspace", "--no-fail-fast"]);
     command.env("HOLDFAST_SANDBOX", sandbox);
@@ -102,6 +103,15 @@ fn tests(layout: &Layout, deaths: Deaths) -> Result<(), LabError> {
         command.env("HOLDFAST_DEATHS", "all");
     }
     show(&mut command)
+}
+
+/// What the sandbox's tests measure beside it.
+fn peers() -> Result<(), LabError> {
+    let is_there = |program: &&str| Command::new(program).arg("--version").output().is_ok();
+    if ["bwrap", "crun"].iter().all(is_there) {
+        return Ok(());
+    }
+    packages::install("sandboxes to compare with", &["bubblewrap", "crun"])
 }
 
 /// What the test of `connect` runs: real sshd processes, in network namespaces.

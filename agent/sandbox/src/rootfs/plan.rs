@@ -75,11 +75,7 @@ struct Planner {
 impl Planner {
     /// A mount that can't be written to.
     fn add(&mut self, target: impl Into<PathBuf>, what: What, step: Step, directory: bool) {
-        self.add_reaching(Reach::Read, target.into(), what, step, directory);
-    }
-
-    fn add_reaching(&mut self, reach: Reach, target: PathBuf, what: What, step: Step, directory: bool) {
-        self.drafts.push(Draft { target, what, reach, step, directory });
+        self.drafts.push(Draft { target: target.into(), what, reach: Reach::Read, step, directory });
     }
 
     /// Whether a mount of the caller's is there or above; then it replaces what the default view has.
@@ -126,7 +122,7 @@ impl Planner {
             (false, true) => Reach::WriteTree,
             (false, false) => Reach::WriteFile,
         };
-        self.add_reaching(reach, target, What::Tree(tree), Step::Bind, directory);
+        self.drafts.push(Draft { target, what: What::Tree(tree), reach, step: Step::Bind, directory });
         Ok(())
     }
 
@@ -142,7 +138,8 @@ impl Planner {
     fn user_memory(&mut self, target: &Path, size: u64) {
         let target: PathBuf = target.components().collect();
         let memory = Memory::new(&target, size, MountAttr::empty());
-        self.add_reaching(Reach::WriteTree, target, What::Memory(memory), Step::Tmpfs, true);
+        let (what, reach) = (What::Memory(memory), Reach::WriteTree);
+        self.drafts.push(Draft { target, what, reach, step: Step::Tmpfs, directory: true });
     }
 
     fn default_memory(&mut self, target: &str) {
@@ -183,7 +180,8 @@ impl Planner {
             MountAttr::MOUNT_ATTR_NOEXEC | MountAttr::MOUNT_ATTR_NODEV | MountAttr::MOUNT_ATTR_RDONLY,
         );
         memory.mode = c"755".to_owned();
-        self.add_reaching(Reach::Devices, PathBuf::from("/dev"), What::Memory(memory), Step::Dev, true);
+        let (target, what, reach) = (PathBuf::from("/dev"), What::Memory(memory), Reach::Devices);
+        self.drafts.push(Draft { target, what, reach, step: Step::Dev, directory: true });
         for &(name, major, minor) in view::DEVICES {
             let path = Path::new("/dev").join(name);
             let source = host::open(&path).map_err(|failure| SetupFailure { step: Step::Dev, ..failure })?;

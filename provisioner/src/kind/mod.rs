@@ -67,7 +67,7 @@ pub(crate) const SOON: Duration = Duration::from_secs(90);
 /// Deletions that fail since what uses the resource is still going are repeated for so long.
 pub(crate) const IN_USE: Duration = Duration::from_secs(300);
 
-/// Declares [`Kind`], [`KINDS`] and [`operations`] from one table, in the order in which an estate is built.
+/// Declares [`Kind`], [`KINDS`] and [`operations()`] from one table, in the order in which an estate is built.
 macro_rules! kinds {
     ($($variant:ident, $name:literal, $operations:expr, $doc:literal;)*) => {
         /// The kinds of resources, in the order in which an estate is built.

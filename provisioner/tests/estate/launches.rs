@@ -58,7 +58,7 @@ fn where_there_is_no_room_the_next_type_and_then_the_next_zone_are_tried() {
 #[test]
 fn hosts_that_take_their_time_are_waited_for() {
     let fixture = Fixture::start();
-    fixture.lab().slow_launches(3, 60).unwrap();
+    fixture.lab().slow_launches(3, 12).unwrap();
     settles(&fixture, 2);
 }
 

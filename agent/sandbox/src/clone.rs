@@ -1,7 +1,8 @@
 //! One sandbox, from a request to a running init: the parent's side, in order.
 //!
 //! Everything is prepared before clone3, since after it the child may not allocate: host paths opened, strings and
-//! arrays made, filters compiled, the cgroup. Then clone3 into it and into all namespaces at once, the id maps, and one byte that lets init go on.
+//! arrays made, filters compiled, the cgroup. Then clone3 into it and into all namespaces at once, the id maps, and one
+//! byte that lets init go on.
 
 use std::collections::HashMap;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
@@ -159,9 +160,7 @@ impl Maker {
         };
         groups.leaf(limits).map(Some)
     }
-}
 
-impl Maker {
     fn filters(&mut self, policy: &Policy) -> Filters {
         let changes =
             Changes { tracing: policy.allow.contains(&Allow::Ptrace), pinned: !policy.limits.cpus_allowed.is_empty() };

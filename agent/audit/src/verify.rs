@@ -203,7 +203,7 @@ pub fn verify<E>(
         walked.push(outcome);
     }
     lineage::check(&mut walked, &mut findings);
-    lineage::check_checkpoints(&walked, trust, &mut findings);
+    lineage::check_checkpoints(&mut walked, trust, &mut findings);
     for outcome in &mut walked {
         findings.append(&mut outcome.findings);
     }

@@ -54,6 +54,26 @@ fn a_fleet_lives_is_scaled_by_others_and_ends() {
 }
 
 #[test]
+fn a_fleet_that_is_renamed_keeps_its_hosts() {
+    let fixture = Fixture::start();
+    fixture.write_spec(&fixture.spec().replace("count = 2", FLEET));
+    fixture.apply();
+    let hosts = ids(&workers(&fixture));
+    let renamed = fixture.spec().replace("name = \"worker\"", "name = \"runner\"\nwas = \"worker\"");
+    fixture.write_spec(&renamed.replace("count = 2", FLEET));
+    fixture.apply();
+    assert_eq!(fixture.plan(), Vec::<String>::new());
+    let after = fixture.boto(
+        "groups = client('autoscaling').describe_auto_scaling_groups()['AutoScalingGroups']\n\
+         out = [[host['InstanceId'] for host in group['Instances']] for group in groups]",
+    );
+    let found: std::collections::BTreeSet<_> =
+        after[0].as_array().unwrap().iter().map(|id| id.as_str().unwrap().to_owned()).collect();
+    assert_eq!((after.as_array().unwrap().len(), found), (1, hosts.into_iter().map(Into::into).collect()));
+    succeed(&fixture.provision(&["destroy", "--yes"]));
+}
+
+#[test]
 fn what_others_did_to_a_fleets_hosts_is_put_right_or_auto_scaling_replaces_the_host() {
     let fixture = Fixture::start();
     fixture.write_spec(&fixture.spec().replace("count = 2", FLEET));

@@ -38,7 +38,7 @@ pub(super) fn check(walked: &mut [Outcome], findings: &mut Vec<Finding>) {
 
 /// Whether a stream ends as the next one found it.
 fn compare(outcome: &mut Outcome, ended: &Ended, by: &str) -> Option<Finding> {
-    let report = &mut outcome.report;
+    let report = &outcome.report;
     if report.last < ended.sequence {
         let detail = format!("stream {by} follows record {}, which is missing", ended.sequence);
         let finding = outcome.id.finding(Kind::Cut, report.last + 1, detail);
@@ -51,21 +51,22 @@ fn compare(outcome: &mut Outcome, ended: &Ended, by: &str) -> Option<Finding> {
     }
     if report.head != ended.head {
         // A change that the walk has named shows here only if it is in the last record.
+        outcome.doubt_up_to(ended.sequence);
         let detail = format!("stream {by} chains the stream's last record as something else");
         return Some(outcome.id.finding(Kind::Altered, ended.sequence, detail));
     }
     if report.ending == Ending::Open {
-        report.ending = Ending::Adopted;
-        report.next_due = None;
+        outcome.report.ending = Ending::Adopted;
+        outcome.report.next_due = None;
     }
     None
 }
 
 /// Whether each stream extends what the trust file remembers.
-pub(super) fn check_checkpoints(walked: &[Outcome], trust: &Trust, findings: &mut Vec<Finding>) {
+pub(super) fn check_checkpoints(walked: &mut [Outcome], trust: &Trust, findings: &mut Vec<Finding>) {
     for (account, writer, stream, checkpoint) in trust.checkpoints() {
         let sequence = checkpoint.sequence;
-        let found = walked.iter().find(|outcome| {
+        let found = walked.iter_mut().find(|outcome| {
             (outcome.id.account.as_str(), outcome.id.writer.as_str(), outcome.id.stream.as_str())
                 == (account, writer, stream)
         });
@@ -90,6 +91,7 @@ pub(super) fn check_checkpoints(walked: &[Outcome], trust: &Trust, findings: &mu
             }
             Some(outcome) if outcome.at_checkpoint.is_some_and(|head| head != checkpoint.head) => {
                 let detail = "it, or a record before it, is not what was verified before".to_owned();
+                outcome.doubt_up_to(sequence);
                 findings.push(finding(Kind::Altered, sequence, detail));
             }
             Some(_) => {}

@@ -443,6 +443,14 @@ impl Walk {
 }
 
 impl Outcome {
+    /// The chain's value after record `sequence` is not what others know: any record up to it that no seal covers can
+    /// be the changed one, all after it chained anew. Where a seal covers that record, its signer can't be trusted either.
+    pub(super) fn doubt_up_to(&mut self, sequence: u64) {
+        let report = &mut self.report;
+        let vouched = if sequence > report.sealed_through { report.sealed_through } else { 0 };
+        report.intact_through = report.intact_through.min(vouched);
+    }
+
     /// Settles how far the stream is intact, now that all findings are known.
     pub(super) fn settle(&mut self, findings: &[Finding]) {
         let report = &mut self.report;

@@ -19,7 +19,7 @@ it still sees is put in; afterwards all is as it was. What a request changed is 
 import contextlib
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import parse_qs, unquote
 
@@ -80,7 +80,7 @@ class Consistency:
             named = _strings(request, body)
             hidden = [f for f in self._seen() if f.names & named and operation not in f.store.made_by]
             with _replaced(hidden):
-                before = {id(c): (c, _copy(c)) for store in stores(operation) for c in store.containers()}
+                before = [(store, [(c, _copy(c)) for c in store.containers()]) for store in stores(operation)]
                 yield
                 self._compare(operation, before)
 
@@ -89,17 +89,31 @@ class Consistency:
         # Of two changes to one entry, reads see what was before the first for as long as that is to be seen.
         return sorted(self._former, key=lambda former: -former.until)
 
-    def _compare(self, operation: str, before: dict[int, tuple[Container, dict[Any, Any]]]) -> None:
+    def _compare(self, operation: str, before: list[tuple[Store, list[tuple[Container, dict[Any, Any]]]]]) -> None:
         until = self._plane.time + self._requests
-        for store in stores(operation):
-            for container in store.containers():
-                known = before.get(id(container), (container, {}))[1]
-                now = _copy(container)
-                for key in known.keys() | now.keys():
-                    old, new = known.get(key, ABSENT), now.get(key, ABSENT)
+        for store, saved in before:
+            containers = list(store.containers())
+            known = {id(container): entries for container, entries in saved}
+            for container, replaced in self._replacements(containers, saved):
+                known[id(container)] = known[id(replaced)]
+                self._former = [replace(f, container=container) if f.container is replaced else f for f in self._former]
+            for container in containers:
+                earlier, now = known.get(id(container), {}), _copy(container)
+                for key in earlier.keys() | now.keys():
+                    old, new = earlier.get(key, ABSENT), now.get(key, ABSENT)
                     if old is not new and not (isinstance(old, str) and old == new):
                         names = frozenset(store.names(key, new)) if old is ABSENT else frozenset[str]()
                         self._former.append(Former(store, container, key, old, names, until))
+
+    @staticmethod
+    def _replacements(
+        containers: list[Container], saved: list[tuple[Container, dict[Any, Any]]]
+    ) -> list[tuple[Container, Container]]:
+        """The collections that moto has put in the place of others, each with that other: it stands in its order."""
+        here, before = {id(container) for container in containers}, {id(container) for container, _ in saved}
+        new = [container for container in containers if id(container) not in before]
+        gone = [container for container, _ in saved if id(container) not in here]
+        return list(zip(new, gone, strict=True)) if len(new) == len(gone) else []
 
 
 def apply(plane: ControlPlane, requests: int) -> None:

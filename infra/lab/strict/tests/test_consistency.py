@@ -151,3 +151,26 @@ def test_a_switch_that_is_off_hides_nothing(ec2, eventual):
     vpc = ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
     eventual(0)
     assert ec2.describe_vpcs(VpcIds=[vpc])["Vpcs"][0]["VpcId"] == vpc
+
+
+def test_a_changed_rule_is_seen_late_and_the_others_at_once(ec2, vpc, eventual, unique, refused):
+    group = ec2.create_security_group(GroupName=unique, Description="x", VpcId=vpc)["GroupId"]
+
+    def rule(port):
+        return {"IpProtocol": "tcp", "FromPort": port, "ToPort": port, "IpRanges": [{"CidrIp": "192.0.2.0/24"}]}
+
+    def ports():
+        answer = ec2.describe_security_groups(GroupIds=[group])["SecurityGroups"][0]
+        return {permission["FromPort"] for permission in answer["IpPermissions"]}
+
+    ec2.authorize_security_group_ingress(GroupId=group, IpPermissions=[rule(1), rule(2)])
+    eventual(3)
+    ec2.revoke_security_group_ingress(GroupId=group, IpPermissions=[rule(1)])
+    assert [ports() for _ in range(4)] == [{1, 2}, {1, 2}, {1, 2}, {2}]
+    with refused("InvalidPermission.Duplicate"):
+        ec2.authorize_security_group_ingress(GroupId=group, IpPermissions=[rule(2), rule(3)])
+    assert ports() == {2}
+    ec2.authorize_security_group_ingress(GroupId=group, IpPermissions=[rule(3)])
+    ec2.revoke_security_group_ingress(GroupId=group, IpPermissions=[rule(2)])
+    assert ports() == {2}
+    assert seen_after(lambda: ports() == {3}) == 2

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 use super::super::instances::{self, Host, known};
 use super::super::launch_template::Metadata;
-use super::super::{Context, Difference, KindError, SOON, Wanted};
+use super::super::{Context, Difference, KindError, Observed, SOON, Wanted};
 use super::{AutoScalingGroup, wait_until_in_service};
 use crate::cloud::Service;
 use crate::estate::tags;
@@ -55,25 +55,32 @@ pub(super) fn differences<'a>(
     })
 }
 
-/// Puts hosts right, and has Auto Scaling replace those that can't be.
-pub(super) async fn put_right(cx: &Context<'_>, wanted: &Wanted<'_>, hosts: &[Host]) -> Result<(), KindError> {
+/// Puts hosts right, and has Auto Scaling replace those that can't be, one after the other.
+pub(super) async fn put_right(cx: &Context<'_>, wanted: &Wanted<'_>, current: &Observed) -> Result<(), KindError> {
     let (fleet, groups) = (wanted.parse::<AutoScalingGroup>()?, wanted.parse::<AutoScalingGroup<String>>()?.groups);
     let tags = &wanted.resource.tags;
-    for host in hosts {
-        let remedies: BTreeSet<_> = flaws(&fleet, tags, host).iter().map(|flaw| flaw.remedy).collect();
-        if remedies.contains(&Remedy::Replace) {
-            replace(cx, &host.instance).await?;
-            wait_until_in_service(cx, wanted).await?;
-            continue;
+    let remedies =
+        |host: &Host| -> BTreeSet<Remedy> { flaws(&fleet, tags, host).into_iter().map(|flaw| flaw.remedy).collect() };
+    let flawed: Vec<_> = current.hosts.iter().map(|host| (host, remedies(host))).collect();
+    let (lost, kept): (Vec<_>, Vec<_>) =
+        flawed.into_iter().partition(|(_, remedies)| remedies.contains(&Remedy::Replace));
+    for (host, remedies) in &kept {
+        if remedies.contains(&Remedy::Metadata) {
+            instances::harden(cx, &host.instance).await?;
         }
-        for remedy in remedies {
-            match remedy {
-                Remedy::Metadata => instances::harden(cx, &host.instance).await?,
-                Remedy::Groups => instances::set_groups(cx, &groups, &host.instance).await?,
-                Remedy::Tags => instances::put_tags_of_hosts(cx.cloud, &[host], tags).await?,
-                Remedy::Replace => {}
-            }
+        if remedies.contains(&Remedy::Groups) {
+            instances::set_groups(cx, &groups, &host.instance).await?;
         }
+    }
+    // A tag of the spec is of all hosts: thousands, in few calls.
+    let untagged = kept.iter().filter(|(_, remedies)| remedies.contains(&Remedy::Tags));
+    let untagged: Vec<_> = untagged.map(|(host, _)| *host).collect();
+    if !untagged.is_empty() {
+        instances::put_tags_of_hosts(cx.cloud, &untagged, tags).await?;
+    }
+    for (host, _) in lost {
+        replace(cx, &host.instance).await?;
+        wait_until_in_service(cx, wanted, &current.physical).await?;
     }
     Ok(())
 }

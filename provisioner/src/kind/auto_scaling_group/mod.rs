@@ -180,7 +180,7 @@ impl Operations for AutoScalingGroups {
                 }
                 made => {
                     made?;
-                    wait_until_in_service(cx, wanted).await?;
+                    wait_until_in_service(cx, wanted, &wanted.resource.name).await?;
                     Ok(super::only_id(&wanted.resource.name))
                 }
             }
@@ -333,8 +333,8 @@ async fn change(cx: &Context<'_>, wanted: &Wanted<'_>, current: &Observed) -> Re
         let request = request.set_tags(Some(write_tags(&current.physical, &wanted.resource.tags))).send();
         cx.cloud.call(Service::AutoScaling, "CreateOrUpdateTags", request).await?;
     }
-    members::put_right(cx, wanted, &current.hosts).await?;
-    wait_until_in_service(cx, wanted).await
+    members::put_right(cx, wanted, current).await?;
+    wait_until_in_service(cx, wanted, &current.physical).await
 }
 
 async fn by_name(cloud: &Cloud, name: &str) -> Result<Option<Group>, KindError> {
@@ -381,8 +381,10 @@ async fn read(cloud: &Cloud, scope: &Scope, group: Group) -> Result<Option<Obser
 }
 
 /// Waits until as many hosts are in service as the fleet wants. A start that failed had a reason.
-async fn wait_until_in_service(cx: &Context<'_>, wanted: &Wanted<'_>) -> Result<(), KindError> {
-    let (id, name) = (&wanted.resource.id, &wanted.resource.name);
+///
+/// A fleet that was renamed has the `name` that it was made with.
+async fn wait_until_in_service(cx: &Context<'_>, wanted: &Wanted<'_>, name: &str) -> Result<(), KindError> {
+    let id = &wanted.resource.id;
     let deadline = Instant::now() + DEADLINE;
     let mut pause = POLL;
     loop {

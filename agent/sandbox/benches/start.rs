@@ -29,7 +29,7 @@ fn main() {
     let policy = Policy { limits, ..Policy::default() };
     let request = Request { policy, program: "/bin/true".to_owned(), args: vec![], files: vec![] };
     let null = File::options().read(true).write(true).open("/dev/null").unwrap();
-    let stdio = Stdio { stdin: null.as_fd(), stdout: null.as_fd(), stderr: null.as_fd() };
+    let stdio = Stdio { stdin: null.as_fd(), stdout: null.as_fd(), stderr: null.as_fd(), passed: &[] };
 
     let mut ways: [Way<'_>; 4] = [
         ("fork and exec of /bin/true, no sandbox", Box::new(|| run(Command::new("/bin/true")))),

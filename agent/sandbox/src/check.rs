@@ -34,7 +34,7 @@ fn trial() -> Result<Outcome, Box<dyn Error>> {
     let policy = Policy { limits, ..Policy::default() };
     let request = Request { policy, program: "true".to_owned(), args: Vec::new(), files: Vec::new() };
     let null = File::options().read(true).write(true).open("/dev/null")?;
-    let stdio = Stdio { stdin: null.as_fd(), stdout: null.as_fd(), stderr: null.as_fd() };
+    let stdio = Stdio { stdin: null.as_fd(), stdout: null.as_fd(), stderr: null.as_fd(), passed: &[] };
     match Sandbox::start(&request, stdio) {
         Ok(sandbox) => Ok(sandbox.outcome()?),
         Err(holdfast_sandbox::Error::Setup(failure)) => Ok(failure.into()),

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::{Parser, Subcommand, ValueEnum};
-use holdfast_sandbox::{Access, Allow, Bind, Landlock, Limits, LimitsMode, Network, Policy, Request, Tmpfs};
+use holdfast_sandbox::{Access, Allow, Bind, Landlock, Limits, LimitsMode, Network, Policy, Request, Seccomp, Tmpfs};
 
 use crate::units::{Limit, cpus, duration, size, thousandths};
 
@@ -63,6 +63,12 @@ pub(crate) struct Options {
     /// The working directory, a path inside [default: /tmp]
     #[arg(long, value_name = "DIR")]
     cwd: Option<PathBuf>,
+    /// The program's user id inside, never 0 [default: 1000]
+    #[arg(long, value_name = "ID")]
+    uid: Option<u32>,
+    /// Its group id inside [default: 1000]
+    #[arg(long, value_name = "ID")]
+    gid: Option<u32>,
     /// The host name inside [default: sandbox]
     #[arg(long, value_name = "NAME")]
     hostname: Option<String>,
@@ -108,6 +114,10 @@ pub(crate) struct Options {
     /// The network: none, or the sandbox's own loopback [default: loopback]
     #[arg(long, value_enum)]
     net: Option<Net>,
+    /// The filter of system calls: default, strict (it only computes: threads, but no other process, no socket), or a
+    /// profile of OCI's form (docker's), which takes away from the default and gives nothing [default: default]
+    #[arg(long, value_name = "default|strict|FILE")]
+    seccomp: Option<PathBuf>,
     /// Allow what the filter of system calls refuses: `ptrace`, for debuggers and LeakSanitizer
     #[arg(long, value_enum, value_name = "WHAT")]
     allow: Vec<Allowed>,
@@ -126,6 +136,9 @@ pub(crate) struct Options {
     /// Standard error to a file; the same file as standard output's is opened once
     #[arg(long, value_name = "FILE")]
     pub(crate) stderr: Option<PathBuf>,
+    /// Pass on a descriptor that is open here, by the same number: 3 to 63; repeat it for others
+    #[arg(long, value_name = "N")]
+    pub(crate) pass_fd: Vec<i32>,
     /// Run nothing: print what would be done, step by step, and which attack each step stops
     #[arg(long)]
     pub(crate) explain: bool,
@@ -211,6 +224,8 @@ impl Options {
         policy.env.extend(self.env.iter().cloned());
         set(&mut policy.cwd, self.cwd.clone());
         set(&mut policy.hostname, self.hostname.clone());
+        set(&mut policy.uid, self.uid);
+        set(&mut policy.gid, self.gid);
         set(&mut policy.landlock, self.landlock.map(Landlock::from));
         set(
             &mut policy.net,
@@ -219,6 +234,7 @@ impl Options {
                 Net::Loopback => Network::Loopback,
             }),
         );
+        set(&mut policy.seccomp, self.seccomp.as_deref().map(read_seccomp).transpose()?);
         policy.allow.extend(self.allow.iter().map(|Allowed::Ptrace| Allow::Ptrace));
         policy.aslr &= !self.no_aslr;
         self.change(&mut policy.limits)?;
@@ -260,6 +276,19 @@ fn read_policy(path: &Path) -> Result<Policy, Box<dyn Error>> {
         true => serde_json::from_str(&text).map_err(|error| failed(&error).into()),
         false => toml::from_str(&text).map_err(|error| failed(&error).into()),
     }
+}
+
+/// `default`, `strict`, or a file with a profile.
+fn read_seccomp(named: &Path) -> Result<Seccomp, Box<dyn Error>> {
+    let failed =
+        |error: &dyn std::fmt::Display| format!("the seccomp profile {} can't be used: {error}", named.display());
+    match named.to_str() {
+        Some("default") => return Ok(Seccomp::Default),
+        Some("strict") => return Ok(Seccomp::Strict),
+        _ => {}
+    }
+    let text = std::fs::read_to_string(named).map_err(|error| failed(&error))?;
+    Ok(Seccomp::Profile(serde_json::from_str(&text).map_err(|error| failed(&error))?))
 }
 
 /// `HOST[:INSIDE]`. A host path with a colon in it can't be said here; the library can.

@@ -17,10 +17,10 @@ use nix::unistd::{Pid, pipe2, write};
 
 use crate::cgroup::{Groups, Leaf};
 use crate::exec::Workload;
-use crate::idmap::{IdSource, Ids, RangeLock};
+use crate::idmap::{IdSource, Ids, RangeLock, User};
 use crate::init::{self, Descriptors};
 use crate::outcome::SetupFailure;
-use crate::policy::{Allow, Limits, LimitsMode, Network, Policy};
+use crate::policy::{Allow, Limits, LimitsMode, Network, Policy, Seccomp};
 use crate::request::Request;
 use crate::rootfs::{self, Root};
 use crate::sandbox::Stdio;
@@ -42,7 +42,10 @@ const STACK: usize = 64 * 1024;
 /// What one sandbox is made from; init only reads it.
 pub(crate) struct Plan {
     pub(crate) root: Root,
+    pub(crate) user: User,
     pub(crate) workload: Workload,
+    /// By the number that each gets, from 0 on.
+    pub(crate) given: Vec<Given>,
     pub(crate) filters: Filters,
     pub(crate) landlock: Option<landlock::Rules>,
     pub(crate) hostname: Vec<u8>,
@@ -54,10 +57,21 @@ pub(crate) struct Plan {
     pub(crate) in_leaf: bool,
 }
 
-/// The two filters.
+/// A descriptor that the program is given.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Given {
+    /// Its number here, and in init.
+    pub(crate) from: RawFd,
+    /// Its number in the program.
+    pub(crate) to: RawFd,
+}
+
+/// The filters.
 #[derive(Debug, Clone)]
 pub(crate) struct Filters {
     pub(crate) workload: Arc<Program>,
+    /// Of the caller's profile, behind the workload's.
+    pub(crate) own: Option<Program>,
     pub(crate) init: Arc<Program>,
 }
 
@@ -114,10 +128,13 @@ impl Maker {
         let (ids, lock) = self.ids.take()?;
         let (root, mut warnings) = rootfs::plan(request, ids)?;
         let leaf = self.leaf(&request.policy.limits)?;
+        let user = User::of(&request.policy);
         let plan = Plan {
             root,
+            user,
             workload: Workload::plan(request)?,
-            filters: self.filters(&request.policy),
+            given: given(stdio),
+            filters: self.filters(&request.policy)?,
             landlock: landlock::plan(request.policy.landlock, self.landlock_abi, stdio, &mut warnings)?,
             hostname: request.policy.hostname.clone().into_bytes(),
             loopback: request.policy.net == Network::Loopback,
@@ -128,18 +145,17 @@ impl Maker {
         };
         let (mapped, map_written) = pipe2(OFlag::O_CLOEXEC).map_err(own)?;
         let fds = Descriptors {
-            stdio: [stdio.stdin.as_raw_fd(), stdio.stdout.as_raw_fd(), stdio.stderr.as_raw_fd()],
             mapped: mapped.as_raw_fd(),
             alive: self.alive.0.as_raw_fd(),
             result: result.as_raw_fd(),
             lock: lock.as_ref().map(|lock| lock.as_fd().as_raw_fd()),
         };
-        let keep = kept(&fds, &plan.root);
+        let keep = kept(&fds, &plan);
         let mut stack = vec![0; STACK];
         let cloned =
             sys::clone3(NAMESPACES, leaf.as_ref().map(AsFd::as_fd), || init::run(&plan, fds, &keep, &mut stack));
         let (pid, pidfd) = cloned.map_err(|errno| SetupFailure::new(Step::Clone, errno as i32, None))?;
-        match admit(pid, ids, &map_written) {
+        match admit(pid, ids, user, &map_written) {
             Ok(()) => Ok(Started { pid, pidfd, lock, leaf, warnings }),
             Err(failure) => {
                 // Init sees the pipe end, and exits.
@@ -161,20 +177,40 @@ impl Maker {
         groups.leaf(limits).map(Some)
     }
 
-    fn filters(&mut self, policy: &Policy) -> Filters {
-        let changes =
-            Changes { tracing: policy.allow.contains(&Allow::Ptrace), pinned: !policy.limits.cpus_allowed.is_empty() };
+    fn filters(&mut self, policy: &Policy) -> Result<Filters, SetupFailure> {
+        let changes = Changes {
+            tracing: policy.allow.contains(&Allow::Ptrace),
+            pinned: !policy.limits.cpus_allowed.is_empty(),
+            strict: policy.seccomp == Seccomp::Strict,
+        };
+        let own = match &policy.seccomp {
+            Seccomp::Profile(profile) => {
+                let failed = |why| SetupFailure::new(Step::Seccomp, libc::EINVAL, Some(why));
+                Some(seccomp::own(profile).map_err(failed)?)
+            }
+            Seccomp::Default | Seccomp::Strict => None,
+        };
         let workload = self.workload_filters.entry(changes).or_insert_with(|| Arc::new(seccomp::workload(changes)));
-        Filters { workload: Arc::clone(workload), init: Arc::clone(&self.init_filter) }
+        Ok(Filters { workload: Arc::clone(workload), own, init: Arc::clone(&self.init_filter) })
     }
 }
 
-/// A directory as standard input, output or error is a way out: openat(2) with `..` walks from it over the host's files.
+fn given(stdio: Stdio<'_>) -> Vec<Given> {
+    let mut given: Vec<_> = stdio.all().map(|(to, fd)| Given { from: fd.as_raw_fd(), to }).collect();
+    given.sort_unstable_by_key(|given| given.to);
+    given
+}
+
+/// A directory is a way out: openat(2) with `..` walks from it over the host's files.
 fn refuse_directories(stdio: Stdio<'_>) -> Result<(), SetupFailure> {
-    for (name, fd) in
-        [("standard input", stdio.stdin), ("standard output", stdio.stdout), ("standard error", stdio.stderr)]
-    {
-        let failed = |errno: Errno| SetupFailure::new(Step::Stdio, errno as i32, Some(name.to_owned()));
+    for (number, fd) in stdio.all() {
+        let name = || match number {
+            0 => "standard input".to_owned(),
+            1 => "standard output".to_owned(),
+            2 => "standard error".to_owned(),
+            number => format!("descriptor {number}"),
+        };
+        let failed = |errno: Errno| SetupFailure::new(Step::Stdio, errno as i32, Some(name()));
         if SFlag::from_bits_truncate(fstat(fd).map_err(failed)?.st_mode & SFlag::S_IFMT.bits()) == SFlag::S_IFDIR {
             return Err(failed(Errno::EISDIR));
         }
@@ -183,19 +219,19 @@ fn refuse_directories(stdio: Stdio<'_>) -> Result<(), SetupFailure> {
 }
 
 /// What the parent does for a new init.
-fn admit(pid: i32, ids: Ids, map_written: &OwnedFd) -> Result<(), SetupFailure> {
+fn admit(pid: i32, ids: Ids, user: User, map_written: &OwnedFd) -> Result<(), SetupFailure> {
     // Should the host run out of memory, it takes a sandbox's processes first. Set before the ids change hands.
     std::fs::write(format!("/proc/{pid}/oom_score_adj"), "1000").map_err(|error| {
         SetupFailure::new(Step::Limits, error.raw_os_error().unwrap_or(0), Some("oom_score_adj".to_owned()))
     })?;
-    ids.write(pid).map_err(|errno| SetupFailure::new(Step::IdMap, errno as i32, None))?;
+    ids.write(pid, user).map_err(|errno| SetupFailure::new(Step::IdMap, errno as i32, None))?;
     write(map_written, &[1]).map(drop).map_err(own)
 }
 
 /// The numbers of all descriptors that init keeps, sorted.
-fn kept(fds: &Descriptors, root: &Root) -> Vec<RawFd> {
-    let mut keep: Vec<RawFd> = root.descriptors().map(AsRawFd::as_raw_fd).collect();
-    keep.extend(fds.stdio);
+fn kept(fds: &Descriptors, plan: &Plan) -> Vec<RawFd> {
+    let mut keep: Vec<RawFd> = plan.root.descriptors().map(AsRawFd::as_raw_fd).collect();
+    keep.extend(plan.given.iter().map(|given| given.from));
     keep.extend([fds.mapped, fds.alive, fds.result]);
     keep.extend(fds.lock);
     keep.sort_unstable();

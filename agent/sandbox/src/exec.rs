@@ -8,7 +8,7 @@
 //! host; a directory as standard input is the same, and refused in `clone.rs`); the caller's terminal, by a session of its own; the caller's ignored and blocked signals.
 
 use std::ffi::CString;
-use std::os::fd::{AsRawFd, RawFd};
+use std::os::fd::RawFd;
 use std::path::Path;
 
 use nix::errno::Errno;
@@ -18,12 +18,13 @@ use nix::sys::stat::{Mode, umask};
 use nix::unistd::{chdir, setsid};
 use rustix::thread::CpuSet;
 
+use crate::clone::{Filters, Given};
 use crate::landlock;
 use crate::limits::{self, Rlimits};
 use crate::outcome::SetupFailure;
 use crate::record::Failed;
 use crate::request::Request;
-use crate::seccomp::Program;
+use crate::sandbox::{HIGHEST_FD, MOST_PASSED};
 use crate::step::Step;
 use crate::sys::{self, Pointers};
 
@@ -80,11 +81,11 @@ fn c_string(text: &str) -> Result<CString, SetupFailure> {
 /// What init shares with the starting process.
 pub(crate) struct Start<'p> {
     pub(crate) workload: &'p Workload,
-    pub(crate) filter: &'p Program,
+    pub(crate) filters: &'p Filters,
     /// Landlock's, if the program is to be restricted by it.
     pub(crate) ruleset: Option<RawFd>,
-    /// What become descriptors 0, 1 and 2.
-    pub(crate) stdio: [RawFd; 3],
+    /// What become its descriptors.
+    pub(crate) given: &'p [Given],
     /// Why the program did not start.
     pub(crate) failed: Option<Failed<'p>>,
 }
@@ -112,7 +113,7 @@ fn prepare<'p>(start: &Start<'p>) -> Result<(), Failed<'p>> {
     if let Some(ruleset) = start.ruleset {
         landlock::restrict(ruleset).map_err(Failed::of(Step::Landlock))?;
     }
-    connect(start.stdio).map_err(Failed::of(Step::Stdio))?;
+    connect(start.given).map_err(Failed::of(Step::Stdio))?;
     umask(Mode::from_bits_truncate(0o022));
     chdir(workload.cwd.as_c_str()).map_err(Failed::about(Step::Cwd, workload.cwd.to_bytes()))?;
     workload.limits.set().map_err(Failed::of(Step::Limits))?;
@@ -120,19 +121,26 @@ fn prepare<'p>(start: &Start<'p>) -> Result<(), Failed<'p>> {
         sys::stay_on(cpus).map_err(Failed::about(Step::Limits, b"CPUs"))?;
     }
     SigSet::empty().thread_set_mask().map_err(Failed::of(Step::Process))?;
-    sys::attach_filter(start.filter).map_err(Failed::of(Step::Seccomp))
+    sys::attach_filter(&start.filters.workload).map_err(Failed::of(Step::Seccomp))?;
+    // Last, since it may refuse to attach another.
+    start.filters.own.as_ref().map_or(Ok(()), sys::attach_filter).map_err(Failed::of(Step::Seccomp))
 }
 
-/// Moves the three first away, since one may be where another has to go, then into place; closes all else.
-fn connect(stdio: [RawFd; 3]) -> Result<(), Errno> {
-    let mut moved = [0; 3];
-    for (to, from) in moved.iter_mut().zip(stdio) {
-        *to = fcntl(sys::borrow(from), FcntlArg::F_DUPFD_CLOEXEC(10))?;
+/// Moves them first away, since one may be where another has to go, then into place; closes all else.
+fn connect(given: &[Given]) -> Result<(), Errno> {
+    let mut moved = [0; 3 + MOST_PASSED];
+    for (away, given) in moved.iter_mut().zip(given) {
+        *away = fcntl(sys::borrow(given.from), FcntlArg::F_DUPFD_CLOEXEC(HIGHEST_FD + 1))?;
     }
-    for (to, from) in moved.into_iter().enumerate() {
-        sys::dup2(sys::borrow(from.as_raw_fd()), to as RawFd)?;
+    let mut next = 0;
+    for (away, Given { to, .. }) in moved.into_iter().zip(given) {
+        if next < *to {
+            sys::close_range(next, to - 1)?;
+        }
+        sys::dup2(sys::borrow(away), *to)?;
+        next = to + 1;
     }
-    sys::close_range(3, RawFd::MAX)
+    sys::close_range(next, RawFd::MAX)
 }
 
 /// Tries the candidates as execvp(3) does: not there is the next one's turn; not allowed too, but is remembered.

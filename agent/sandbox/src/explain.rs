@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use holdfast_sandbox::{Access, Allow, Landlock, Limits, LimitsMode, Network, Policy, Request, Step};
+use holdfast_sandbox::{Access, Allow, Landlock, Limits, LimitsMode, Network, Policy, Request, Seccomp, Step};
 
 /// One line for each step: what is done, and what it stops.
 pub(crate) fn explain(request: &Request) -> String {
@@ -10,7 +10,7 @@ pub(crate) fn explain(request: &Request) -> String {
     #[rustfmt::skip]
     let steps: [(Step, String, &str); 16] = [
         (Step::HostPath, trees(policy), "a path that is swapped after it was looked at: each is opened once, and used by its descriptor; a way to the host's /proc is refused"),
-        (Step::IdRange, "as root 65,536 ids that no other sandbox has, else the caller's one id; inside the program is uid and gid 1000".into(), "files, signals and limits of other users and sandboxes"),
+        (Step::IdRange, format!("as root 65,536 ids that no other sandbox has, else the caller's one id; inside the program is uid {} and gid {}", policy.uid, policy.gid), "files, signals and limits of other users and sandboxes"),
         (Step::Clone, "clone3 into new user, PID, mount, network, IPC, UTS and cgroup namespaces, with an init as process 1".into(), "sight of the host's processes, mounts, network, shared memory and name; what the program leaves running ends with init"),
         (Step::InitDescriptors, "all descriptors closed but those that are needed".into(), "a directory of the host that was left open (CVE-2024-21626)"),
         (Step::Root, root(policy), "sight of any other file; set-user-id programs and devices in what is shown"),
@@ -71,8 +71,13 @@ fn loopback(net: Network) -> &'static str {
 }
 
 fn filter(policy: &Policy) -> String {
-    let added = if policy.allow.contains(&Allow::Ptrace) { ", with ptrace among its own processes" } else { "" };
-    format!("an allow list of system calls for the program{added}; a shorter one for init")
+    let changed = match &policy.seccomp {
+        Seccomp::Strict => ", strict: no other process, no socket",
+        Seccomp::Profile(_) => ", less what the profile refuses",
+        Seccomp::Default if policy.allow.contains(&Allow::Ptrace) => ", with ptrace among its own processes",
+        Seccomp::Default => "",
+    };
+    format!("an allow list of system calls for the program{changed}; a shorter one for init")
 }
 
 fn landlock(asked: Landlock) -> &'static str {

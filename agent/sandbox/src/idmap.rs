@@ -13,7 +13,7 @@
 //! **Unprivileged.** One id is mapped, and setgroups(2) is denied, as user_namespaces(7) demands. The root of a user
 //! namespace that hasn't those ranges (a rootless container's) is an unprivileged user, and is treated as one.
 //!
-//! Inside, programs run as uid and gid 1000. They are never uid 0, not even a namespaced one, so files of the sandbox's
+//! Inside, programs run as uid and gid 1000, or as the policy says. They are never uid 0, not even a namespaced one, so files of the sandbox's
 //! root are not theirs to change.
 
 use std::fmt::Write as _;
@@ -27,10 +27,23 @@ use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::unistd::{Uid, getegid, geteuid};
 
 use crate::outcome::SetupFailure;
+use crate::policy::Policy;
 use crate::step::Step;
 
-/// The uid and gid of the program inside.
-pub(crate) const INSIDE_ID: u32 = 1000;
+/// The program's ids inside.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct User {
+    pub(crate) uid: u32,
+    pub(crate) gid: u32,
+}
+
+impl User {
+    pub(crate) const ROOT: User = User { uid: 0, gid: 0 };
+
+    pub(crate) fn of(policy: &Policy) -> User {
+        User { uid: policy.uid, gid: policy.gid }
+    }
+}
 
 const RANGE: u32 = 65_536;
 const FIRST: u32 = 0x7000_0000;
@@ -42,21 +55,21 @@ const RUNTIME_DIRECTORY: &str = "/run/holdfast";
 pub(crate) enum Ids {
     /// 0 to 65,535 inside are `base` and the following outside.
     Range { base: u32 },
-    /// [`INSIDE_ID`] inside is the caller outside.
+    /// The program's ids inside are the caller's outside.
     Single { uid: u32, gid: u32 },
 }
 
 impl Ids {
-    /// The program's uid and gid as the host sees them.
-    pub(crate) fn on_host(self) -> (u32, u32) {
+    /// The program's ids as the host sees them.
+    pub(crate) fn on_host(self, user: User) -> User {
         match self {
-            Ids::Range { base } => (base + INSIDE_ID, base + INSIDE_ID),
-            Ids::Single { uid, gid } => (uid, gid),
+            Ids::Range { base } => User { uid: base + user.uid, gid: base + user.gid },
+            Ids::Single { uid, gid } => User { uid, gid },
         }
     }
 
     /// Writes the maps of the process `pid`, a child that has not been reaped, so that the number is its own.
-    pub(crate) fn write(self, pid: i32) -> Result<(), Errno> {
+    pub(crate) fn write(self, pid: i32, user: User) -> Result<(), Errno> {
         let write = |file: &str, text: &str| -> Result<(), Errno> {
             let fd = nix::fcntl::open(
                 format!("/proc/{pid}/{file}").as_str(),
@@ -72,7 +85,7 @@ impl Ids {
             Ids::Range { base } => write!(uids, "0 {base} {RANGE}").and_then(|()| write!(gids, "0 {base} {RANGE}")),
             Ids::Single { uid, gid } => {
                 write("setgroups", "deny")?;
-                write!(uids, "{INSIDE_ID} {uid} 1").and_then(|()| write!(gids, "{INSIDE_ID} {gid} 1"))
+                write!(uids, "{} {uid} 1", user.uid).and_then(|()| write!(gids, "{} {gid} 1", user.gid))
             }
         };
         write("uid_map", &uids)?;

@@ -32,7 +32,7 @@ use nix::unistd::Pid;
 
 use crate::clone::Plan;
 use crate::exec::{self, Start};
-use crate::idmap::INSIDE_ID;
+use crate::idmap::User;
 use crate::record::{Bytes, Ended, Failed};
 use crate::step::Step;
 use crate::{rootfs, sys};
@@ -40,7 +40,6 @@ use crate::{rootfs, sys};
 /// The descriptors that init starts with, by number: it has a copy of its parent's table.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Descriptors {
-    pub(crate) stdio: [RawFd; 3],
     /// One byte comes when the id maps are written.
     pub(crate) mapped: RawFd,
     /// Ends when the parent does.
@@ -89,12 +88,12 @@ fn prepare<'p>(plan: &'p Plan, fds: Descriptors, keep: &[RawFd]) -> Result<Prepa
     wait_for_maps(fds.mapped);
     let ranged = fds.lock.is_some();
     if ranged {
-        sys::become_ids(0, true).map_err(Failed::of(Step::Identity))?;
+        sys::become_ids(User::ROOT, true).map_err(Failed::of(Step::Identity))?;
         die_with_parent()?;
     }
     umask(Mode::empty());
     rootfs::build(&plan.root)?;
-    let ruleset = plan.landlock.as_ref().map(|rules| rules.make(&plan.root, fds.stdio.map(sys::borrow))).transpose()?;
+    let ruleset = plan.landlock.as_ref().map(|rules| rules.make(&plan.root, &plan.given)).transpose()?;
     sys::set_names(&plan.hostname).map_err(Failed::of(Step::Hostname))?;
     if plan.loopback {
         sys::loopback_up().map_err(Failed::of(Step::Loopback))?;
@@ -102,7 +101,7 @@ fn prepare<'p>(plan: &'p Plan, fds: Descriptors, keep: &[RawFd]) -> Result<Prepa
     setsid()?;
     sys::drop_bounding_set().map_err(Failed::of(Step::Capabilities))?;
     if ranged {
-        sys::become_ids(INSIDE_ID, false).map_err(Failed::of(Step::Identity))?;
+        sys::become_ids(plan.user, false).map_err(Failed::of(Step::Identity))?;
     }
     sys::drop_capabilities().map_err(Failed::of(Step::Capabilities))?;
     die_with_parent()?;
@@ -141,8 +140,8 @@ fn start<'p>(
     ruleset: Option<OwnedFd>,
     stack: &mut [u8],
 ) -> Result<Ended, Failed<'p>> {
-    let (workload, filter, stdio) = (&plan.workload, &plan.filters.workload, fds.stdio);
-    let mut start = Start { workload, filter, ruleset: ruleset.as_ref().map(AsRawFd::as_raw_fd), stdio, failed: None };
+    let (workload, filters, given) = (&plan.workload, &plan.filters, plan.given.as_slice());
+    let mut start = Start { workload, filters, ruleset: ruleset.as_ref().map(AsRawFd::as_raw_fd), given, failed: None };
     let setup_memory = if plan.in_leaf { memory_in_use().map_err(Failed::of(Step::Cgroup))? } else { 0 };
     let begin = Instant::now();
     let pid = sys::vfork(stack, exec::main, &mut start).map_err(Failed::of(Step::Workload))?;

@@ -22,6 +22,7 @@ use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::sys::stat::{SFlag, fstat};
 
+use crate::clone::Given;
 use crate::outcome::SetupFailure;
 use crate::policy::Landlock;
 use crate::record::Failed;
@@ -54,8 +55,8 @@ const OF_A_FILE: u64 = EXECUTE | WRITE_FILE | READ_FILE | TRUNCATE | IOCTL_DEV;
 pub(crate) struct Rules {
     /// All rights that this kernel knows: what no rule allows is refused.
     handled: u64,
-    /// For standard input, output and error, by their own rights.
-    stdio: [u64; 3],
+    /// For each descriptor that the program is given, by its own rights.
+    given: Vec<u64>,
 }
 
 /// The kernel's version of Landlock: 0 where it has none, or it is not among the boot parameter `lsm=`.
@@ -87,19 +88,18 @@ pub(crate) fn plan(
         }
         Landlock::Auto | Landlock::Required => {}
     }
-    let mut rights = [0; 3];
-    for (rights, fd) in rights.iter_mut().zip([stdio.stdin, stdio.stdout, stdio.stderr]) {
+    let mut given = Vec::new();
+    for (_, fd) in stdio.all() {
         let (has, regular) = rights_of(fd).map_err(|errno| SetupFailure::new(Step::Stdio, errno as i32, None))?;
-        match abi >= TRUNCATE_ABI {
-            true => *rights = has,
-            false if regular => warnings.push(format!(
+        given.push(if abi >= TRUNCATE_ABI { has } else { 0 });
+        if abi < TRUNCATE_ABI && regular {
+            warnings.push(format!(
                 "landlock: this kernel has ABI {abi}, which does not restrict truncate(2): the program can empty a file \
-                 given as standard input, output or error if its user may write it; give a pipe"
-            )),
-            false => {}
+                 that it is given a descriptor of if its user may write it; give a pipe"
+            ));
         }
     }
-    Ok(Some(Rules { handled: handled(abi), stdio: rights }))
+    Ok(Some(Rules { handled: handled(abi), given }))
 }
 
 /// Every right of the file tree that this ABI knows.
@@ -133,7 +133,7 @@ fn rights_of(fd: BorrowedFd<'_>) -> Result<(u64, bool), Errno> {
 
 impl Rules {
     /// The ruleset, made by init in its new root. Nothing here allocates.
-    pub(crate) fn make<'p>(&self, root: &'p Root, stdio: [BorrowedFd<'_>; 3]) -> Result<OwnedFd, Failed<'p>> {
+    pub(crate) fn make<'p>(&self, root: &'p Root, given: &[Given]) -> Result<OwnedFd, Failed<'p>> {
         let ruleset = sys::landlock_ruleset(self.handled).map_err(Failed::of(Step::Landlock))?;
         self.allow(&ruleset, c".", READ_FILE | READ_DIR | EXECUTE).map_err(Failed::of(Step::Landlock))?;
         for (target, shown, reach) in root.reaches() {
@@ -146,11 +146,11 @@ impl Rules {
             };
             self.allow(&ruleset, target, rights).map_err(Failed::about(Step::Landlock, shown.to_bytes()))?;
         }
-        for (fd, rights) in stdio.into_iter().zip(self.stdio) {
+        for (fd, rights) in given.iter().zip(&self.given) {
             if rights & self.handled == 0 {
                 continue;
             }
-            match sys::landlock_allow(ruleset.as_fd(), fd, rights & self.handled) {
+            match sys::landlock_allow(ruleset.as_fd(), sys::borrow(fd.from), rights & self.handled) {
                 // A pipe, a socket, a memfd: Landlock has no rules for them, and does not restrict them.
                 Err(Errno::EBADFD) => {}
                 done => done.map_err(Failed::of(Step::Landlock))?,
@@ -195,7 +195,7 @@ mod tests {
     #[test]
     fn an_old_kernel_is_told_of_or_refused() {
         let file = std::fs::File::open("/dev/null").unwrap();
-        let stdio = Stdio { stdin: file.as_fd(), stdout: file.as_fd(), stderr: file.as_fd() };
+        let stdio = Stdio { stdin: file.as_fd(), stdout: file.as_fd(), stderr: file.as_fd(), passed: &[] };
         let run = |asked, abi| {
             let mut warnings = Vec::new();
             (plan(asked, abi, stdio, &mut warnings).map(|rules| rules.is_some()).map_err(|it| it.step), warnings.len())

@@ -26,7 +26,7 @@
 //! let spawner = Spawner::start("/usr/lib/holdfast/holdfast-sandbox".as_ref())?;
 //! let request = Request { policy: Policy::default(), program: "id".into(), args: vec![], files: vec![] };
 //! let (stdin, stdout, stderr) = (std::io::stdin(), std::io::stdout(), std::io::stderr());
-//! let stdio = Stdio { stdin: stdin.as_fd(), stdout: stdout.as_fd(), stderr: stderr.as_fd() };
+//! let stdio = Stdio { stdin: stdin.as_fd(), stdout: stdout.as_fd(), stderr: stderr.as_fd(), passed: &[] };
 //! let outcome = spawner.spawn(&request, stdio)?.outcome()?;
 //! assert_eq!(outcome.exit_code(), 0);
 //! # Ok::<(), holdfast_sandbox::Error>(())
@@ -58,8 +58,11 @@ mod sys;
 pub use error::{Error, Result};
 pub use kernel::{Finding, examine};
 pub use outcome::{EndedBy, LimitKind, Outcome, SetupFailure, Source};
-pub use policy::{Access, Allow, Bind, Landlock, Limits, LimitsMode, Network, Policy, PolicyError, Tmpfs};
+pub use policy::{Access, Allow, Bind, Landlock, Limits, LimitsMode, Network, Policy, PolicyError, Seccomp, Tmpfs};
 pub use request::{InputFile, Request};
-pub use sandbox::{Sandbox, Stdio};
+pub use sandbox::{Sandbox, Stdio, inherited};
+pub use seccomp::{
+    ArchitectureMap, Comparison, Conditions, SeccompAction, SeccompArgument, SeccompEntry, SeccompProfile,
+};
 pub use spawner::{SPAWNER_ARGUMENT, Spawner, serve};
 pub use step::Step;

@@ -14,8 +14,13 @@ use std::time::Duration;
 use rustix::thread::CpuSet;
 use serde::{Deserialize, Serialize};
 
+use crate::seccomp::SeccompProfile;
+
 /// Where programs start and what `/tmp` is, unless the policy says otherwise.
 pub(crate) const TMP: &str = "/tmp";
+
+/// What ids that aren't mapped show as, overflowuid of proc_sys_kernel(5).
+const NOBODY: u32 = 65_534;
 
 /// Everything that a sandbox is made from, except the program itself ([`crate::Request`]).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,10 +37,16 @@ pub struct Policy {
     pub env: BTreeMap<String, String>,
     /// The working directory, a path inside.
     pub cwd: PathBuf,
+    /// The program's user id inside, 1 to 65533. As root it is one of the sandbox's own range outside; else the caller's.
+    pub uid: u32,
+    /// Its group id inside, 1 to 65533.
+    pub gid: u32,
     /// The host name inside (UTS namespace and `/etc/hostname`).
     pub hostname: String,
     /// What of the network is there.
     pub net: Network,
+    /// Which system calls the program may make.
+    pub seccomp: Seccomp,
     /// What the default system call filter refuses and this program needs.
     pub allow: Vec<Allow>,
     /// Whether addresses are randomised (personality(2)): off, runs are alike, and bugs are easier to use.
@@ -55,6 +66,20 @@ pub enum Network {
     /// The sandbox's own 127.0.0.1 and ::1.
     #[default]
     Loopback,
+}
+
+/// The filter of system calls.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Seccomp {
+    /// What ordinary programs need.
+    #[default]
+    Default,
+    /// What a program needs that only computes: threads, files and memory, but no other process, socket, System V
+    /// object or memfd, and no change of a file's mode, owner or attributes.
+    Strict,
+    /// The default, less what this profile refuses.
+    Profile(Box<SeccompProfile>),
 }
 
 /// A part of the kernel that the default filter keeps from programs.
@@ -170,8 +195,11 @@ impl Default for Policy {
             tmpfs: Vec::new(),
             env: BTreeMap::new(),
             cwd: PathBuf::from(TMP),
+            uid: 1000,
+            gid: 1000,
             hostname: "sandbox".to_owned(),
             net: Network::default(),
+            seccomp: Seccomp::default(),
             allow: Vec::new(),
             aslr: true,
             landlock: Landlock::default(),
@@ -213,6 +241,9 @@ pub enum PolicyError {
         /// What is wrong with it, and what to write instead.
         why: &'static str,
     },
+    /// A profile of system calls.
+    #[error("the seccomp profile {0}")]
+    Seccomp(String),
     /// Something other than a path.
     #[error("{what} {value:?} {why}")]
     Value {
@@ -252,10 +283,28 @@ impl Policy {
         }
         inside("the working directory", &self.cwd)?;
         self.check_names()?;
+        self.check_calls()?;
         self.limits.check()
     }
 
+    fn check_calls(&self) -> Result<(), PolicyError> {
+        match &self.seccomp {
+            Seccomp::Profile(profile) => profile.check().map_err(PolicyError::Seccomp),
+            Seccomp::Strict if !self.allow.is_empty() => {
+                let why = "is refused by the strict filter, whatever else is said: take one of the two";
+                Err(value("what is allowed", "ptrace", why))
+            }
+            Seccomp::Strict | Seccomp::Default => Ok(()),
+        }
+    }
+
     fn check_names(&self) -> Result<(), PolicyError> {
+        for (what, id) in [("the user id inside", self.uid), ("the group id inside", self.gid)] {
+            if !(1..NOBODY).contains(&id) {
+                let why = "is not 1 to 65533: 0 would own the sandbox's files, and 65534 is what others' show as";
+                return Err(value(what, &id.to_string(), why));
+            }
+        }
         let plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '.';
         if self.hostname.is_empty() || self.hostname.len() > 64 || !self.hostname.chars().all(plain) {
             let why = "is not 1 to 64 letters, digits, `-` and `.`";

@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::fs::File;
 use std::io::Write;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -22,6 +22,8 @@ const PASSED_ON: [Signal; 6] =
 
 /// Runs the program, and gives its exit code.
 pub(crate) fn run(options: Options) -> Result<ExitCode, Box<dyn Error>> {
+    // Before a file of this process takes the number of one that isn't open.
+    let passed = inherit(&options.pass_fd)?;
     let request = options.request()?;
     request.check()?;
     if options.explain {
@@ -30,7 +32,7 @@ pub(crate) fn run(options: Options) -> Result<ExitCode, Box<dyn Error>> {
     }
     let files = Files::open(&options)?;
     let report = options.result.as_deref().map(Report::open).transpose()?;
-    let outcome = match watch(&request, &files) {
+    let outcome = match watch(&request, &files, &passed) {
         Ok(outcome) => outcome,
         Err(Failure::Setup(failure)) => Outcome { limits: request.policy.limits.mode, ..failure.into() },
         Err(Failure::Other(error)) => return Err(error),
@@ -40,6 +42,15 @@ pub(crate) fn run(options: Options) -> Result<ExitCode, Box<dyn Error>> {
     }
     report.map_or(Ok(()), |mut report| report.write(&outcome))?;
     Ok(ExitCode::from(outcome.exit_code()))
+}
+
+/// The descriptors that are to be passed on. Of 0, 1 and 2 the library says that they aren't to be.
+fn inherit(numbers: &[i32]) -> Result<Vec<(i32, OwnedFd)>, String> {
+    let inherit = |number: &i32| match holdfast_sandbox::inherited(*number) {
+        Ok(fd) => Ok((*number, fd)),
+        Err(error) => Err(format!("--pass-fd {number}: this process has no such descriptor open ({error})")),
+    };
+    numbers.iter().map(inherit).collect()
 }
 
 /// A sandbox that could not be made has an outcome too.
@@ -83,7 +94,7 @@ impl Files {
     }
 }
 
-fn watch(request: &holdfast_sandbox::Request, files: &Files) -> Result<Outcome, Failure> {
+fn watch(request: &holdfast_sandbox::Request, files: &Files, passed: &[(i32, OwnedFd)]) -> Result<Outcome, Failure> {
     let mask: SigSet = PASSED_ON.into_iter().collect();
     mask.thread_block()?;
     let signals = SignalFd::with_flags(&mask, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)?;
@@ -93,7 +104,8 @@ fn watch(request: &holdfast_sandbox::Request, files: &Files) -> Result<Outcome, 
     let (stdout, stderr) = (own_stdout.unwrap_or(stdout.as_fd()), own_stderr.unwrap_or(stderr.as_fd()));
     let mut relay = request.policy.limits.output.map(|limit| Relay::new([stdout, stderr], limit)).transpose()?;
     let [stdout, stderr] = relay.as_ref().and_then(Relay::entrances).unwrap_or([stdout, stderr]);
-    let sandbox = Sandbox::start(request, Stdio { stdin, stdout, stderr })?;
+    let passed: Vec<_> = passed.iter().map(|(number, fd)| (*number, fd.as_fd())).collect();
+    let sandbox = Sandbox::start(request, Stdio { stdin, stdout, stderr, passed: &passed })?;
     if let Some(relay) = &mut relay {
         relay.started();
     }

@@ -3,6 +3,7 @@
 //! The owner has a pidfd of init and the reading end of init's result pipe. Killing init ends everything inside (the
 //! kernel kills a PID namespace whose init is gone), so dropping a `Sandbox` leaves nothing behind.
 
+use std::collections::BTreeSet;
 use std::io::{ErrorKind, Read};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
@@ -20,12 +21,12 @@ use crate::error::{Context, Error, Result};
 use crate::idmap::RangeLock;
 use crate::init::TOO_MUCH_OUTPUT;
 use crate::outcome::Outcome;
-use crate::policy::LimitsMode;
+use crate::policy::{LimitsMode, PolicyError};
 use crate::record;
 use crate::request::Request;
 use crate::sys;
 
-/// The caller's descriptors that become the program's standard input, output and error.
+/// The caller's descriptors that become the program's.
 #[derive(Debug, Clone, Copy)]
 pub struct Stdio<'fd> {
     /// Descriptor 0 of the program.
@@ -34,6 +35,58 @@ pub struct Stdio<'fd> {
     pub stdout: BorrowedFd<'fd>,
     /// Descriptor 2.
     pub stderr: BorrowedFd<'fd>,
+    /// Others, each with its number in the program: 3 to 63, 16 at most. What the program can do with one is what the
+    /// descriptor allows; a directory is refused.
+    pub passed: &'fd [(i32, BorrowedFd<'fd>)],
+}
+
+/// The highest number that a passed descriptor can have.
+pub(crate) const HIGHEST_FD: i32 = 63;
+/// How many can be passed.
+pub(crate) const MOST_PASSED: usize = 16;
+
+/// A copy of a descriptor that this process was started with, by its number. To be called before anything is opened.
+///
+/// # Errors
+/// Where it is not open, or none that can be passed on.
+pub fn inherited(number: i32) -> Result<OwnedFd> {
+    check_number(number)?;
+    rustix::io::fcntl_dupfd_cloexec(sys::borrow(number), HIGHEST_FD + 1)
+        .map_err(|error| Errno::from_raw(error.raw_os_error()))
+        .context("fcntl(F_DUPFD_CLOEXEC)")
+}
+
+fn refuse(number: i32, why: &'static str) -> PolicyError {
+    PolicyError::Value { what: "the descriptor", value: number.to_string(), why }
+}
+
+fn check_number(number: i32) -> std::result::Result<(), PolicyError> {
+    if (3..=HIGHEST_FD).contains(&number) { Ok(()) } else { Err(refuse(number, "is not 3 to 63")) }
+}
+
+impl<'fd> Stdio<'fd> {
+    /// All of them, by their numbers in the program.
+    pub(crate) fn all(&self) -> impl Iterator<Item = (i32, BorrowedFd<'fd>)> {
+        [self.stdin, self.stdout, self.stderr]
+            .into_iter()
+            .zip(0..)
+            .map(|(fd, number)| (number, fd))
+            .chain(self.passed.iter().copied())
+    }
+
+    pub(crate) fn check(&self) -> std::result::Result<(), PolicyError> {
+        let mut numbers = BTreeSet::new();
+        for (number, _) in self.passed {
+            check_number(*number)?;
+            if !numbers.insert(number) {
+                return Err(refuse(*number, "is passed twice"));
+            }
+            if numbers.len() > MOST_PASSED {
+                return Err(refuse(*number, "is one more than can be passed, 16"));
+            }
+        }
+        Ok(())
+    }
 }
 
 /// A running sandbox. Dropping it kills it.
@@ -71,6 +124,7 @@ impl Sandbox {
     /// A refused request, a process with threads, or a failed step before clone3.
     pub fn start(request: &Request, stdio: Stdio<'_>) -> Result<Sandbox> {
         request.check()?;
+        stdio.check()?;
         let threads = std::fs::metadata("/proc/self/task").map_or(1, |it| it.nlink().saturating_sub(2));
         if threads > 1 {
             return Err(Error::Threads(threads));

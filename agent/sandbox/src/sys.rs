@@ -13,6 +13,7 @@ use rustix::mount::{
     FsMountFlags, FsOpenFlags, MountAttrFlags, MountPropagationFlags, MoveMountFlags, OpenTreeFlags, UnmountFlags,
 };
 
+use crate::idmap::User;
 use crate::seccomp::Program;
 
 pub(crate) use rustix::mount::MountAttrFlags as MountAttr;
@@ -128,9 +129,9 @@ pub(crate) fn wait_any(options: c_int) -> Result<Option<(i32, c_int, libc::rusag
 }
 
 /// setgroups(2) to none, setresgid(2), setresuid(2), for this thread; the C library's would signal other threads.
-pub(crate) fn become_ids(id: u32, drop_groups: bool) -> Result<(), Errno> {
+pub(crate) fn become_ids(user: User, drop_groups: bool) -> Result<(), Errno> {
     use rustix::thread::{set_thread_groups, set_thread_res_gid, set_thread_res_uid};
-    let (uid, gid) = (rustix::fs::Uid::from_raw(id), rustix::fs::Gid::from_raw(id));
+    let (uid, gid) = (rustix::fs::Uid::from_raw(user.uid), rustix::fs::Gid::from_raw(user.gid));
     if drop_groups {
         set_thread_groups(&[]).map_err(errno)?;
     }
@@ -302,9 +303,10 @@ pub(crate) fn own_received(fds: Vec<RawFd>) -> impl Iterator<Item = OwnedFd> {
     fds.into_iter().map(|fd| unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
-/// A descriptor that is known by its number, in the child of a clone3.
+/// A descriptor that is known by its number: in the child of a clone3, or one that the process was started with.
 pub(crate) fn borrow(fd: RawFd) -> BorrowedFd<'static> {
-    // SAFETY: the child has a copy of the descriptor table; its owner in the parent does not close the child's copy.
+    // SAFETY: the child has a copy of the descriptor table; its owner in the parent does not close the child's copy. What
+    // a process was started with it doesn't close. The number is not -1.
     unsafe { BorrowedFd::borrow_raw(fd) }
 }
 

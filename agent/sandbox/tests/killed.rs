@@ -117,7 +117,8 @@ fn a_killed_spawner_ends_its_sandboxes_and_each_says_so() {
     let spawner = Spawner::start(env!("CARGO_BIN_EXE_holdfast-sandbox").as_ref()).unwrap();
     let mark = mark("spawner");
     let null = std::fs::File::options().read(true).write(true).open("/dev/null").unwrap();
-    let stdio = || holdfast_sandbox::Stdio { stdin: null.as_fd(), stdout: null.as_fd(), stderr: null.as_fd() };
+    let stdio =
+        || holdfast_sandbox::Stdio { stdin: null.as_fd(), stdout: null.as_fd(), stderr: null.as_fd(), passed: &[] };
     let sandboxes: Vec<_> = (0..5).map(|_| spawner.spawn(&request(&mark), stdio()).unwrap()).collect();
     until("all programs run", || sandboxes.iter().all(|it| !marked(&mark).is_empty() && uid_of(it.pid()).is_some()));
     let status = std::fs::read_to_string(format!("/proc/{}/status", sandboxes[0].pid())).unwrap();
@@ -136,7 +137,8 @@ fn a_killed_spawner_ends_its_sandboxes_and_each_says_so() {
 fn a_dropped_spawner_and_a_dropped_sandbox_leave_nothing() {
     let mark = mark("dropped");
     let null = std::fs::File::options().read(true).write(true).open("/dev/null").unwrap();
-    let stdio = holdfast_sandbox::Stdio { stdin: null.as_fd(), stdout: null.as_fd(), stderr: null.as_fd() };
+    let stdio =
+        holdfast_sandbox::Stdio { stdin: null.as_fd(), stdout: null.as_fd(), stderr: null.as_fd(), passed: &[] };
     let spawner = Spawner::start(env!("CARGO_BIN_EXE_holdfast-sandbox").as_ref()).unwrap();
     let sandbox = spawner.spawn(&request(&mark), stdio).unwrap();
     until("the program runs", || !marked(&mark).is_empty());

@@ -211,7 +211,8 @@ fn spawner() {
         let args = ["--attack"].iter().chain(attack).map(|&word| word.to_owned()).collect();
         let request = Request { policy, program: "/attack".into(), args, files: vec![] };
         let null = File::options().read(true).write(true).open("/dev/null").unwrap();
-        let stdio = holdfast_sandbox::Stdio { stdin: null.as_fd(), stdout: null.as_fd(), stderr: null.as_fd() };
+        let stdio =
+            holdfast_sandbox::Stdio { stdin: null.as_fd(), stdout: null.as_fd(), stderr: null.as_fd(), passed: &[] };
         let outcome = spawner.spawn(&request, stdio).unwrap().outcome().unwrap();
         let left = fs::read_dir(sandboxes(TREE)).unwrap().flatten().filter(|it| it.path().is_dir()).count();
         assert_eq!(left, 0, "an outcome came before the cgroup was gone");

@@ -315,3 +315,135 @@ fn tracing_is_allowed_among_the_programs_own_and_never_of_init() {
         }
     }
 }
+
+#[test]
+fn a_strict_program_computes_and_does_nothing_else() {
+    let fixture = Fixture::new();
+    let computes = "import threading, time, tempfile, json\n\
+                    out = []\n\
+                    threads = [threading.Thread(target=lambda n=n: out.append(sum(range(n)))) for n in range(4)]\n\
+                    [t.start() for t in threads]; [t.join() for t in threads]\n\
+                    open('/tmp/x', 'w').write(json.dumps(sorted(out))); print(open('/tmp/x').read())";
+    let others = [
+        ("import os; os.fork()", "Operation not permitted"),
+        ("import subprocess; subprocess.run(['true'])", "Operation not permitted"),
+        ("import socket; socket.socket()", "Address family not supported"),
+        ("import os; os.memfd_create('x')", "Operation not permitted"),
+        ("import os; os.chmod('/tmp', 0)", "Operation not permitted"),
+        ("import os; os.mkfifo('/tmp/f')", "Operation not permitted"),
+        (
+            "import multiprocessing.shared_memory as m, _posixshmem; import ctypes; l = ctypes.CDLL(None, use_errno=True)\n\
+          import os; assert l.shmget(0, 4096, 0o1600) == -1; raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))",
+            "Operation not permitted",
+        ),
+    ];
+    for who in everyone() {
+        let run = |script: &str| {
+            fixture.sandbox(who).args(["--seccomp", "strict", "--", "python3", "-c", script]).output().unwrap()
+        };
+        let output = run(computes);
+        assert_eq!(output.stdout, b"[0, 0, 1, 3]\n", "{output:?}");
+        for (script, why) in others {
+            let output = run(script);
+            let said = String::from_utf8_lossy(&output.stderr);
+            assert!(output.status.code() == Some(1) && said.contains(why), "{script}: {output:?}");
+        }
+    }
+    let both = fixture.sandbox(Who::Caller).args(["--seccomp", "strict", "--allow", "ptrace", "--", "true"]).output();
+    assert_eq!(both.unwrap().status.code(), Some(125));
+}
+
+#[test]
+fn a_profile_takes_away_and_gives_nothing() {
+    let fixture = Fixture::new();
+    let narrow = fixture.file(
+        "narrow.json",
+        r#"{"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [
+            {"names": ["uname"], "action": "SCMP_ACT_ERRNO", "errnoRet": 30},
+            {"names": ["chmod", "fchmodat"], "action": "SCMP_ACT_KILL_PROCESS"},
+            {"names": ["socket"], "action": "SCMP_ACT_ERRNO", "args": [{"index": 1, "value": 15, "valueTwo": 1, "op": "SCMP_CMP_MASKED_EQ"}]}]}"#,
+    );
+    let everything = fixture.file("everything.json", r#"{"defaultAction": "SCMP_ACT_ALLOW"}"#);
+    for who in everyone() {
+        let with = |profile: &Path, program: &[&str]| {
+            let profile = profile.to_str().unwrap();
+            fixture.outcome(who, &["--seccomp", profile], program)
+        };
+        let (output, _) = with(&narrow, &["uname"]);
+        assert!(String::from_utf8_lossy(&output.stderr).contains("Read-only file system"), "{output:?}");
+        let (output, outcome) = with(&narrow, &["chmod", "700", "/tmp"]);
+        assert_eq!((outcome.ended_by, output.status.code()), (EndedBy::Seccomp, Some(128 + libc::SIGSYS)));
+        let script = "import socket, sys\nsocket.socket(type=socket.SOCK_DGRAM)\nsocket.socket()";
+        let (output, _) = with(&narrow, &["python3", "-c", script]);
+        assert!(String::from_utf8_lossy(&output.stderr).contains("line 3"), "{output:?}");
+        // Threads need the answer that the default filter gives to clone3.
+        let script = "import threading; t = threading.Thread(target=print, args=('ran',)); t.start(); t.join()";
+        let (output, _) = with(&everything, &["python3", "-c", script]);
+        assert!(output.stdout.starts_with(b"ran\n"), "{output:?}");
+        let attack = ["--seccomp", everything.to_str().unwrap()];
+        let output = fixture.attack_inside(who, &attack, &["ptrace", "1"]).output().unwrap();
+        assert!(output.stdout.starts_with(b"held"), "{output:?}");
+    }
+    for (text, why) in [
+        ("{", "can't be used"),
+        (r#"{"defaultAction": "SCMP_ACT_NOTIFY"}"#, "SCMP_ACT_NOTIFY"),
+        (
+            r#"{"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [{"names": ["mont"], "action": "SCMP_ACT_ERRNO"}]}"#,
+            "mont",
+        ),
+    ] {
+        let file = fixture.file("wrong.json", text);
+        let output = fixture.sandbox(Who::Caller).arg("--seccomp").arg(&file).args(["--", "true"]).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.code() == Some(125) && said.contains(why), "{text}: {output:?}");
+    }
+    let output = fixture.sandbox(Who::Caller).args(["--seccomp", "/no/such", "--", "true"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(125));
+}
+
+#[test]
+fn ids_inside_are_those_that_were_asked_for_and_never_roots() {
+    let fixture = Fixture::new();
+    let script = "id -u; id -g; id -un; id -gn; stat -Lc %u:%g /proc/self; touch /tmp/x && stat -c %u:%g /tmp/x";
+    for who in everyone() {
+        let options = ["--uid", "4242", "--gid", "4343", "--", "sh", "-c", script];
+        let output = fixture.sandbox(who).args(options).output().unwrap();
+        let expected = "4242\n4343\nsandbox\nsandbox\n4242:4343\n4242:4343\n";
+        assert_eq!(String::from_utf8_lossy(&output.stdout), expected, "{output:?}");
+        for wrong in [["--uid", "0"], ["--gid", "0"], ["--uid", "65534"], ["--gid", "4294967295"], ["--uid", "x"]] {
+            let output = fixture.sandbox(who).args(wrong).args(["--", "true"]).output().unwrap();
+            assert_eq!(output.status.code(), Some(125), "{wrong:?}: {output:?}");
+        }
+    }
+}
+
+#[test]
+fn a_descriptor_is_passed_on_by_its_number_and_no_other_is() {
+    let fixture = Fixture::new();
+    let input = fixture.file("in", "question");
+    let script = "cat <&7; echo answer >&9; ls /proc/self/fd | wc -l; cat /dev/fd/7; echo more 2>&- >/dev/fd/7; :";
+    for who in everyone() {
+        let out = fixture.file("out", "");
+        // Opened by a shell, so that they are where a caller's would be, beside one that isn't passed on.
+        let redirect = format!("exec 7<{} 8<{} 9>{}; exec \"$@\"", input.display(), input.display(), out.display());
+        let with = |options: &[&str]| {
+            let mut command = fixture.wrapped(who, &["sh", "-c", &redirect, "sh"]);
+            command.args(["--limits", "rlimit-only"]).args(options).args(["--", "sh", "-c", script]).output().unwrap()
+        };
+        let output = with(&["--pass-fd", "7", "--pass-fd", "9"]);
+        // 0, 1, 2, 7, 9, and the directory that `ls` has open. What is at its end is read anew from its beginning.
+        assert_eq!(String::from_utf8_lossy(&output.stdout), "question6\nquestion", "{output:?}");
+        assert_eq!(std::fs::read_to_string(&out).unwrap(), "answer\n");
+        assert_eq!(std::fs::read_to_string(&input).unwrap(), "question");
+        for wrong in ["5", "2", "64", "x"] {
+            let output = with(&["--pass-fd", wrong]);
+            assert!(output.status.code() == Some(125) && output.stdout.is_empty(), "{wrong}: {output:?}");
+        }
+        let mut command = fixture.wrapped(who, &["sh", "-c", "exec 7</etc; exec \"$@\"", "sh"]);
+        let output =
+            command.args(["--limits", "rlimit-only", "--pass-fd", "7", "--", "ls", "/proc/self/fd/7"]).output();
+        let output = output.unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.code() == Some(125) && said.contains("descriptor 7"), "{output:?}");
+    }
+}

@@ -44,7 +44,7 @@ fn run(spawner: &Spawner, request: &Request) -> (Outcome, String) {
 fn start(spawner: &Spawner, request: &Request) -> (Sandbox, File) {
     let (reader, writer): (OwnedFd, OwnedFd) = nix::unistd::pipe().unwrap();
     let null = File::open("/dev/null").unwrap();
-    let stdio = Stdio { stdin: null.as_fd(), stdout: writer.as_fd(), stderr: writer.as_fd() };
+    let stdio = Stdio { stdin: null.as_fd(), stdout: writer.as_fd(), stderr: writer.as_fd(), passed: &[] };
     (spawner.spawn(request, stdio).unwrap(), reader.into())
 }
 
@@ -157,7 +157,7 @@ fn no_file_and_no_mount_point_is_made_through_a_link_in_a_writable_tree() {
 }
 
 fn null_stdio(file: &File) -> Stdio<'_> {
-    Stdio { stdin: file.as_fd(), stdout: file.as_fd(), stderr: file.as_fd() }
+    Stdio { stdin: file.as_fd(), stdout: file.as_fd(), stderr: file.as_fd(), passed: &[] }
 }
 
 #[test]

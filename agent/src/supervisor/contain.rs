@@ -51,6 +51,7 @@ async fn spawn(keeper: &Keeper, job: &Arc<Job>, request: Request, streams: Strea
             stdin: sandbox_ends.stdin.as_fd(),
             stdout: sandbox_ends.stdout.as_fd(),
             stderr: sandbox_ends.stderr.as_fd(),
+            passed: &[],
         };
         spawner.spawn(&request, stdio)
     });

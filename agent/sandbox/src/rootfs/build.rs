@@ -9,7 +9,7 @@ use nix::sys::stat::{Mode, mkdirat};
 use nix::unistd::{Gid, Uid, fchdir, fchown, symlinkat, write};
 
 use super::{Base, Memory, Mount, Node, NodeKind, Root, Tree, What};
-use crate::idmap::INSIDE_ID;
+use crate::idmap::User;
 use crate::record::Failed;
 use crate::step::Step;
 use crate::sys::{self, MountAttr};
@@ -18,14 +18,14 @@ use crate::sys::{self, MountAttr};
 pub(crate) fn build(root: &Root) -> Result<(), Failed<'_>> {
     sys::cut_propagation().map_err(Failed::of(Step::Propagation))?;
     let new_root = match &root.base {
-        Base::Memory(it) => Made::Own(memory(it, Step::Root)?),
+        Base::Memory(it) => Made::Own(memory(it, root.user, Step::Root)?),
         Base::Tree(it) => given(it).map_err(Failed::of(Step::Root))?,
     };
     let host_root = nix::fcntl::open(c"/", OFlag::O_PATH | OFlag::O_CLOEXEC, Mode::empty());
     let host_root = host_root.map_err(Failed::of(Step::Root))?;
     sys::attach(new_root.as_fd(), host_root.as_fd()).map_err(Failed::of(Step::Root))?;
     for mount in &root.mounts {
-        let made = make(mount, new_root.as_fd())?;
+        let made = make(mount, root.user, new_root.as_fd())?;
         let failed = Failed::about(mount.step, mount.shown.to_bytes());
         let target = mount_point(new_root.as_fd(), &mount.target).map_err(&failed)?;
         sys::attach(made.as_fd(), target.as_fd()).map_err(&failed)?;
@@ -59,11 +59,11 @@ impl AsFd for Made {
     }
 }
 
-fn make<'p>(mount: &'p Mount, root: BorrowedFd<'_>) -> Result<Made, Failed<'p>> {
+fn make<'p>(mount: &'p Mount, user: User, root: BorrowedFd<'_>) -> Result<Made, Failed<'p>> {
     let closed = MountAttr::MOUNT_ATTR_NOSUID | MountAttr::MOUNT_ATTR_NODEV | MountAttr::MOUNT_ATTR_NOEXEC;
     let read_only = closed | MountAttr::MOUNT_ATTR_RDONLY;
     let made = match &mount.what {
-        What::Memory(it) => return memory(it, mount.step).map(Made::Own),
+        What::Memory(it) => return memory(it, user, mount.step).map(Made::Own),
         What::Tree(it) => return given(it).map_err(Failed::about(mount.step, mount.shown.to_bytes())),
         // Who may not trace a process does not see it: init, whose command line tells of the host, is not there.
         What::Proc => sys::new_mount(c"proc", &[(c"hidepid", c"ptraceable")], read_only),
@@ -101,7 +101,7 @@ fn tree(path: &CStr, attributes: MountAttr) -> Result<OwnedFd, Errno> {
 }
 
 /// A tmpfs with all that belongs into it, mounted nowhere yet.
-fn memory(memory: &Memory, step: Step) -> Result<OwnedFd, Failed<'_>> {
+fn memory(memory: &Memory, user: User, step: Step) -> Result<OwnedFd, Failed<'_>> {
     let options: &[(&CStr, &CStr)] = &[
         (c"size", memory.size.as_c_str()),
         (c"nr_inodes", memory.inodes.as_c_str()),
@@ -110,7 +110,7 @@ fn memory(memory: &Memory, step: Step) -> Result<OwnedFd, Failed<'_>> {
     let writable = memory.attributes.difference(MountAttr::MOUNT_ATTR_RDONLY);
     let mount = sys::new_mount(c"tmpfs", options, writable).map_err(Failed::of(step))?;
     for node in &memory.nodes {
-        fill(mount.as_fd(), node).map_err(Failed::about(Step::Files, node.shown.to_bytes()))?;
+        fill(mount.as_fd(), node, user).map_err(Failed::about(Step::Files, node.shown.to_bytes()))?;
     }
     if writable != memory.attributes {
         sys::restrict_tree(mount.as_fd(), memory.attributes).map_err(Failed::of(Step::ReadOnly))?;
@@ -119,7 +119,7 @@ fn memory(memory: &Memory, step: Step) -> Result<OwnedFd, Failed<'_>> {
 }
 
 /// Makes one node. Nothing else is in this tmpfs than what the plan put there, and openat2 stays beneath it.
-fn fill(memory: BorrowedFd<'_>, node: &Node) -> Result<(), Errno> {
+fn fill(memory: BorrowedFd<'_>, node: &Node, user: User) -> Result<(), Errno> {
     let resolve = ResolveFlag::RESOLVE_BENEATH | ResolveFlag::RESOLVE_NO_SYMLINKS | ResolveFlag::RESOLVE_NO_XDEV;
     match &node.kind {
         NodeKind::Link(to) => symlinkat(to.as_c_str(), memory, node.path.as_c_str()),
@@ -129,7 +129,7 @@ fn fill(memory: BorrowedFd<'_>, node: &Node) -> Result<(), Errno> {
                 return Ok(());
             }
             let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
-            own(&openat2(memory, node.path.as_c_str(), OpenHow::new().flags(flags).resolve(resolve))?)
+            own(&openat2(memory, node.path.as_c_str(), OpenHow::new().flags(flags).resolve(resolve))?, user)
         }
         NodeKind::File { mode, data } => {
             let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_CLOEXEC;
@@ -140,12 +140,12 @@ fn fill(memory: BorrowedFd<'_>, node: &Node) -> Result<(), Errno> {
                 let written = write(&file, rest)?;
                 rest = rest.get(written..).unwrap_or_default();
             }
-            if node.owned { own(&file) } else { Ok(()) }
+            if node.owned { own(&file, user) } else { Ok(()) }
         }
     }
 }
 
 /// To the program's user; where there is one id only, it is that already.
-fn own(file: &OwnedFd) -> Result<(), Errno> {
-    fchown(file, Some(Uid::from_raw(INSIDE_ID)), Some(Gid::from_raw(INSIDE_ID)))
+fn own(file: &OwnedFd, user: User) -> Result<(), Errno> {
+    fchown(file, Some(Uid::from_raw(user.uid)), Some(Gid::from_raw(user.gid)))
 }

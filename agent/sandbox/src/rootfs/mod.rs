@@ -34,6 +34,7 @@ use std::ffi::{CStr, CString};
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 
+use crate::idmap::User;
 use crate::step::Step;
 use crate::sys::MountAttr;
 
@@ -44,6 +45,8 @@ pub(crate) use plan::plan;
 #[derive(Debug)]
 pub(crate) struct Root {
     base: Base,
+    /// Whose the files are that were sent in.
+    user: User,
     mounts: Vec<Mount>,
 }
 

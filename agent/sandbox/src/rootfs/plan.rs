@@ -10,7 +10,7 @@ use nix::sys::stat::{FileStat, SFlag, fstat};
 use nix::unistd::{AccessFlags, faccessat};
 
 use super::{Base, Memory, Mount, Node, NodeKind, Reach, Root, Tree, What, host, view};
-use crate::idmap::Ids;
+use crate::idmap::{Ids, User};
 use crate::outcome::SetupFailure;
 use crate::policy::{Access, Bind, LimitsMode, TMP};
 use crate::request::{InputFile, Request};
@@ -28,7 +28,8 @@ const PAGE: u64 = 4096;
 /// The plan, and what the caller should know though it stops nothing.
 pub(crate) fn plan(request: &Request, ids: Ids) -> Result<(Root, Vec<String>), SetupFailure> {
     let privileged = matches!(ids, Ids::Range { .. });
-    let mut planner = Planner { privileged, base: None, drafts: Vec::new(), links: Vec::new() };
+    let user = User::of(&request.policy);
+    let mut planner = Planner { privileged, user, base: None, drafts: Vec::new(), links: Vec::new() };
     let mut warnings = Vec::new();
     if let Some(directory) = &request.policy.root {
         planner.base(directory)?;
@@ -65,6 +66,7 @@ struct Draft {
 
 struct Planner {
     privileged: bool,
+    user: User,
     /// The caller's root file system.
     base: Option<Tree>,
     drafts: Vec<Draft>,
@@ -99,7 +101,7 @@ impl Planner {
         let source = host::open(&bind.source)?;
         host::refuse_what_undoes_the_sandbox(&source, bind)?;
         if bind.mode == Access::Rw {
-            warnings.extend(unwritable(&source, bind, ids)?);
+            warnings.extend(unwritable(&source, bind, ids, self.user)?);
         }
         let mut attributes = MountAttr::MOUNT_ATTR_NOSUID | MountAttr::MOUNT_ATTR_NODEV;
         if bind.mode == Access::Ro {
@@ -233,7 +235,7 @@ impl Planner {
         let mut root = Memory::new(Path::new("/"), ROOT_MEMORY + content, MountAttr::MOUNT_ATTR_RDONLY);
         root.mode = c"755".to_owned();
         let mut forest = Forest { root, made: self.base.is_none(), drafts: self.drafts };
-        forest.default_files(hostname)?;
+        forest.default_files(hostname, self.user)?;
         for (path, to) in &self.links {
             forest.link(path, to)?;
         }
@@ -256,7 +258,7 @@ impl Planner {
             Ok(Mount { target, shown, what: draft.what, reach: draft.reach, step: draft.step })
         });
         let mounts = mounts.collect::<Result<_, SetupFailure>>()?;
-        Ok(Root { base: self.base.map_or(Base::Memory(forest.root), Base::Tree), mounts })
+        Ok(Root { base: self.base.map_or(Base::Memory(forest.root), Base::Tree), user: self.user, mounts })
     }
 }
 
@@ -298,11 +300,9 @@ impl Forest {
         }
     }
 
-    fn default_files(&mut self, hostname: &str) -> Result<(), SetupFailure> {
-        let hosts = format!("127.0.0.1 localhost {hostname}\n::1 localhost {hostname}\n");
-        let made = [("etc/hostname", format!("{hostname}\n")), ("etc/hosts", hosts)];
+    fn default_files(&mut self, hostname: &str, user: User) -> Result<(), SetupFailure> {
         let fixed = view::FILES.iter().map(|&(path, text)| (path, text.to_owned()));
-        for (path, text) in made.into_iter().chain(fixed) {
+        for (path, text) in view::named_files(hostname, user).into_iter().chain(fixed) {
             self.file(&Path::new("/").join(path), 0o644, text.into_bytes(), false)?;
         }
         Ok(())
@@ -402,9 +402,9 @@ fn c_string(path: &Path) -> Result<CString, SetupFailure> {
 }
 
 /// A warning if the program's user can't write to a writable tree.
-fn unwritable(source: &OwnedFd, bind: &Bind, ids: Ids) -> Result<Option<String>, SetupFailure> {
+fn unwritable(source: &OwnedFd, bind: &Bind, ids: Ids, user: User) -> Result<Option<String>, SetupFailure> {
     let status = stat(source, &bind.source)?;
-    let (uid, gid) = ids.on_host();
+    let User { uid, gid } = ids.on_host(user);
     let writable = match ids {
         Ids::Single { .. } => {
             faccessat(source, c"", AccessFlags::W_OK, nix::fcntl::AtFlags::AT_EACCESS | EMPTY_PATH).is_ok()

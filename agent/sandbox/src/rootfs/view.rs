@@ -1,5 +1,7 @@
 //! The default view of the host, as data: what ordinary programs need, and nothing that is about the host.
 
+use crate::idmap::User;
+
 /// Host trees shown read-only where they are, if the host has them. `/usr` must be there.
 pub(super) const TREES: &[&str] = &[
     "/usr",
@@ -59,17 +61,25 @@ pub(super) const MASKED: &[&str] = &[
 ];
 
 /// Made-up files. Host names: only what is in this file, so that look-ups fail at once and not after a time-out.
-pub(super) const FILES: &[(&str, &str)] = &[
-    (
-        "etc/passwd",
-        "root:x:0:0:root:/:/usr/sbin/nologin\n\
-         sandbox:x:1000:1000:sandbox:/tmp:/bin/sh\n\
-         nobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n",
-    ),
-    ("etc/group", "root:x:0:\ntty:x:5:\nsandbox:x:1000:\nnogroup:x:65534:\n"),
-    (
-        "etc/nsswitch.conf",
-        "passwd: files\ngroup: files\nshadow: files\nhosts: files\nnetworks: files\nprotocols: files\nservices: files\n\
+pub(super) const FILES: &[(&str, &str)] = &[(
+    "etc/nsswitch.conf",
+    "passwd: files\ngroup: files\nshadow: files\nhosts: files\nnetworks: files\nprotocols: files\nservices: files\n\
          ethers: files\nrpc: files\n",
-    ),
-];
+)];
+
+/// Made-up files that name the host and the program's user.
+pub(super) fn named_files(hostname: &str, User { uid, gid }: User) -> [(&'static str, String); 4] {
+    [
+        ("etc/hostname", format!("{hostname}\n")),
+        ("etc/hosts", format!("127.0.0.1 localhost {hostname}\n::1 localhost {hostname}\n")),
+        (
+            "etc/passwd",
+            format!(
+                "root:x:0:0:root:/:/usr/sbin/nologin\n\
+                 sandbox:x:{uid}:{gid}:sandbox:/tmp:/bin/sh\n\
+                 nobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n"
+            ),
+        ),
+        ("etc/group", format!("root:x:0:\nsandbox:x:{gid}:\ntty:x:5:\nnogroup:x:65534:\n")),
+    ]
+}

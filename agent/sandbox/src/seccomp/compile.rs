@@ -4,9 +4,7 @@
 //! after about seven comparisons. A leaf is a return, or the checks of arguments. A comparison jumps at most 255
 //! instructions; over a longer left half it jumps to an unconditional jump, which has 32 bits.
 
-use nix::errno::Errno;
-
-use super::profile::{Profile, Rule};
+use super::profile::{Answers, Is, Rule};
 use super::{Action, Arch};
 
 /// One instruction, `struct sock_filter` of linux/filter.h.
@@ -47,55 +45,52 @@ const ARGUMENTS: u32 = 16;
 /// x32's numbers have this bit (asm/unistd.h).
 const X32_BIT: u32 = 0x4000_0000;
 
-const NO_CALL: Rule = Rule { cases: &[], otherwise: Action::Errno(Errno::ENOSYS) };
-const KILL: Rule = Rule { cases: &[], otherwise: Action::Kill };
-
 /// From `first` to the next range's first, or to the end.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Range {
+pub(super) struct Range<'a> {
     pub(super) first: u32,
-    pub(super) rule: Rule,
+    pub(super) rule: Rule<'a>,
 }
 
-/// Compiles a profile for an architecture.
-pub(super) fn compile(arch: Arch, profile: &Profile) -> Program {
+/// Compiles the answers for an architecture.
+pub(super) fn compile(arch: Arch, answers: &Answers<'_>) -> Program {
     let mut instructions = vec![
         operation(LOAD, ARCH),
         jump(JUMP_EQUAL, arch.audit(), 1, 0),
-        operation(RETURN, value(Action::Kill)),
+        operation(RETURN, value(answers.foreign)),
         operation(LOAD, NUMBER),
     ];
-    instructions.extend(tree(&ranges(arch, profile)));
+    instructions.extend(tree(&ranges(arch, answers)));
     Program { instructions }
 }
 
 /// All numbers from 0 on, as ranges with one answer each.
-pub(super) fn ranges(arch: Arch, profile: &Profile) -> Vec<Range> {
-    let rules = profile.by_name();
-    let mut ranges: Vec<Range> = Vec::new();
+fn ranges<'a>(arch: Arch, answers: &Answers<'a>) -> Vec<Range<'a>> {
+    let only = |otherwise| Rule { cases: &[], otherwise };
+    let mut ranges: Vec<Range<'a>> = Vec::new();
     let mut next = 0;
-    let mut push = |first: u32, rule: Rule| {
+    let mut push = |first: u32, rule: Rule<'a>| {
         if ranges.last().is_none_or(|last| last.rule != rule) {
             ranges.push(Range { first, rule });
         }
     };
     for &(name, number) in arch.calls() {
         if number > next {
-            push(next, NO_CALL);
+            push(next, only(answers.no_call));
         }
-        push(number, rules.get(name).copied().unwrap_or(Profile::REFUSED));
+        push(number, answers.named.get(name).copied().unwrap_or(answers.otherwise));
         next = number + 1;
     }
-    push(next, NO_CALL);
+    push(next, only(answers.no_call));
     if arch == Arch::X86_64 {
-        push(X32_BIT, KILL);
+        push(X32_BIT, only(answers.foreign));
         // -1 is what a tracer that skips a call leaves, and no call.
-        push(0x8000_0000, NO_CALL);
+        push(0x8000_0000, only(answers.no_call));
     }
     ranges
 }
 
-fn tree(ranges: &[Range]) -> Vec<Instruction> {
+fn tree(ranges: &[Range<'_>]) -> Vec<Instruction> {
     let (low, high) = ranges.split_at(ranges.len() / 2);
     let Some(first_of_high) = high.first() else { return Vec::new() };
     if low.is_empty() {
@@ -112,7 +107,7 @@ fn tree(ranges: &[Range]) -> Vec<Instruction> {
 }
 
 /// Returns for one rule; the accumulator holds the number before, and nothing needs it after.
-fn leaf(rule: &Rule) -> Vec<Instruction> {
+fn leaf(rule: &Rule<'_>) -> Vec<Instruction> {
     let mut code = Vec::new();
     for case in rule.cases {
         let length: usize = case.checks.iter().map(|check| if check.mask == u32::MAX { 2 } else { 3 }).sum();
@@ -126,7 +121,13 @@ fn leaf(rule: &Rule) -> Vec<Instruction> {
             }
             rest -= 1;
             // Where it doesn't hold: over the case's remaining checks and its return. Cases are a few checks long.
-            code.push(jump(JUMP_EQUAL, check.value, 0, rest as u8 + 1));
+            let away = rest as u8 + 1;
+            code.push(match check.is {
+                Is::Equal => jump(JUMP_EQUAL, check.value, 0, away),
+                Is::NotEqual => jump(JUMP_EQUAL, check.value, away, 0),
+                Is::AtLeast => jump(JUMP_NOT_BELOW, check.value, 0, away),
+                Is::Below => jump(JUMP_NOT_BELOW, check.value, away, 0),
+            });
         }
         code.push(operation(RETURN, value(case.then)));
     }
@@ -149,10 +150,12 @@ pub(super) fn value(action: Action) -> u32 {
         // An error number of 0 is success.
         Action::Ignore => libc::SECCOMP_RET_ERRNO,
         Action::Errno(errno) => libc::SECCOMP_RET_ERRNO | (errno as u32 & libc::SECCOMP_RET_DATA),
+        Action::Log => libc::SECCOMP_RET_LOG,
+        Action::Trap => libc::SECCOMP_RET_TRAP,
         Action::Kill => libc::SECCOMP_RET_KILL_PROCESS,
     }
 }
 
 #[cfg(test)]
 #[path = "compile_tests.rs"]
-mod tests;
+pub(super) mod tests;

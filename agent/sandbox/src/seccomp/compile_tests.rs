@@ -1,28 +1,46 @@
 //! The compiled program against a reference: the profile read word by word, without ranges, trees and jumps.
 
-use super::super::profile::{INIT, Profile, TRACING_PINNED, WORKLOAD};
+use std::collections::HashMap;
 
-const CHANGED: Profile = Profile { changes: TRACING_PINNED, ..WORKLOAD };
-use super::*;
+use nix::errno::Errno;
 use proptest::prelude::*;
 
-const ARCHES: [Arch; 2] = [Arch::X86_64, Arch::Aarch64];
+use super::super::profile::{INIT, PINNED, STRICT, TRACING, WORKLOAD};
+use super::*;
 
-/// What the profile says about a call.
-fn reference(arch: Arch, profile: &Profile, audit: u32, number: u32, args: [u64; 6]) -> u32 {
+pub(in super::super) const ARCHES: [Arch; 2] = [Arch::X86_64, Arch::Aarch64];
+
+/// All that are made.
+fn all() -> [Answers<'static>; 4] {
+    [
+        WORKLOAD.answers(&[]),
+        WORKLOAD.answers(&[TRACING, PINNED]),
+        WORKLOAD.answers(&[PINNED, STRICT]),
+        INIT.answers(&[]),
+    ]
+}
+
+/// What the answers say about a call.
+fn reference(arch: Arch, answers: &Answers<'_>, audit: u32, number: u32, args: [u64; 6]) -> u32 {
     if audit != arch.audit() {
-        return value(Action::Kill);
+        return value(answers.foreign);
     }
     let Some((name, _)) = arch.calls().iter().find(|(_, known)| *known == number) else {
         let x32 = arch == Arch::X86_64 && (0x4000_0000..0x8000_0000).contains(&number);
-        return value(if x32 { Action::Kill } else { Action::Errno(Errno::ENOSYS) });
+        return value(if x32 { answers.foreign } else { answers.no_call });
     };
-    let Some((_, rule)) = profile.changes.iter().chain(profile.rules).find(|(of, _)| of == name) else {
-        return value(if profile.allowed.contains(name) { Action::Allow } else { Action::Errno(Errno::EPERM) });
-    };
+    let rule = answers.named.get(name).copied().unwrap_or(answers.otherwise);
     for case in rule.cases {
-        let word = |word: u8| (args[usize::from(word / 2)] >> (32 * (word % 2))) as u32;
-        if case.checks.iter().all(|check| word(check.word) & check.mask == check.value) {
+        let holds = |check: &super::super::profile::Check| {
+            let word = (args[usize::from(check.word / 2)] >> (32 * (check.word % 2))) as u32 & check.mask;
+            match check.is {
+                Is::Equal => word == check.value,
+                Is::NotEqual => word != check.value,
+                Is::AtLeast => word >= check.value,
+                Is::Below => word < check.value,
+            }
+        };
+        if case.checks.iter().all(holds) {
             return value(case.then);
         }
     }
@@ -30,7 +48,7 @@ fn reference(arch: Arch, profile: &Profile, audit: u32, number: u32, args: [u64;
 }
 
 /// Classic BPF, as far as the compiler uses it; a program that runs off its end, or that jumps back, panics.
-fn interpret(program: &Program, audit: u32, number: u32, args: [u64; 6]) -> u32 {
+pub(in super::super) fn interpret(program: &Program, audit: u32, number: u32, args: [u64; 6]) -> u32 {
     let mut data = Vec::new();
     data.extend(number.to_le_bytes());
     data.extend(audit.to_le_bytes());
@@ -54,7 +72,7 @@ fn interpret(program: &Program, audit: u32, number: u32, args: [u64; 6]) -> u32 
 
 fn call(arch: Arch, name: &str, args: [u64; 6]) -> u32 {
     let number = arch.calls().iter().find(|(of, _)| *of == name).unwrap().1;
-    interpret(&compile(arch, &WORKLOAD), arch.audit(), number, args)
+    interpret(&compile(arch, &WORKLOAD.answers(&[])), arch.audit(), number, args)
 }
 
 fn errno(errno: Errno) -> u32 {
@@ -64,11 +82,11 @@ fn errno(errno: Errno) -> u32 {
 #[test]
 fn every_number_gets_what_the_profile_says() {
     for arch in ARCHES {
-        for profile in [&WORKLOAD, &CHANGED, &INIT] {
-            let program = compile(arch, profile);
+        for answers in &all() {
+            let program = compile(arch, answers);
             let edges = [X32_BIT - 1, X32_BIT, X32_BIT + 59, 0x7fff_ffff, 0x8000_0000, u32::MAX];
             for number in (0..1024).chain(edges) {
-                let expected = reference(arch, profile, arch.audit(), number, [0; 6]);
+                let expected = reference(arch, answers, arch.audit(), number, [0; 6]);
                 assert_eq!(interpret(&program, arch.audit(), number, [0; 6]), expected, "{arch:?} call {number}");
             }
         }
@@ -77,12 +95,23 @@ fn every_number_gets_what_the_profile_says() {
 
 #[test]
 fn every_name_of_the_profiles_is_a_call_somewhere_and_has_one_answer() {
-    for profile in [&WORKLOAD, &CHANGED, &INIT] {
-        let names: Vec<_> = profile.allowed.iter().chain(profile.rules.iter().map(|(name, _)| name)).collect();
+    let allowed = [&WORKLOAD, &INIT].map(|profile| (profile.allowed, profile.rules));
+    for (allowed, rules) in allowed.into_iter().chain([TRACING, PINNED, STRICT].map(|changes| (&[][..], changes))) {
+        let names: Vec<_> = allowed.iter().chain(rules.iter().map(|(name, _)| name)).collect();
         for name in &names {
             assert!(ARCHES.iter().any(|arch| arch.calls().iter().any(|(of, _)| of == *name)), "{name} is no call");
             assert_eq!(names.iter().filter(|other| other == &name).count(), 1, "{name} is there twice");
         }
+    }
+}
+
+#[test]
+fn strict_only_takes_away() {
+    let default: HashMap<_, _> = WORKLOAD.answers(&[]).named;
+    for (name, rule) in STRICT {
+        let before = default.get(name).copied();
+        assert!(rule.otherwise != Action::Allow, "{name} is allowed by default");
+        assert!(before.is_some() || TRACING.iter().any(|(traced, _)| traced == name), "{name} is refused anyhow");
     }
 }
 
@@ -121,7 +150,7 @@ fn the_attacks_of_the_profile_are_refused_also_with_bit_32_set() {
 
 #[test]
 fn the_tree_is_shallow_and_small() {
-    let program = compile(Arch::X86_64, &WORKLOAD);
+    let program = compile(Arch::X86_64, &WORKLOAD.answers(&[]));
     assert!(program.instructions.len() < 400, "{} instructions", program.instructions.len());
 }
 
@@ -134,16 +163,16 @@ proptest! {
                                        foreign in proptest::bool::weighted(0.05)) {
         let args = std::array::from_fn(|at| u64::from(high[at]) << 32 | u64::from(low[at]));
         let audit = if foreign { 0x4000_0003 } else { arch.audit() };
-        for profile in [&WORKLOAD, &CHANGED, &INIT] {
-            let program = compile(arch, profile);
-            prop_assert_eq!(interpret(&program, audit, number, args), reference(arch, profile, audit, number, args));
+        for answers in &all() {
+            let program = compile(arch, answers);
+            prop_assert_eq!(interpret(&program, audit, number, args), reference(arch, answers, audit, number, args));
         }
     }
 
     #[test]
     fn a_tree_over_many_long_leaves_still_finds_its_range(firsts in proptest::collection::btree_set(1u32..100_000, 1..400), probe in 0u32..100_000) {
         let rules = WORKLOAD.rules;
-        let mut ranges = vec![Range { first: 0, rule: NO_CALL }];
+        let mut ranges = vec![Range { first: 0, rule: Rule { cases: &[], otherwise: Action::Errno(Errno::ENOSYS) } }];
         ranges.extend(firsts.iter().enumerate().map(|(at, &first)| {
             let action = Action::Errno(Errno::from_raw(1 + (at % 100) as i32));
             let rule = if at % 3 == 0 { rules[at % rules.len()].1 } else { Rule { cases: &[], otherwise: action } };

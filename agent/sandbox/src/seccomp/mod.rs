@@ -2,6 +2,7 @@
 //!
 //! - [`table`](x86_64): numbers by name, one table for each architecture, as data.
 //! - [`profile`]: what is allowed, by name, as data, with the attack that each refusal stops.
+//! - [`own`]: a caller's profile, which takes more away.
 //! - [`compile`]: a profile and a table become a BPF program, a balanced tree over ranges of numbers. The kernel runs a
 //!   filter once for every number when it is attached (to build its bitmap of always-allowed calls), so a linear
 //!   chain of comparisons costs more at each start than all the other protections together.
@@ -11,12 +12,14 @@
 
 mod aarch64;
 mod compile;
+mod own;
 mod profile;
 mod x86_64;
 
 use nix::errno::Errno;
 
 pub(crate) use compile::Program;
+pub use own::{ArchitectureMap, Comparison, Conditions, SeccompAction, SeccompArgument, SeccompEntry, SeccompProfile};
 
 /// The architecture whose calls a filter is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,6 +37,10 @@ pub(crate) enum Action {
     /// Says that it was done, and does nothing.
     Ignore,
     Errno(Errno),
+    /// Does it, and notes it in the audit log.
+    Log,
+    /// SIGSYS, which the program can handle.
+    Trap,
     Kill,
 }
 
@@ -53,6 +60,22 @@ impl Arch {
         }
     }
 
+    /// The name that libseccomp gives it.
+    fn scmp_name(self) -> &'static str {
+        match self {
+            Arch::X86_64 => "SCMP_ARCH_X86_64",
+            Arch::Aarch64 => "SCMP_ARCH_AARCH64",
+        }
+    }
+
+    /// The name that Go gives it.
+    fn go_name(self) -> &'static str {
+        match self {
+            Arch::X86_64 => "amd64",
+            Arch::Aarch64 => "arm64",
+        }
+    }
+
     fn calls(self) -> &'static [(&'static str, u32)] {
         match self {
             Arch::X86_64 => x86_64::CALLS,
@@ -68,20 +91,24 @@ pub(crate) struct Changes {
     pub(crate) tracing: bool,
     /// It may not choose its CPUs.
     pub(crate) pinned: bool,
+    /// It only computes.
+    pub(crate) strict: bool,
 }
 
 /// The filter of the program inside.
 pub(crate) fn workload(changes: Changes) -> Program {
-    let changes = match (changes.tracing, changes.pinned) {
-        (false, false) => &[][..],
-        (true, false) => profile::TRACING,
-        (false, true) => profile::PINNED,
-        (true, true) => profile::TRACING_PINNED,
-    };
-    compile::compile(Arch::NATIVE, &profile::Profile { changes, ..profile::WORKLOAD })
+    let Changes { tracing, pinned, strict } = changes;
+    let parts = [(tracing, profile::TRACING), (pinned, profile::PINNED), (strict, profile::STRICT)];
+    let parts: Vec<_> = parts.into_iter().filter(|(asked, _)| *asked).map(|(_, part)| part).collect();
+    compile::compile(Arch::NATIVE, &profile::WORKLOAD.answers(&parts))
+}
+
+/// The filter of a caller's profile, which stands behind the program's other one.
+pub(crate) fn own(profile: &SeccompProfile) -> Result<Program, String> {
+    profile.compile(Arch::NATIVE)
 }
 
 /// The filter of init, which only waits, kills, measures and writes its record.
 pub(crate) fn init() -> Program {
-    compile::compile(Arch::NATIVE, &profile::INIT)
+    compile::compile(Arch::NATIVE, &profile::INIT.answers(&[]))
 }

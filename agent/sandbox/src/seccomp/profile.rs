@@ -28,57 +28,73 @@ use nix::errno::Errno;
 
 use super::Action;
 
-/// What a process may call.
+/// What a process may call; the rest gives EPERM.
+#[derive(Clone, Copy)]
 pub(super) struct Profile {
     /// Calls that are always allowed.
     pub(super) allowed: &'static [&'static str],
     /// Calls whose answer depends on their arguments, or isn't the usual EPERM.
-    pub(super) rules: &'static [(&'static str, Rule)],
-    /// What a policy changes; these come before the others.
-    pub(super) changes: &'static [(&'static str, Rule)],
+    pub(super) rules: &'static [Named],
 }
+
+/// A call and its answer.
+pub(super) type Named = (&'static str, Rule<'static>);
 
 /// How a call is answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Rule {
+pub(super) struct Rule<'a> {
     /// The first case whose checks all hold decides.
-    pub(super) cases: &'static [Case],
+    pub(super) cases: &'a [Case<'a>],
     /// What happens if none does.
     pub(super) otherwise: Action,
 }
 
 /// Checks that must all hold, and what then happens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Case {
-    pub(super) checks: &'static [Check],
+pub(super) struct Case<'a> {
+    pub(super) checks: &'a [Check],
     pub(super) then: Action,
 }
 
-/// Half an argument, masked, equals `value`.
+/// Half an argument, masked, compared with `value`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Check {
     /// Twice the argument's number for its low 32 bits, and one more for its high ones.
     pub(super) word: u8,
     pub(super) mask: u32,
+    pub(super) is: Is,
     pub(super) value: u32,
 }
 
+/// How a word is compared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Is {
+    Equal,
+    NotEqual,
+    AtLeast,
+    Below,
+}
+
+const fn masked(argument: u8, mask: u32, value: u32) -> Check {
+    Check { word: 2 * argument, mask, is: Is::Equal, value }
+}
+
 const fn is(argument: u8, value: u32) -> Check {
-    Check { word: 2 * argument, mask: u32::MAX, value }
+    masked(argument, u32::MAX, value)
 }
 
 const fn high_is(argument: u8, value: u32) -> Check {
-    Check { word: 2 * argument + 1, mask: u32::MAX, value }
+    Check { word: 2 * argument + 1, ..is(argument, value) }
 }
 
 const ALLOW: Action = Action::Allow;
 const EPERM: Action = Action::Errno(Errno::EPERM);
 
-const fn allow(checks: &'static [Check]) -> Case {
+const fn allow(checks: &'static [Check]) -> Case<'static> {
     Case { checks, then: ALLOW }
 }
 
-const fn deny(checks: &'static [Check]) -> Case {
+const fn deny(checks: &'static [Check]) -> Case<'static> {
     Case { checks, then: EPERM }
 }
 
@@ -101,6 +117,7 @@ const TIOCLINUX: u32 = 0x541c;
 /// IOPRIO_WHO_PROCESS and IOPRIO_WHO_PGRP of ioprio_set(2).
 const IOPRIO_PROCESS: u32 = 1;
 const IOPRIO_GROUP: u32 = 2;
+const THREAD: u32 = libc::CLONE_THREAD as u32;
 const CORE: u32 = nix::sys::resource::Resource::RLIMIT_CORE as u32;
 /// Init's process id inside.
 const INIT_PID: u32 = 1;
@@ -108,12 +125,12 @@ const INIT_PID: u32 = 1;
 /// As a kernel without the family answers, so that libraries go on without it.
 const NO_FAMILY: Action = Action::Errno(Errno::EAFNOSUPPORT);
 /// Refused where the first argument names init.
-const NOT_OF_INIT: Rule = Rule { cases: &[deny(&[is(0, INIT_PID)])], otherwise: ALLOW };
+const NOT_OF_INIT: Rule<'static> = Rule { cases: &[deny(&[is(0, INIT_PID)])], otherwise: ALLOW };
 
 /// The rules of the program's profile.
 #[rustfmt::skip]
-const RULES: &[(&str, Rule)] = &[
-    ("clone", Rule { cases: &[allow(&[Check { word: 0, mask: NAMESPACES, value: 0 }])], otherwise: EPERM }),
+const RULES: &[Named] = &[
+    ("clone", Rule { cases: &[allow(&[masked(0, NAMESPACES, 0)])], otherwise: EPERM }),
     ("clone3", Rule { cases: &[], otherwise: Action::Errno(Errno::ENOSYS) }),
     ("ioctl", Rule { cases: &[deny(&[is(1, TIOCSTI)]), deny(&[is(1, TIOCLINUX)])], otherwise: ALLOW }),
     // Reading it (0xffffffff), and setting what every program has.
@@ -139,17 +156,36 @@ const RULES: &[(&str, Rule)] = &[
 ];
 
 /// The program's profile.
-pub(super) const WORKLOAD: Profile = Profile { allowed: ALLOWED, rules: RULES, changes: &[] };
+pub(super) const WORKLOAD: Profile = Profile { allowed: ALLOWED, rules: RULES };
 
-const ALWAYS: Rule = Rule { cases: &[], otherwise: ALLOW };
-const NEVER: Rule = Rule { cases: &[], otherwise: EPERM };
+const ALWAYS: Rule<'static> = Rule { cases: &[], otherwise: ALLOW };
+const NEVER: Rule<'static> = Rule { cases: &[], otherwise: EPERM };
 
 /// For debuggers and sanitizers. Init is not dumpable and in no Landlock domain of the program's: it stays out of reach.
-pub(super) const TRACING: &[(&str, Rule)] =
-    &[("ptrace", ALWAYS), ("process_vm_readv", ALWAYS), ("process_vm_writev", ALWAYS)];
+pub(super) const TRACING: &[Named] = &[("ptrace", ALWAYS), ("process_vm_readv", ALWAYS), ("process_vm_writev", ALWAYS)];
 /// For a program that is held on some CPUs: it could let itself go.
-pub(super) const PINNED: &[(&str, Rule)] = &[("sched_setaffinity", NEVER)];
-pub(super) const TRACING_PINNED: &[(&str, Rule)] = &[TRACING[0], TRACING[1], TRACING[2], PINNED[0]];
+pub(super) const PINNED: &[Named] = &[("sched_setaffinity", NEVER)];
+
+/// For a program that only computes: threads, files, memory, clocks, and pipes that it was given. It starts no other
+/// process, speaks to none, and leaves modes, owners and attributes of files as they are.
+#[rustfmt::skip]
+pub(super) const STRICT: &[Named] = &[
+    // A thread, and nothing else that clone(2) makes. Old libraries ask for one by CLONE_THREAD too.
+    ("clone", Rule { cases: &[allow(&[masked(0, NAMESPACES, 0), masked(0, THREAD, THREAD)])], otherwise: EPERM }),
+    ("fork", NEVER), ("vfork", NEVER),
+    ("socket", Rule { cases: &[], otherwise: NO_FAMILY }), ("socketpair", Rule { cases: &[], otherwise: NO_FAMILY }),
+    ("accept", NEVER), ("accept4", NEVER), ("bind", NEVER), ("connect", NEVER), ("listen", NEVER), ("sendto", NEVER),
+    ("sendmsg", NEVER), ("sendmmsg", NEVER), ("recvfrom", NEVER), ("recvmsg", NEVER), ("recvmmsg", NEVER),
+    ("mq_open", NEVER), ("mq_unlink", NEVER), ("msgget", NEVER), ("semget", NEVER), ("shmget", NEVER), ("shmat", NEVER),
+    ("memfd_create", NEVER), ("memfd_secret", NEVER), ("pidfd_open", NEVER), ("pidfd_send_signal", NEVER),
+    ("name_to_handle_at", NEVER), ("inotify_init", NEVER), ("inotify_init1", NEVER), ("mknod", NEVER), ("mknodat", NEVER),
+    ("chmod", NEVER), ("fchmod", NEVER), ("fchmodat", NEVER), ("fchmodat2", NEVER), ("chown", NEVER), ("fchown", NEVER),
+    ("fchownat", NEVER), ("lchown", NEVER), ("setxattr", NEVER), ("setxattrat", NEVER), ("lsetxattr", NEVER),
+    ("fsetxattr", NEVER), ("removexattr", NEVER), ("removexattrat", NEVER), ("lremovexattr", NEVER), ("fremovexattr", NEVER),
+    ("ptrace", NEVER), ("process_vm_readv", NEVER), ("process_vm_writev", NEVER), ("vmsplice", NEVER), ("adjtimex", NEVER),
+    ("landlock_create_ruleset", NEVER), ("landlock_add_rule", NEVER), ("landlock_restrict_self", NEVER), ("seccomp", NEVER),
+    ("setsid", NEVER), ("setpgid", NEVER), ("sched_setscheduler", NEVER), ("sched_setattr", NEVER), ("sched_setparam", NEVER),
+];
 
 /// Init's profile, from the program's start on.
 pub(super) const INIT: Profile = Profile {
@@ -169,7 +205,6 @@ pub(super) const INIT: Profile = Profile {
         "write",
     ],
     rules: &[],
-    changes: &[],
 };
 
 /// Always allowed; a name that an architecture hasn't is left out there.
@@ -224,13 +259,23 @@ const ALLOWED: &[&str] = &[
 ];
 
 impl Profile {
-    /// The answer to each call that is not just refused, by name.
-    pub(super) fn by_name(&self) -> HashMap<&'static str, Rule> {
-        let always = self.allowed.iter().map(|name| (*name, Rule { cases: &[], otherwise: ALLOW }));
-        // Of two with one name the later stays.
-        always.chain(self.rules.iter().copied()).chain(self.changes.iter().copied()).collect()
+    /// The answers with a policy's changes, of which a later one goes before an earlier.
+    pub(super) fn answers(&self, changes: &[&[Named]]) -> Answers<'static> {
+        let always = self.allowed.iter().map(|name| (*name, ALWAYS));
+        let changed = changes.iter().flat_map(|named| named.iter().copied());
+        let named = always.chain(self.rules.iter().copied()).chain(changed).collect();
+        Answers { named, otherwise: NEVER, no_call: Action::Errno(Errno::ENOSYS), foreign: Action::Kill }
     }
+}
 
-    /// The answer to a call that the architecture has and the profile does not name.
-    pub(super) const REFUSED: Rule = Rule { cases: &[], otherwise: EPERM };
+/// The answer to every call there can be.
+pub(super) struct Answers<'a> {
+    /// By name.
+    pub(super) named: HashMap<&'a str, Rule<'a>>,
+    /// To a call that the architecture has, and nobody names.
+    pub(super) otherwise: Rule<'a>,
+    /// To a number that is no call.
+    pub(super) no_call: Action,
+    /// To a call by another architecture's entry.
+    pub(super) foreign: Action,
 }

@@ -5,8 +5,8 @@
 //!
 //! - Its only tie is a SOCK_SEQPACKET socketpair on its descriptor 0; nobody else can connect, so there are no peers to
 //!   check. When the socket closes (this process ended, in whatever way), it kills all that it has and ends.
-//! - A request is one message: a byte for the protocol's version, and six descriptors: the sealed memfd, standard
-//!   input, output and error, the result pipe, and a socket for the answer. Each request has an answer socket of its
+//! - A request is one message: a byte for the protocol's version, one for the number of each descriptor that the program
+//!   gets (0, 1 and 2 first), and the descriptors: the sealed memfd, the result pipe, a socket for the answer, and those. Each request has an answer socket of its
 //!   own, so threads share a `Spawner` without a lock, and no answer reaches the wrong caller.
 //! - Its death (`pidfd()` becomes readable) ends its sandboxes: each init gets SIGKILL by its parent-death signal, and
 //!   sees its liveness pipe close.
@@ -36,7 +36,7 @@ pub use serve::serve;
 pub const SPAWNER_ARGUMENT: &str = "--spawner-on-stdin";
 
 /// The version of the messages between caller and spawner.
-const VERSION: u8 = 2;
+const VERSION: u8 = 3;
 
 /// A spawner process. Dropping it ends it, and every sandbox that it has started.
 #[derive(Debug)]
@@ -99,13 +99,19 @@ impl Spawner {
     /// A refused request, a failed step before clone3, or a spawner that has ended.
     pub fn spawn(&self, request: &Request, stdio: Stdio<'_>) -> Result<Sandbox> {
         request.check()?;
+        stdio.check()?;
         let socket = self.socket.as_ref().ok_or(Error::SpawnerGone(Errno::EBADF))?;
         let memfd = request.seal()?;
         let (result, init_result) = nix::unistd::pipe2(nix::fcntl::OFlag::O_CLOEXEC).context("pipe2 for a result")?;
         let (answers, reply) = socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC)
             .context("socketpair for an answer")?;
-        let fds = [memfd.as_fd(), stdio.stdin, stdio.stdout, stdio.stderr, init_result.as_fd(), reply.as_fd()];
-        channel::send(socket.as_fd(), &[VERSION], &fds).map_err(gone)?;
+        let mut fds = vec![memfd.as_fd(), init_result.as_fd(), reply.as_fd()];
+        let mut bytes = vec![VERSION];
+        for (number, fd) in stdio.all() {
+            bytes.push(number as u8);
+            fds.push(fd);
+        }
+        channel::send(socket.as_fd(), &bytes, &fds).map_err(gone)?;
         drop((init_result, reply));
         let message = channel::receive(answers.as_fd()).map_err(gone)?.ok_or(Error::SpawnerGone(Errno::EPIPE))?;
         let mut fds = message.fds.into_iter();

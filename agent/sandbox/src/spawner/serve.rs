@@ -111,9 +111,11 @@ impl Serving {
     }
 
     fn answer(&mut self, message: Message) {
-        let Ok([memfd, stdin, stdout, stderr, result, reply]) = <[OwnedFd; 6]>::try_from(message.fds) else { return };
+        let mut fds = message.fds.into_iter();
+        let (Some(memfd), Some(result), Some(reply)) = (fds.next(), fds.next(), fds.next()) else { return };
+        let given: Vec<OwnedFd> = fds.collect();
         let (answer, pidfd) = match message.bytes.as_slice() {
-            [VERSION] => self.start(memfd, [stdin, stdout, stderr], result),
+            [VERSION, numbers @ ..] if numbers.len() == given.len() => self.start(memfd, result, numbers, &given),
             _ => (Answer::Refused("another version".to_owned()), None),
         };
         let mut bytes = encode(&answer);
@@ -132,14 +134,23 @@ impl Serving {
     fn start(
         &mut self,
         memfd: OwnedFd,
-        [stdin, stdout, stderr]: [OwnedFd; 3],
         result: OwnedFd,
+        numbers: &[u8],
+        given: &[OwnedFd],
     ) -> (Answer, Option<OwnedFd>) {
+        let ([0, 1, 2, numbers @ ..], [stdin, stdout, stderr, given @ ..]) = (numbers, given) else {
+            return (Answer::Refused("no standard input, output and error".to_owned()), None);
+        };
+        let passed: Vec<_> =
+            numbers.iter().map(|number| i32::from(*number)).zip(given.iter().map(AsFd::as_fd)).collect();
+        let stdio = Stdio { stdin: stdin.as_fd(), stdout: stdout.as_fd(), stderr: stderr.as_fd(), passed: &passed };
+        if let Err(error) = stdio.check() {
+            return (Answer::Refused(error.to_string()), None);
+        }
         let request = match Request::unseal(memfd).and_then(|it| it.check().map(|()| it).map_err(Error::Policy)) {
             Ok(request) => request,
             Err(error) => return (Answer::Refused(error.to_string()), None),
         };
-        let stdio = Stdio { stdin: stdin.as_fd(), stdout: stdout.as_fd(), stderr: stderr.as_fd() };
         let maker = match &mut self.maker {
             Ok(maker) => maker,
             Err(failure) => return (Answer::Failed(failure.clone()), None),

@@ -80,6 +80,13 @@ impl Fixture {
         as_who(Command::new(self.path("sandbox")), who)
     }
 
+    /// The command, executed by another: it gets the command's path and arguments behind its own.
+    pub(crate) fn wrapped(&self, who: Who, by: &[&str]) -> Command {
+        let mut command = as_who(Command::new(by[0]), who);
+        command.args(&by[1..]).arg(self.path("sandbox"));
+        command
+    }
+
     /// The command with limits that can be had here; options and the program are still to be added.
     pub(crate) fn sandbox(&self, who: Who) -> Command {
         let mut command = self.bare(who);

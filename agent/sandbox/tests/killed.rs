@@ -6,7 +6,6 @@ mod support;
 
 use std::os::fd::AsFd;
 use std::process::{Child, Stdio};
-use std::time::Duration;
 
 use holdfast_sandbox::{EndedBy, Limits, LimitsMode, Policy, Request, Spawner};
 use nix::sys::signal::{Signal, kill};
@@ -63,20 +62,32 @@ fn a_killed_init_is_told_and_leaves_nothing() {
     }
 }
 
-/// The runner is killed after each of many delays, from before it does anything to after the program runs.
+/// The runner, init and the program's process are each killed at every system call that they make, from their first to their
+/// last: so at every step of a setup, at every wait and at the end.
 #[test]
-fn a_runner_killed_at_any_moment_of_the_setup_leaves_nothing() {
-    let fixture = Fixture::new();
+fn who_is_killed_at_any_system_call_leaves_nothing() {
+    /// More than any of them makes.
+    const MOST: usize = 3000;
+    let fixture = Fixture::with_tracer();
     for who in everyone() {
-        let mark = mark("moment");
-        for step in 0..60u64 {
-            let mut command = fixture.sandbox(who);
-            command.args(["--env", &format!("MARK={mark}"), "--", "sleep", "1000", ";", &mark]);
-            let mut runner = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-            // Not a wait for something: the moment itself is what is tried.
-            std::thread::sleep(Duration::from_micros(step * 150));
-            runner.kill().unwrap();
-            runner.wait().unwrap();
+        let mark = mark("call");
+        for (which, least) in [("0", 60), ("1", 60), ("2", 10)] {
+            let mut calls = 0;
+            loop {
+                let nth = (calls + 1).to_string();
+                let tracer = fixture.path("tracer");
+                let mut command = fixture.wrapped(who, &[tracer.to_str().unwrap(), which, &nth]);
+                let options = ["--limits", "rlimit-only", "--rw", "/var/tmp", "--", "true", &mark];
+                let output = command.args(options).stdin(Stdio::null()).output().unwrap();
+                match output.status.code() {
+                    Some(0) => calls += 1,
+                    Some(1) => break,
+                    _ => panic!("{who:?}: process {which} at call {nth}: {output:?}"),
+                }
+                assert!(calls < MOST, "{who:?}: process {which} makes more calls than that");
+            }
+            println!("{who:?}: process {which} was killed at each of {calls} calls");
+            assert!(calls > least, "{who:?}: process {which} makes only {calls} calls");
         }
         until("nothing of the sandboxes is left", || marked(&mark).is_empty());
     }

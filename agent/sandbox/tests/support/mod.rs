@@ -45,14 +45,23 @@ impl Fixture {
     pub(crate) fn new() -> Fixture {
         let directory = tempfile::Builder::new().prefix("holdfast-").tempdir().unwrap();
         fs::set_permissions(directory.path(), Permissions::from_mode(0o755)).unwrap();
-        for (from, to) in
-            [(Path::new(env!("CARGO_BIN_EXE_holdfast-sandbox")), "sandbox"), (&attack_program(), "attack")]
-        {
-            let to = directory.path().join(to);
-            // Nobody may not look into the build's directory; a link is cheaper than a copy, where it can be made.
-            fs::hard_link(from, &to).or_else(|_| fs::copy(from, &to).map(drop)).unwrap();
-        }
-        Fixture { directory }
+        let fixture = Fixture { directory };
+        fixture.add(Path::new(env!("CARGO_BIN_EXE_holdfast-sandbox")), "sandbox");
+        fixture.add(&c_program("attack"), "attack");
+        fixture
+    }
+
+    /// Nobody may not look into the build's directory; a link is cheaper than a copy, where it can be made.
+    fn add(&self, program: &Path, name: &str) {
+        let to = self.path(name);
+        fs::hard_link(program, &to).or_else(|_| fs::copy(program, &to).map(drop)).unwrap();
+    }
+
+    /// With the program that kills another at a system call.
+    pub(crate) fn with_tracer() -> Fixture {
+        let fixture = Fixture::new();
+        fixture.add(&c_program("tracer"), "tracer");
+        fixture
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
@@ -165,9 +174,9 @@ pub(crate) fn as_who(mut command: Command, who: Who) -> Command {
 }
 
 /// The attacking program, built once for all tests.
-fn attack_program() -> PathBuf {
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/attacks/attack.c");
-    let built = Path::new(env!("CARGO_TARGET_TMPDIR")).join("attack");
+fn c_program(name: &str) -> PathBuf {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/attacks/{name}.c"));
+    let built = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
     let time = |path: &Path| fs::metadata(path).and_then(|it| it.modified()).ok();
     if time(&built) <= time(&source) {
         // Tests run at once: each builds its own, and the last rename wins.

@@ -28,12 +28,12 @@ use nix::sys::signal::{SigSet, Signal, kill};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::sys::stat::{Mode, umask};
 use nix::sys::time::TimeSpec;
-use nix::unistd::Pid;
+use nix::unistd::{Pid, Whence, lseek};
 
 use crate::clone::Plan;
 use crate::exec::{self, Start};
 use crate::idmap::User;
-use crate::record::{Bytes, Ended, Failed};
+use crate::record::{Bytes, Ended, Failed, Transfer};
 use crate::step::Step;
 use crate::{rootfs, sys};
 
@@ -60,7 +60,7 @@ const SIGNALS_A_ROUND: u32 = 64;
 /// executes.
 pub(crate) fn run(plan: &Plan, fds: Descriptors, keep: &[RawFd], stack: &mut [u8]) -> ! {
     let record = match prepare(plan, fds, keep) {
-        Ok((signals, ruleset)) => start(plan, fds, &signals, ruleset, stack),
+        Ok(prepared) => start(plan, fds, prepared, stack),
         Err(failed) => Err(failed),
     };
     let record = record.map_or_else(|failed| failed.encode(), |ended| ended.encode());
@@ -73,8 +73,15 @@ fn tell(result: RawFd, record: &Bytes) {
     while nix::unistd::write(sys::borrow(result), record.as_slice()) == Err(Errno::EINTR) {}
 }
 
-/// Where signals are read, and the ruleset that the program's process is to be restricted by.
-type Prepared = (SignalFd, Option<OwnedFd>);
+/// What the program's start needs.
+struct Prepared {
+    /// Where signals are read.
+    signals: SignalFd,
+    /// What the program's process is to be restricted by.
+    ruleset: Option<OwnedFd>,
+    /// Init's own proc_pid_io(5), in which whoever it waits for is counted when it has ended.
+    transfers: Option<OwnedFd>,
+}
 
 /// The sandbox, from inside, in the order that DESIGN gives; it ends without a capability.
 fn prepare<'p>(plan: &'p Plan, fds: Descriptors, keep: &[RawFd]) -> Result<Prepared, Failed<'p>> {
@@ -85,6 +92,8 @@ fn prepare<'p>(plan: &'p Plan, fds: Descriptors, keep: &[RawFd]) -> Result<Prepa
     sys::close_all_but(keep).map_err(Failed::of(Step::InitDescriptors))?;
     // Set at once for a parent that dies during setup; setresuid clears it.
     die_with_parent()?;
+    // Before it is not dumpable: later the file is the host's root's. A kernel that doesn't count has no such file.
+    let transfers = nix::fcntl::open(c"/proc/self/io", OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty()).ok();
     wait_for_maps(fds.mapped);
     let ranged = fds.lock.is_some();
     if ranged {
@@ -108,7 +117,7 @@ fn prepare<'p>(plan: &'p Plan, fds: Descriptors, keep: &[RawFd]) -> Result<Prepa
     nix::sys::prctl::set_dumpable(false).map_err(Failed::of(Step::Process))?;
     nix::sys::prctl::set_no_new_privs().map_err(Failed::of(Step::Process))?;
     let signals = SignalFd::with_flags(&all, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK);
-    Ok((signals.map_err(Failed::of(Step::Process))?, ruleset))
+    Ok(Prepared { signals: signals.map_err(Failed::of(Step::Process))?, ruleset, transfers })
 }
 
 /// A session of its own, so that no terminal's hang-up or key reaches it.
@@ -133,13 +142,9 @@ fn wait_for_maps(mapped: RawFd) {
 }
 
 /// Starts the program and stays until nothing is left of it.
-fn start<'p>(
-    plan: &'p Plan,
-    fds: Descriptors,
-    signals: &SignalFd,
-    ruleset: Option<OwnedFd>,
-    stack: &mut [u8],
-) -> Result<Ended, Failed<'p>> {
+fn start<'p>(plan: &'p Plan, fds: Descriptors, prepared: Prepared, stack: &mut [u8]) -> Result<Ended, Failed<'p>> {
+    let Prepared { signals, ruleset, transfers } = prepared;
+    let before = transfers.as_ref().and_then(|file| transferred(file));
     let (workload, filters, given) = (&plan.workload, &plan.filters, plan.given.as_slice());
     let mut start = Start { workload, filters, ruleset: ruleset.as_ref().map(AsRawFd::as_raw_fd), given, failed: None };
     let setup_memory = if plan.in_leaf { memory_in_use().map_err(Failed::of(Step::Cgroup))? } else { 0 };
@@ -151,7 +156,9 @@ fn start<'p>(
     drop(ruleset);
     // The program runs from here on. Init keeps no descriptor of its input and output, so that their readers see the
     // end when the program ends.
-    let mut keep = [fds.alive, fds.result, signals.as_fd().as_raw_fd(), fds.lock.unwrap_or(fds.result)];
+    let or_result = |fd: Option<RawFd>| fd.unwrap_or(fds.result);
+    let counted = or_result(transfers.as_ref().map(AsRawFd::as_raw_fd));
+    let mut keep = [fds.alive, fds.result, signals.as_fd().as_raw_fd(), or_result(fds.lock), counted];
     keep.sort_unstable();
     let closed = sys::close_all_but(&keep).map_err(Failed::of(Step::InitDescriptors));
     // A failure here ends the program with init; it has run by then, but unguarded it shall not go on.
@@ -164,7 +171,31 @@ fn start<'p>(
         is_over: false,
         alive: fds.alive,
     };
-    Ok(Ended { setup_memory, ..watch.until_all_are_gone(signals, plan.cpu_seconds) })
+    let ended = watch.until_all_are_gone(&signals, plan.cpu_seconds);
+    let after = transfers.as_ref().and_then(transferred);
+    let transfer = before.zip(after).map(|(before, after)| Transfer {
+        read: after.read.saturating_sub(before.read),
+        written: after.written.saturating_sub(before.written),
+    });
+    Ok(Ended { setup_memory, transfer, ..ended })
+}
+
+/// What init and all for whom it waited have read and written.
+fn transferred(file: &OwnedFd) -> Option<Transfer> {
+    let mut text = [0; 256];
+    lseek(file, 0, Whence::SeekSet).ok()?;
+    let length = nix::unistd::read(file, &mut text).ok()?;
+    let field = |name: &[u8]| {
+        let line = text[..length].split(|byte| *byte == b'\n').find_map(|line| line.strip_prefix(name))?;
+        Some(number(line))
+    };
+    Some(Transfer { read: field(b"rchar: ")?, written: field(b"wchar: ")? })
+}
+
+/// The digits at the beginning.
+fn number(text: &[u8]) -> u64 {
+    let digits = text.iter().take_while(|digit| digit.is_ascii_digit());
+    digits.fold(0, |sum, digit| sum.saturating_mul(10).saturating_add(u64::from(digit - b'0')))
 }
 
 /// What the sandbox is charged for before its program starts: memory.current of its cgroup.
@@ -172,8 +203,7 @@ fn memory_in_use() -> Result<u64, Errno> {
     let file = nix::fcntl::open(c"/sys/fs/cgroup/memory.current", OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty())?;
     let mut digits = [0; 20];
     let length = nix::unistd::read(&file, &mut digits)?;
-    let digits = digits.iter().take(length).take_while(|digit| digit.is_ascii_digit());
-    Ok(digits.fold(0u64, |sum, digit| sum.saturating_mul(10).saturating_add(u64::from(digit - b'0'))))
+    Ok(number(&digits[..length]))
 }
 
 /// What init looks at while the program runs.
@@ -219,8 +249,8 @@ impl Watch {
                 end = Some(End { status, cpu: cpu(&usage), at: Instant::now() });
             }
         }
-        let (user_us, system_us) = times(UsageWho::RUSAGE_CHILDREN);
-        let (init_user_us, init_system_us) = times(UsageWho::RUSAGE_SELF);
+        let (user_us, system_us, involuntary_switches) = usage(UsageWho::RUSAGE_CHILDREN);
+        let (init_user_us, init_system_us, _) = usage(UsageWho::RUSAGE_SELF);
         let End { status, cpu, at } =
             end.unwrap_or(End { status: libc::SIGKILL, cpu: Duration::ZERO, at: Instant::now() });
         let cpu_time = !wall && !output && cpu_seconds.is_some_and(|limit| used_up(status, cpu, limit));
@@ -235,6 +265,8 @@ impl Watch {
             init_user_us,
             init_system_us,
             setup_memory: 0,
+            transfer: None,
+            involuntary_switches,
         }
     }
 
@@ -321,10 +353,13 @@ fn used_up(status: i32, cpu: Duration, limit: u64) -> bool {
     }
 }
 
-/// User and system time in microseconds.
-fn times(who: UsageWho) -> (u64, u64) {
+/// User and system time in microseconds, and involuntary context switches.
+fn usage(who: UsageWho) -> (u64, u64, u64) {
     let micros = |time: nix::sys::time::TimeVal| micros(time.tv_sec(), time.tv_usec());
-    getrusage(who).map_or((0, 0), |usage| (micros(usage.user_time()), micros(usage.system_time())))
+    getrusage(who).map_or((0, 0, 0), |usage| {
+        let switches = u64::try_from(usage.involuntary_context_switches()).unwrap_or(0);
+        (micros(usage.user_time()), micros(usage.system_time()), switches)
+    })
 }
 
 fn micros(seconds: i64, micros: i64) -> u64 {

@@ -47,6 +47,16 @@ pub struct Outcome {
     /// The most processes and threads at once. From the cgroup.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub peak_pids: Option<u64>,
+    /// The bytes that read(2) and its kin gave to all processes inside, from whatever file, pipe or device (`rchar` of
+    /// proc_pid_io(5)). Absent where the kernel doesn't count them (CONFIG_TASK_IO_ACCOUNTING).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub read_bytes: Option<u64>,
+    /// The bytes that write(2) and its kin took from them (`wchar`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub written_bytes: Option<u64>,
+    /// How often one of them lost its processor to another process: a busy machine makes times longer. From rusage.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub involuntary_switches: Option<u64>,
     /// How limits were enforced: under `rlimit-only` they bound each process, not the sandbox as a whole.
     pub limits: LimitsMode,
 }
@@ -190,6 +200,9 @@ impl Outcome {
             times_from: None,
             peak_memory: None,
             peak_pids: None,
+            read_bytes: None,
+            written_bytes: None,
+            involuntary_switches: None,
             limits: LimitsMode::RlimitOnly,
         }
     }

@@ -4,9 +4,10 @@
 //! allocates nothing: init runs after clone3 and may not.
 //!
 //! ```text
-//! 0 "HFR2" | 4 kind | 5 step | 6 flags | 7 zero | 8 errno i32 | 12 wait status i32
+//! 0 "HFR3" | 4 kind | 5 step | 6 flags | 7 zero | 8 errno i32 | 12 wait status i32
 //! 16 wall µs u64 | 24 user µs u64 | 32 system µs u64
-//! 40 memory before the program u64 | 48 init's own user µs u64 | 56 init's own system µs u64 | 64 subject, to the end
+//! 40 memory before the program u64 | 48 init's own user µs u64 | 56 init's own system µs u64
+//! 64 bytes read u64 | 72 bytes written u64 | 80 involuntary context switches u64 | 88 subject, to the end
 //! ```
 //!
 //! A spawner, which alone can read the sandbox's cgroup, writes behind it: the cgroup's figures as JSON, their length
@@ -20,9 +21,9 @@ use crate::outcome::{EndedBy, LimitKind, Outcome, SetupFailure, Source};
 use crate::policy::LimitsMode;
 use crate::step::Step;
 
-const MAGIC: &[u8; 4] = b"HFR2";
+const MAGIC: &[u8; 4] = b"HFR3";
 const FIGURES: &[u8; 4] = b"HFG1";
-const FIXED: usize = 64;
+const FIXED: usize = 88;
 /// The longest record, fixed fields and subject.
 pub(crate) const MAX: usize = 2048;
 
@@ -31,6 +32,7 @@ const KIND_FAILED: u8 = 1;
 const FLAG_WALL: u8 = 1;
 const FLAG_CPU_TIME: u8 = 2;
 const FLAG_OUTPUT: u8 = 4;
+const FLAG_TRANSFER: u8 = 8;
 
 /// The program ran and ended.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -50,6 +52,16 @@ pub(crate) struct Ended {
     pub(crate) setup_memory: u64,
     pub(crate) init_user_us: u64,
     pub(crate) init_system_us: u64,
+    /// Where the kernel counts it.
+    pub(crate) transfer: Option<Transfer>,
+    pub(crate) involuntary_switches: u64,
+}
+
+/// Bytes that reads and writes have moved.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Transfer {
+    pub(crate) read: u64,
+    pub(crate) written: u64,
 }
 
 /// A step failed. The subject is the bytes of a path or name, if the step was about one.
@@ -87,14 +99,21 @@ impl Bytes {
 impl Ended {
     pub(crate) fn encode(&self) -> Bytes {
         let mut bytes = Bytes { buffer: [0; MAX], length: FIXED };
-        let flags = [(self.wall, FLAG_WALL), (self.cpu_time, FLAG_CPU_TIME), (self.output, FLAG_OUTPUT)];
+        let flags = [
+            (self.wall, FLAG_WALL),
+            (self.cpu_time, FLAG_CPU_TIME),
+            (self.output, FLAG_OUTPUT),
+            (self.transfer.is_some(), FLAG_TRANSFER),
+        ];
         let flags = flags.into_iter().fold(0, |all, (is_set, flag)| if is_set { all | flag } else { all });
         bytes.buffer[..4].copy_from_slice(MAGIC);
         bytes.buffer[4..8].copy_from_slice(&[KIND_ENDED, 0, flags, 0]);
         bytes.buffer[12..16].copy_from_slice(&self.status.to_le_bytes());
         let times = [self.wall_us, self.user_us, self.system_us];
         let setup = [self.setup_memory, self.init_user_us, self.init_system_us];
-        for (place, figure) in (16..).step_by(8).zip(times.into_iter().chain(setup)) {
+        let Transfer { read, written } = self.transfer.unwrap_or_default();
+        let more = [read, written, self.involuntary_switches];
+        for (place, figure) in (16..).step_by(8).zip(times.into_iter().chain(setup).chain(more)) {
             bytes.buffer[place..place + 8].copy_from_slice(&figure.to_le_bytes());
         }
         bytes
@@ -182,6 +201,8 @@ fn told(bytes: &[u8], figures: Option<&Figures>) -> Result<Outcome> {
                 setup_memory: long(40),
                 init_user_us: long(48),
                 init_system_us: long(56),
+                transfer: (fixed[6] & FLAG_TRANSFER != 0).then(|| Transfer { read: long(64), written: long(72) }),
+                involuntary_switches: long(80),
             };
             Ok(counted(ended(&record), figures, &record))
         }
@@ -209,6 +230,9 @@ fn ended(record: &Ended) -> Outcome {
         user_us: Some(record.user_us),
         system_us: Some(record.system_us),
         times_from: Some(Source::Rusage),
+        read_bytes: record.transfer.map(|transfer| transfer.read),
+        written_bytes: record.transfer.map(|transfer| transfer.written),
+        involuntary_switches: Some(record.involuntary_switches),
         ..Outcome::bare(ended_by)
     }
 }

@@ -447,3 +447,20 @@ fn a_descriptor_is_passed_on_by_its_number_and_no_other_is() {
         assert!(output.status.code() == Some(125) && said.contains("descriptor 7"), "{output:?}");
     }
 }
+
+#[test]
+fn bytes_are_counted_of_all_that_ran_and_nothing_else_is() {
+    let fixture = Fixture::new();
+    let quiet = ["sh", "-c", ":"];
+    let moves = "head -c 3000000 /dev/zero >/tmp/x; (cat /tmp/x >/tmp/y; cat /tmp/y >/tmp/z) & wait; exit 0";
+    for who in everyone() {
+        let (_, before) = fixture.outcome(who, &[], &quiet);
+        let (_, after) = fixture.outcome(who, &[], &["sh", "-c", moves]);
+        let (read, written) = (after.read_bytes.unwrap(), after.written_bytes.unwrap());
+        // Libraries are read too: some of each program's, which the quiet one shows.
+        let own = before.read_bytes.unwrap();
+        assert!((9_000_000..9_000_000 + 8 * own.max(20_000)).contains(&read), "{read} bytes, {own} by themselves");
+        assert_eq!((before.written_bytes, written), (Some(0), 9_000_000));
+        assert!(after.involuntary_switches.is_some());
+    }
+}

@@ -196,6 +196,8 @@ pub(super) const INIT: Profile = Profile {
         "exit_group",
         "getrusage",
         "kill",
+        // proc_pid_io(5) is read twice.
+        "lseek",
         "poll",
         "ppoll",
         "read",

@@ -144,7 +144,7 @@ fn wait_for_maps(mapped: RawFd) {
 /// Starts the program and stays until nothing is left of it.
 fn start<'p>(plan: &'p Plan, fds: Descriptors, prepared: Prepared, stack: &mut [u8]) -> Result<Ended, Failed<'p>> {
     let Prepared { signals, ruleset, transfers } = prepared;
-    let before = transfers.as_ref().and_then(|file| transferred(file));
+    let before = transfers.as_ref().and_then(transferred);
     let (workload, filters, given) = (&plan.workload, &plan.filters, plan.given.as_slice());
     let mut start = Start { workload, filters, ruleset: ruleset.as_ref().map(AsRawFd::as_raw_fd), given, failed: None };
     let setup_memory = if plan.in_leaf { memory_in_use().map_err(Failed::of(Step::Cgroup))? } else { 0 };

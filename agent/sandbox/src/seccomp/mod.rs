@@ -2,7 +2,7 @@
 //!
 //! - [`table`](x86_64): numbers by name, one table for each architecture, as data.
 //! - [`profile`]: what is allowed, by name, as data, with the attack that each refusal stops.
-//! - [`own`]: a caller's profile, which takes more away.
+//! - [`mod@own`]: a caller's profile, which takes more away.
 //! - [`compile`]: a profile and a table become a BPF program, a balanced tree over ranges of numbers. The kernel runs a
 //!   filter once for every number when it is attached (to build its bitmap of always-allowed calls), so a linear
 //!   chain of comparisons costs more at each start than all the other protections together.

@@ -27,13 +27,13 @@ pub struct SeccompProfile {
     pub default_errno_ret: Option<u32>,
     /// For which architectures it is, `SCMP_ARCH_X86_64` and so on; empty is for all. Entries of other architectures are
     /// refused to every program, whatever is named here.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, deserialize_with = "or_null", skip_serializing_if = "Vec::is_empty")]
     pub architectures: Vec<String>,
     /// Docker's form of the same.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, deserialize_with = "or_null", skip_serializing_if = "Vec::is_empty")]
     pub arch_map: Vec<ArchitectureMap>,
     /// What is answered to which calls.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_null")]
     pub syscalls: Vec<SeccompEntry>,
 }
 
@@ -44,7 +44,7 @@ pub struct ArchitectureMap {
     /// Its name.
     pub architecture: String,
     /// The others.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_null")]
     pub sub_architectures: Vec<String>,
 }
 
@@ -133,10 +133,10 @@ pub enum Comparison {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Conditions {
     /// Capabilities that the program has; here it has none.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, deserialize_with = "or_null", skip_serializing_if = "Vec::is_empty")]
     pub caps: Vec<String>,
     /// Architectures, by Go's names.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, deserialize_with = "or_null", skip_serializing_if = "Vec::is_empty")]
     pub arches: Vec<String>,
     /// The oldest kernel, such as `4.8`. Every kernel that Holdfast runs on is younger than those that profiles name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -144,7 +144,7 @@ pub struct Conditions {
 }
 
 /// Docker writes an empty list as null.
-fn or_null<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<SeccompArgument>, D::Error> {
+fn or_null<'de, D: serde::Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Vec<T>, D::Error> {
     Ok(Option::deserialize(deserializer)?.unwrap_or_default())
 }
 
@@ -161,7 +161,7 @@ impl Conditions {
 impl SeccompEntry {
     fn counts(&self, arch: Arch) -> bool {
         let includes = self.includes.caps.is_empty() && (self.includes.arches.is_empty() || self.includes.names(arch));
-        // Without a capability no entry is excluded for one; for a kernel's age none is, since all are younger.
+        // Without a capability no entry is excluded for one; for a kernel's age each is that says so, since all are younger.
         includes && !self.excludes.names(arch) && self.excludes.min_kernel.is_none()
     }
 }

@@ -31,7 +31,7 @@ fn holds(arg: &SeccompArgument, is: u64) -> bool {
 const DOCKER: &str = r#"{
     "defaultAction": "SCMP_ACT_ERRNO", "defaultErrnoRet": 1,
     "archMap": [{"architecture": "SCMP_ARCH_X86_64", "subArchitectures": ["SCMP_ARCH_X86", "SCMP_ARCH_X32"]},
-                {"architecture": "SCMP_ARCH_AARCH64", "subArchitectures": ["SCMP_ARCH_ARM"]}],
+                {"architecture": "SCMP_ARCH_AARCH64", "subArchitectures": null}],
     "syscalls": [
         {"names": ["read", "write", "_llseek", "no_such_call"], "action": "SCMP_ACT_ALLOW"},
         {"names": ["ptrace"], "action": "SCMP_ACT_ALLOW", "args": null, "comment": "", "includes": {"minKernel": "4.8"}, "excludes": {}},

@@ -145,6 +145,41 @@ fn a_killed_spawner_ends_its_sandboxes_and_each_says_so() {
 }
 
 #[test]
+fn a_spawner_killed_at_any_system_call_is_told_and_leaves_nothing() {
+    let fixture = Fixture::with_tracer();
+    let mark = mark("spawner-call");
+    let null = std::fs::File::options().read(true).write(true).open("/dev/null").unwrap();
+    let stdio =
+        holdfast_sandbox::Stdio { stdin: null.as_fd(), stdout: null.as_fd(), stderr: null.as_fd(), passed: &[] };
+    let request = Request { program: "true".to_owned(), args: vec![mark.clone()], ..request(&mark) };
+    let told = fixture.path("told");
+    let mut calls = 0;
+    loop {
+        let nth = calls + 1;
+        let script = format!(
+            "#!/bin/sh\n{} 0 {nth} {} \"$@\"\necho $? >{}\n",
+            fixture.path("tracer").display(),
+            fixture.path("sandbox").display(),
+            told.display()
+        );
+        let spawner = Spawner::start(&fixture.script("traced", &script)).unwrap();
+        let outcome = spawner.spawn(&request, stdio).and_then(holdfast_sandbox::Sandbox::outcome);
+        drop(spawner);
+        let how = std::fs::read_to_string(&told).unwrap();
+        match (how.trim(), outcome) {
+            ("1", Ok(outcome)) if outcome.ended_by == EndedBy::Exited => break,
+            ("0", Ok(outcome)) if matches!(outcome.ended_by, EndedBy::Exited | EndedBy::Killed) => calls = nth,
+            ("0", Err(holdfast_sandbox::Error::SpawnerGone(_))) => calls = nth,
+            (how, other) => panic!("call {nth}: {how}, {other:?}"),
+        }
+        assert!(nth < 3000, "the spawner makes more calls than that");
+    }
+    println!("the spawner was killed at each of {calls} calls");
+    assert!(calls > 60, "the spawner makes only {calls} calls");
+    until("nothing is left", || marked(&mark).is_empty());
+}
+
+#[test]
 fn a_dropped_spawner_and_a_dropped_sandbox_leave_nothing() {
     let mark = mark("dropped");
     let null = std::fs::File::options().read(true).write(true).open("/dev/null").unwrap();

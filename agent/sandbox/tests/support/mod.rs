@@ -115,13 +115,19 @@ impl Fixture {
 
     /// The command on a machine that has no cgroup v2.
     pub(crate) fn without_cgroups(&self) -> PathBuf {
-        let path = self.path("without-cgroups");
         let rights = if is_root() { "" } else { "--map-root-user" };
         let hide = "mount -t tmpfs none /sys/fs/cgroup && exec \"$0\" \"$@\"";
         let sandbox = self.path("sandbox");
         let script = format!("#!/bin/sh\nexec unshare --mount {rights} sh -c '{hide}' {} \"$@\"\n", sandbox.display());
-        fs::write(&path, script).unwrap();
-        fs::set_permissions(&path, Permissions::from_mode(0o755)).unwrap();
+        self.script("without-cgroups", &script)
+    }
+
+    /// A script that can be executed. Another process writes it: were it open here, it would be in a child that another
+    /// test's thread forks just then, and could not be executed (ETXTBSY).
+    pub(crate) fn script(&self, name: &str, text: &str) -> PathBuf {
+        let path = self.path(name);
+        let write = "printf %s \"$1\" >\"$0\" && chmod 755 \"$0\"";
+        assert!(Command::new("sh").args(["-c", write]).arg(&path).arg(text).status().unwrap().success());
         path
     }
 

@@ -129,13 +129,15 @@ impl Maker {
         let (root, mut warnings) = rootfs::plan(request, ids)?;
         let leaf = self.leaf(&request.policy.limits)?;
         let user = User::of(&request.policy);
+        let landlock = landlock::plan(request.policy.landlock, self.landlock_abi, stdio, &mut warnings)?;
+        let untruncated = landlock.as_ref().is_some_and(|rules| rules.leaves_truncate);
         let plan = Plan {
             root,
             user,
             workload: Workload::plan(request)?,
             given: given(stdio),
-            filters: self.filters(&request.policy)?,
-            landlock: landlock::plan(request.policy.landlock, self.landlock_abi, stdio, &mut warnings)?,
+            filters: self.filters(&request.policy, untruncated)?,
+            landlock,
             hostname: request.policy.hostname.clone().into_bytes(),
             loopback: request.policy.net == Network::Loopback,
             wall: request.policy.limits.wall,
@@ -177,11 +179,12 @@ impl Maker {
         groups.leaf(limits).map(Some)
     }
 
-    fn filters(&mut self, policy: &Policy) -> Result<Filters, SetupFailure> {
+    fn filters(&mut self, policy: &Policy, untruncated: bool) -> Result<Filters, SetupFailure> {
         let changes = Changes {
             tracing: policy.allow.contains(&Allow::Ptrace),
             pinned: !policy.limits.cpus_allowed.is_empty(),
             strict: policy.seccomp == Seccomp::Strict,
+            untruncated,
         };
         let own = match &policy.seccomp {
             Seccomp::Profile(profile) => {

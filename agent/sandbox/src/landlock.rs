@@ -12,8 +12,9 @@
 //! the program to trace init, which is outside of its domain.
 //!
 //! What it can't do: kernel-internal files (pipes, sockets, memfds) are never restricted, and neither is fchmod(2) of a file
-//! that one owns. truncate(2) is, from ABI 3 on (Linux 6.2); with ABI 2 no descriptor's file gets a rule, since to open
-//! for reading with O_TRUNC would empty it.
+//! that one owns. truncate(2) is, from ABI 3 on (Linux 6.2). With ABI 2 no descriptor's file gets a rule, since to open
+//! for reading with O_TRUNC would empty it; and where a regular file is given, the filter refuses truncate(2), which by
+//! `/proc/self/fd/0` would empty it too (ftruncate(2) needs a descriptor that is open for writing).
 
 use std::ffi::CStr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
@@ -57,6 +58,8 @@ pub(crate) struct Rules {
     handled: u64,
     /// For each descriptor that the program is given, by its own rights.
     given: Vec<u64>,
+    /// A regular file is given, and this kernel lets it be emptied by its path.
+    pub(crate) leaves_truncate: bool,
 }
 
 /// The kernel's version of Landlock: 0 where it has none, or it is not among the boot parameter `lsm=`.
@@ -88,18 +91,19 @@ pub(crate) fn plan(
         }
         Landlock::Auto | Landlock::Required => {}
     }
-    let mut given = Vec::new();
+    let (mut given, mut leaves_truncate) = (Vec::new(), false);
     for (_, fd) in stdio.all() {
         let (has, regular) = rights_of(fd).map_err(|errno| SetupFailure::new(Step::Stdio, errno as i32, None))?;
         given.push(if abi >= TRUNCATE_ABI { has } else { 0 });
-        if abi < TRUNCATE_ABI && regular {
-            warnings.push(format!(
-                "landlock: this kernel has ABI {abi}, which does not restrict truncate(2): the program can empty a file \
-                 that it is given a descriptor of if its user may write it; give a pipe"
-            ));
-        }
+        leaves_truncate |= abi < TRUNCATE_ABI && regular;
     }
-    Ok(Some(Rules { handled: handled(abi), given }))
+    if leaves_truncate {
+        warnings.push(format!(
+            "landlock: this kernel has ABI {abi}, which does not restrict truncate(2): as a file is given, the filter refuses \
+             it (Linux 6.2 or later lets programs use it)"
+        ));
+    }
+    Ok(Some(Rules { handled: handled(abi), given, leaves_truncate }))
 }
 
 /// Every right of the file tree that this ABI knows.
@@ -204,6 +208,17 @@ mod tests {
         assert_eq!(run(Landlock::Required, 1), (Err(Step::Landlock), 0));
         assert_eq!(run(Landlock::Off, 7), (Ok(false), 0));
         assert_eq!(run(Landlock::Required, 2), (Ok(true), 0));
+    }
+
+    #[test]
+    fn what_an_old_kernel_leaves_open_of_a_regular_file_is_known_and_said() {
+        let file = tempfile::tempfile().unwrap();
+        let stdio = Stdio { stdin: file.as_fd(), stdout: file.as_fd(), stderr: file.as_fd(), passed: &[] };
+        for (abi, leaves, said) in [(2, true, 1), (3, false, 0), (7, false, 0)] {
+            let mut warnings = Vec::new();
+            let rules = plan(Landlock::Required, abi, stdio, &mut warnings).unwrap().unwrap();
+            assert_eq!((rules.leaves_truncate, warnings.len()), (leaves, said), "ABI {abi}");
+        }
     }
 
     #[test]

@@ -6,6 +6,9 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by a panic")]
 
+mod attacks;
+mod support;
+
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Write};
 use std::os::fd::{AsFd, OwnedFd};
@@ -30,7 +33,7 @@ const MIB: usize = 1 << 20;
 const MEMORY: [&str; 2] = ["--memory", "64M"];
 const TWICE: &str = "128";
 
-const CASES: [(&str, fn()); 13] = [
+const CASES: [(&str, fn()); 14] = [
     ("a_fork_bomb_gets_no_more_than_its_limit_and_it_is_told", fork_bomb),
     ("memory_beyond_the_limit_ends_the_sandbox_and_nothing_else", memory_hog),
     ("memory_that_belongs_to_no_process_counts", memfd_hog),
@@ -44,6 +47,7 @@ const CASES: [(&str, fn()); 13] = [
     ("a_service_that_was_given_its_cgroup_divides_it", service),
     ("who_is_not_root_needs_a_cgroup_that_was_given_to_him", unprivileged),
     ("a_controller_that_is_missing_is_named_and_nothing_runs", missing_controller),
+    ("the_hostile_set_holds_on_this_kernel_too", hostile_set),
 ];
 
 fn main() {
@@ -64,7 +68,7 @@ fn main() {
 
 fn boot() {
     let mut vm = Vm::of_command(&std::env::current_exe().unwrap(), vec!["--inside".into()]).unwrap();
-    vm.files = vec![SANDBOX.into()];
+    vm.files = vec![SANDBOX.into(), support::c_program("attack"), "/usr/bin/unshare".into()];
     vm.limit = Some(Duration::from_secs(600));
     let (ended, printed) = vm.output(&Layout::of_this_workspace()).unwrap();
     print!("{printed}");
@@ -395,4 +399,19 @@ fn limits() {
     for entry in fs::read_dir("/sys").unwrap() {
         println!("{}", entry.unwrap().file_name().display());
     }
+}
+
+/// Every attack of `hostile.rs`, on another kernel, by root and by nobody. Some find nothing to attack on it: it has no modules.
+fn hostile_set() {
+    let (mut failed, mut breached, mut all) = (Vec::new(), 0, 0);
+    attacks::each(|attack, without, inside| {
+        all += 1;
+        breached += usize::from(attacks::is_breached(without));
+        for (who, inside) in inside.iter().filter(|(_, inside)| !attacks::is_held(inside)) {
+            failed.push(format!("{} as {who:?}: {inside:?}", attack.name));
+        }
+    });
+    println!("{all} attacks, of which {breached} work without their walls");
+    assert!(failed.is_empty(), "{}", failed.join("\n"));
+    assert!(breached > all * 3 / 4, "only {breached} of {all} attacks work without their walls");
 }

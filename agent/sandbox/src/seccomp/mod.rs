@@ -93,12 +93,19 @@ pub(crate) struct Changes {
     pub(crate) pinned: bool,
     /// It only computes.
     pub(crate) strict: bool,
+    /// It may not empty a file by its path.
+    pub(crate) untruncated: bool,
 }
 
 /// The filter of the program inside.
 pub(crate) fn workload(changes: Changes) -> Program {
-    let Changes { tracing, pinned, strict } = changes;
-    let parts = [(tracing, profile::TRACING), (pinned, profile::PINNED), (strict, profile::STRICT)];
+    let Changes { tracing, pinned, strict, untruncated } = changes;
+    let parts = [
+        (tracing, profile::TRACING),
+        (pinned, profile::PINNED),
+        (strict, profile::STRICT),
+        (untruncated, profile::UNTRUNCATED),
+    ];
     let parts: Vec<_> = parts.into_iter().filter(|(asked, _)| *asked).map(|(_, part)| part).collect();
     compile::compile(Arch::NATIVE, &profile::WORKLOAD.answers(&parts))
 }

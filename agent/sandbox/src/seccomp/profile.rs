@@ -166,6 +166,9 @@ pub(super) const TRACING: &[Named] = &[("ptrace", ALWAYS), ("process_vm_readv", 
 /// For a program that is held on some CPUs: it could let itself go.
 pub(super) const PINNED: &[Named] = &[("sched_setaffinity", NEVER)];
 
+/// Where Landlock doesn't restrict it, and a file is given that shall not be emptied.
+pub(super) const UNTRUNCATED: &[Named] = &[("truncate", NEVER)];
+
 /// For a program that only computes: threads, files, memory, clocks, and pipes that it was given. It starts no other
 /// process, speaks to none, and leaves modes, owners and attributes of files as they are.
 #[rustfmt::skip]

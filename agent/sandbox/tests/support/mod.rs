@@ -180,7 +180,8 @@ pub(crate) fn as_who(mut command: Command, who: Who) -> Command {
 }
 
 /// The attacking program, built once for all tests.
-fn c_program(name: &str) -> PathBuf {
+/// A program of `attacks/`, built where it is not newer.
+pub(crate) fn c_program(name: &str) -> PathBuf {
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/attacks/{name}.c"));
     let built = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
     let time = |path: &Path| fs::metadata(path).and_then(|it| it.modified()).ok();

@@ -24,7 +24,7 @@ use crate::limits::{self, Rlimits};
 use crate::outcome::SetupFailure;
 use crate::record::Failed;
 use crate::request::Request;
-use crate::sandbox::{HIGHEST_FD, MOST_PASSED};
+use crate::sandbox::MOST_PASSED;
 use crate::step::Step;
 use crate::sys::{self, Pointers};
 
@@ -128,9 +128,11 @@ fn prepare<'p>(start: &Start<'p>) -> Result<(), Failed<'p>> {
 
 /// Moves them first away, since one may be where another has to go, then into place; closes all else.
 fn connect(given: &[Given]) -> Result<(), Errno> {
+    // No higher than it must be: the caller's limit of descriptors may be low.
+    let above = given.last().map_or(0, |last| last.to + 1);
     let mut moved = [0; 3 + MOST_PASSED];
     for (away, given) in moved.iter_mut().zip(given) {
-        *away = fcntl(sys::borrow(given.from), FcntlArg::F_DUPFD_CLOEXEC(HIGHEST_FD + 1))?;
+        *away = fcntl(sys::borrow(given.from), FcntlArg::F_DUPFD_CLOEXEC(above))?;
     }
     let mut next = 0;
     for (away, Given { to, .. }) in moved.into_iter().zip(given) {

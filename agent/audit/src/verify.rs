@@ -134,7 +134,8 @@ pub struct StreamReport {
     pub records: u64,
     /// The last record's sequence.
     pub last: u64,
-    /// The last record before the first finding: up to here the stream is intact.
+    /// Up to here the stream is intact: the last record before the first finding, or before what that finding leaves in
+    /// doubt. Where a signature or a head doesn't fit, any record that no valid seal covers can be the changed one.
     pub intact_through: u64,
     /// The time of that record.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -33,7 +33,7 @@ const MIB: usize = 1 << 20;
 const MEMORY: [&str; 2] = ["--memory", "64M"];
 const TWICE: &str = "128";
 
-const CASES: [(&str, fn()); 14] = [
+const CASES: [(&str, fn()); 15] = [
     ("a_fork_bomb_gets_no_more_than_its_limit_and_it_is_told", fork_bomb),
     ("memory_beyond_the_limit_ends_the_sandbox_and_nothing_else", memory_hog),
     ("memory_that_belongs_to_no_process_counts", memfd_hog),
@@ -43,6 +43,7 @@ const CASES: [(&str, fn()); 14] = [
     ("figures_are_the_programs_and_not_the_setups", figures),
     ("the_program_sees_its_own_limits_and_can_not_change_them", own_limits),
     ("a_killed_runner_leaves_a_cgroup_that_the_next_one_removes", killed_runner),
+    ("who_is_killed_at_any_system_call_leaves_no_cgroup_that_the_next_one_does_not_remove", killed_anywhere),
     ("a_spawner_tells_the_same_and_leaves_nothing", spawner),
     ("a_service_that_was_given_its_cgroup_divides_it", service),
     ("who_is_not_root_needs_a_cgroup_that_was_given_to_him", unprivileged),
@@ -68,8 +69,9 @@ fn main() {
 
 fn boot() {
     let mut vm = Vm::of_command(&std::env::current_exe().unwrap(), vec!["--inside".into()]).unwrap();
-    vm.files = vec![SANDBOX.into(), support::c_program("attack"), "/usr/bin/unshare".into()];
-    vm.limit = Some(Duration::from_secs(600));
+    vm.files =
+        vec![SANDBOX.into(), support::c_program("attack"), support::c_program("tracer"), "/usr/bin/unshare".into()];
+    vm.limit = Some(Duration::from_secs(1200));
     let (ended, printed) = vm.output(&Layout::of_this_workspace()).unwrap();
     print!("{printed}");
     for (name, _) in CASES {
@@ -201,6 +203,30 @@ fn killed_runner() {
     runner.kill().unwrap();
     runner.wait().unwrap();
     assert_eq!(leaves(), 1, "nobody was there to remove it");
+    assert_eq!(attack(&[], &["hog", "1"]).1.code, Some(0));
+    assert!(!sandboxes(TREE).exists());
+}
+
+/// As `killed.rs` does it at each call, with a cgroup: here at every thirteenth, as the machine is slow, from another call on for
+/// each process.
+fn killed_anywhere() {
+    const STEP: usize = 13;
+    let fixture = support::Fixture::with_tracer();
+    for (which, first) in [("0", 1), ("1", 3)] {
+        let mut kills = 0;
+        for nth in (first..).step_by(STEP) {
+            let mut command = fixture
+                .wrapped(support::Who::Caller, &[fixture.path("tracer").to_str().unwrap(), which, &nth.to_string()]);
+            let output = with_attack(&mut command, &MEMORY, &["hog", "1"]).output().unwrap();
+            match output.status.code() {
+                Some(0) => kills += 1,
+                Some(1) => break,
+                _ => panic!("process {which} at call {nth}: {output:?}"),
+            }
+        }
+        println!("process {which} was killed at {kills} calls");
+        assert!(kills > 20, "process {which} was killed at {kills} calls only");
+    }
     assert_eq!(attack(&[], &["hog", "1"]).1.code, Some(0));
     assert!(!sandboxes(TREE).exists());
 }

@@ -189,7 +189,7 @@ impl Maker {
         let own = match &policy.seccomp {
             Seccomp::Profile(profile) => {
                 let failed = |why| SetupFailure::new(Step::Seccomp, libc::EINVAL, Some(why));
-                Some(seccomp::own(profile).map_err(failed)?)
+                Some(seccomp::own(profile, changes).map_err(failed)?)
             }
             Seccomp::Default | Seccomp::Strict => None,
         };

@@ -384,6 +384,18 @@ fn a_profile_takes_away_and_gives_nothing() {
         let output = fixture.attack_inside(who, &attack, &["ptrace", "1"]).output().unwrap();
         assert!(output.stdout.starts_with(b"held"), "{output:?}");
     }
+    // What is allowed beside the profile, the profile can still refuse.
+    let untraced =
+        r#"{"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [{"names": ["ptrace"], "action": "SCMP_ACT_ERRNO"}]}"#;
+    let untraced = fixture.file("untraced.json", untraced);
+    let own = "/attack pause & p=$!; /attack ptrace $p; kill -9 $p";
+    let bind = format!("{}:/attack", fixture.path("attack").display());
+    for (profile, says) in [(&untraced, "held: EPERM"), (&everything, "breached")] {
+        let mut command = fixture.sandbox(Who::Caller);
+        command.args(["--allow", "ptrace", "--ro", &bind, "--seccomp"]).arg(profile).args(["--", "sh", "-c", own]);
+        let output = command.output().unwrap();
+        assert!(output.stdout.starts_with(says.as_bytes()), "{profile:?}: {output:?}");
+    }
     for (text, why) in [
         ("{", "can't be used"),
         (r#"{"defaultAction": "SCMP_ACT_NOTIFY"}"#, "SCMP_ACT_NOTIFY"),

@@ -20,6 +20,7 @@ use nix::errno::Errno;
 
 pub(crate) use compile::Program;
 pub use own::{ArchitectureMap, Comparison, Conditions, SeccompAction, SeccompArgument, SeccompEntry, SeccompProfile};
+use profile::Answers;
 
 /// The architecture whose calls a filter is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -99,6 +100,10 @@ pub(crate) struct Changes {
 
 /// The filter of the program inside.
 pub(crate) fn workload(changes: Changes) -> Program {
+    compile::compile(Arch::NATIVE, &answers(changes))
+}
+
+fn answers(changes: Changes) -> Answers<'static> {
     let Changes { tracing, pinned, strict, untruncated } = changes;
     let parts = [
         (tracing, profile::TRACING),
@@ -107,12 +112,12 @@ pub(crate) fn workload(changes: Changes) -> Program {
         (untruncated, profile::UNTRUNCATED),
     ];
     let parts: Vec<_> = parts.into_iter().filter(|(asked, _)| *asked).map(|(_, part)| part).collect();
-    compile::compile(Arch::NATIVE, &profile::WORKLOAD.answers(&parts))
+    profile::WORKLOAD.answers(&parts)
 }
 
 /// The filter of a caller's profile, which stands behind the program's other one.
-pub(crate) fn own(profile: &SeccompProfile) -> Result<Program, String> {
-    profile.compile(Arch::NATIVE)
+pub(crate) fn own(profile: &SeccompProfile, changes: Changes) -> Result<Program, String> {
+    profile.compile(Arch::NATIVE, &answers(changes))
 }
 
 /// The filter of init, which only waits, kills, measures and writes its record.

@@ -249,18 +249,18 @@ fn alternatives(args: &[SeccompArgument]) -> Vec<Vec<Check>> {
 impl SeccompProfile {
     /// Refuses what this kernel's filters can't do, or what names nothing.
     pub(crate) fn check(&self) -> Result<(), String> {
-        self.compile(Arch::NATIVE).map(drop)
+        self.compile(Arch::NATIVE, &WORKLOAD.answers(&[])).map(drop)
     }
 
-    pub(super) fn compile(&self, arch: Arch) -> Result<Program, String> {
+    /// The filter to be put behind one that gives the answers `before`.
+    pub(super) fn compile(&self, arch: Arch, before: &Answers<'_>) -> Result<Program, String> {
         self.check_architecture(arch)?;
         let otherwise = self.default_action.with(self.default_errno_ret)?;
-        let known: HashMap<_, _> = WORKLOAD.answers(&[]).named;
-        // The default's own refusal says more: ENOSYS makes a library fall back.
-        let softened = |name: &str, action: Action| match (known.get(name), action) {
-            (Some(rule), Action::Errno(_)) if rule.cases.is_empty() && rule.otherwise != Action::Allow => Action::Allow,
-            (None, Action::Errno(_)) => Action::Allow,
-            _ => action,
+        // What the filter before refuses always, it refuses in words that say more: ENOSYS makes a library fall back.
+        let softened = |name: &str, action: Action| {
+            let rule = before.named.get(name).unwrap_or(&before.otherwise);
+            let refuses = rule.cases.is_empty() && matches!(rule.otherwise, Action::Errno(_) | Action::Kill);
+            if refuses && matches!(action, Action::Errno(_)) { Action::Allow } else { action }
         };
         let mut cases: BTreeMap<&str, (Vec<Owned>, Option<Action>)> = BTreeMap::new();
         for entry in self.syscalls.iter().filter(|entry| entry.counts(arch)) {

@@ -14,7 +14,7 @@ use crate::error::LabError;
 use crate::layout::Layout;
 use crate::packages;
 use crate::programs::{cargo, static_sandbox};
-use crate::run::show;
+use crate::run::{run, show};
 use crate::server::truths_tests;
 use crate::venv::judges;
 use crate::vm::install_vm;
@@ -96,6 +96,7 @@ fn tests(layout: &Layout, deaths: Deaths) -> Result<(), LabError> {
     ssh()?;
     install_vm(layout)?;
     peers()?;
+    ordinary_programs()?;
     let sandbox = static_sandbox(layout)?;
     let mut command = cargo(layout, &["test", "--workspace", "--no-fail-fast"]);
     command.env("HOLDFAST_SANDBOX", sandbox);
@@ -112,6 +113,35 @@ fn peers() -> Result<(), LabError> {
         return Ok(());
     }
     packages::install("sandboxes to compare with", &["bubblewrap", "crun"])
+}
+
+/// What the sandbox's tests run in it. Only what lies in /usr is seen inside: a version in somebody's home doesn't count.
+fn ordinary_programs() -> Result<(), LabError> {
+    const FILES: [(&str, &str); 6] = [
+        ("bin/gcc", "gcc"),
+        ("bin/git", "git"),
+        ("bin/javac", "default-jdk-headless"),
+        ("bin/node", "nodejs"),
+        ("bin/sqlite3", "sqlite3"),
+        ("share/i18n/locales/de_DE", "locales"),
+    ];
+    let is_there = |file: &str| ["/usr/local", "/usr"].iter().any(|it| Path::new(it).join(file).exists());
+    let missing = FILES.iter().filter(|(file, _)| !is_there(file)).map(|(_, package)| (*package).to_owned());
+    let mut packages: Vec<String> = missing.collect();
+    let python = |arguments: &[&str]| run(Command::new("/usr/bin/python3").args(arguments));
+    if python(&["-m", "pip", "--version"]).is_err() {
+        packages.push("python3-pip".to_owned());
+    }
+    // CPython's own tests, of the version that is there.
+    if python(&["-c", "import test.test_os"]).is_err() {
+        let version = python(&["-c", "import sys; print('%d.%d' % sys.version_info[:2])"]);
+        let version = String::from_utf8_lossy(&version?.stdout).trim().to_owned();
+        packages.push(format!("libpython{version}-testsuite"));
+    }
+    if packages.is_empty() {
+        return Ok(());
+    }
+    packages::install("programs that run in a sandbox", &packages.iter().map(String::as_str).collect::<Vec<_>>())
 }
 
 /// What the test of `connect` runs: real sshd processes, in network namespaces.

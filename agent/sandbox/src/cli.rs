@@ -127,6 +127,9 @@ pub(crate) struct Options {
     /// Landlock as a second wall for the file tree, behind the mounts [default: auto]
     #[arg(long, value_enum)]
     landlock: Option<SecondWall>,
+    /// Let the program make sandboxes of its own inside: no Landlock, and namespaces and mounts are not filtered
+    #[arg(long)]
+    nested: bool,
     /// Standard input from a file
     #[arg(long, value_name = "FILE")]
     pub(crate) stdin: Option<PathBuf>,
@@ -237,6 +240,7 @@ impl Options {
         set(&mut policy.seccomp, self.seccomp.as_deref().map(read_seccomp).transpose()?);
         policy.allow.extend(self.allow.iter().map(|Allowed::Ptrace| Allow::Ptrace));
         policy.aslr &= !self.no_aslr;
+        policy.nested |= self.nested;
         self.change(&mut policy.limits)?;
         let (program, args) =
             self.program.split_first().map_or_else(Default::default, |(first, rest)| (first.clone(), rest.to_vec()));

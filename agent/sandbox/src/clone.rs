@@ -20,7 +20,7 @@ use crate::exec::Workload;
 use crate::idmap::{IdSource, Ids, RangeLock, User};
 use crate::init::{self, Descriptors};
 use crate::outcome::SetupFailure;
-use crate::policy::{Allow, Limits, LimitsMode, Network, Policy, Seccomp};
+use crate::policy::{Allow, Landlock, Limits, LimitsMode, Network, Policy, Seccomp};
 use crate::request::Request;
 use crate::rootfs::{self, Root};
 use crate::sandbox::Stdio;
@@ -129,7 +129,9 @@ impl Maker {
         let (root, mut warnings) = rootfs::plan(request, ids)?;
         let leaf = self.leaf(&request.policy.limits)?;
         let user = User::of(&request.policy);
-        let landlock = landlock::plan(request.policy.landlock, self.landlock_abi, stdio, &mut warnings)?;
+        // A program in a domain of Landlock can mount nothing.
+        let asked = if request.policy.nested { Landlock::Off } else { request.policy.landlock };
+        let landlock = landlock::plan(asked, self.landlock_abi, stdio, &mut warnings)?;
         let untruncated = landlock.as_ref().is_some_and(|rules| rules.leaves_truncate);
         let plan = Plan {
             root,
@@ -184,6 +186,7 @@ impl Maker {
             tracing: policy.allow.contains(&Allow::Ptrace),
             pinned: !policy.limits.cpus_allowed.is_empty(),
             strict: policy.seccomp == Seccomp::Strict,
+            nested: policy.nested,
             untruncated,
         };
         let own = match &policy.seccomp {

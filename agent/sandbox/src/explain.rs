@@ -4,8 +4,8 @@ use std::fmt::Write;
 
 use holdfast_sandbox::{Access, Allow, Landlock, Limits, LimitsMode, Network, Policy, Request, Seccomp, Step};
 
-/// One line for each step: what is done, and what it stops.
-pub(crate) fn explain(request: &Request) -> String {
+/// One line for each step: what is done, and what it stops. `passed` are the descriptors that the program gets besides.
+pub(crate) fn explain(request: &Request, passed: &[i32]) -> String {
     let policy = &request.policy;
     #[rustfmt::skip]
     let steps: [(Step, String, &str); 16] = [
@@ -14,16 +14,16 @@ pub(crate) fn explain(request: &Request) -> String {
         (Step::Clone, "clone3 into new user, PID, mount, network, IPC, UTS and cgroup namespaces, with an init as process 1".into(), "sight of the host's processes, mounts, network, shared memory and name; what the program leaves running ends with init"),
         (Step::InitDescriptors, "all descriptors closed but those that are needed".into(), "a directory of the host that was left open (CVE-2024-21626)"),
         (Step::Root, root(policy), "sight of any other file; set-user-id programs and devices in what is shown"),
-        (Step::Proc, "an own /proc, read-only, without init; files that tell of the host are masked".into(), "core_pattern, sysrq-trigger, /proc/1/mem, kernel addresses"),
+        (Step::Proc, proc(policy.nested).into(), "core_pattern, sysrq-trigger, /proc/1/mem, kernel addresses"),
         (Step::Dev, "/dev with null, zero, full, random, urandom, tty, pts and shm, read-only".into(), "the host's disks and memory"),
         (Step::PivotRoot, "pivot_root, and the old root detached".into(), "chroot's ways out"),
         (Step::Hostname, format!("host name {}", policy.hostname), "the host's name"),
         (Step::Loopback, loopback(policy.net).into(), "the network, the metadata service, abstract sockets of the host"),
         (Step::Capabilities, "every capability set emptied, the bounding set too".into(), "mounts, devices, raw sockets, other users' files"),
         (Step::Process, "no_new_privs; init is not dumpable; everything ends with its parent".into(), "set-user-id programs; tracing init; sandboxes that outlive their owner"),
-        (Step::Stdio, "standard input, output and error given, all else closed; a new session".into(), "the runner's files; typing into the caller's terminal"),
+        (Step::Stdio, given(passed), "the runner's files; typing into the caller's terminal"),
         (Step::Limits, limits(&policy.limits), "fork bombs, memory, disk and time used up, floods of output, core_pattern helpers"),
-        (Step::Landlock, landlock(policy.landlock).into(), "a file of the host that is reached past the mounts; standard input opened anew for writing"),
+        (Step::Landlock, landlock(policy).into(), "a file of the host that is reached past the mounts; standard input opened anew for writing"),
         (Step::Seccomp, filter(policy), "io_uring, bpf, ptrace, keyrings, namespaces, mounts, AF_VSOCK, TIOCSTI, 32-bit and x32 entries"),
     ];
     let mut text = String::new();
@@ -70,6 +70,11 @@ fn loopback(net: Network) -> &'static str {
     }
 }
 
+fn given(passed: &[i32]) -> String {
+    let passed: String = passed.iter().map(|number| format!(", descriptor {number}")).collect();
+    format!("standard input, output and error{passed} given, all else closed; a new session")
+}
+
 fn filter(policy: &Policy) -> String {
     let changed = match &policy.seccomp {
         Seccomp::Strict => ", strict: no other process, no socket",
@@ -77,11 +82,22 @@ fn filter(policy: &Policy) -> String {
         Seccomp::Default if policy.allow.contains(&Allow::Ptrace) => ", with ptrace among its own processes",
         Seccomp::Default => "",
     };
-    format!("an allow list of system calls for the program{changed}; a shorter one for init")
+    let nested = if policy.nested { ", with namespaces and mounts for a sandbox inside" } else { "" };
+    format!("an allow list of system calls for the program{changed}{nested}; a shorter one for init")
 }
 
-fn landlock(asked: Landlock) -> &'static str {
-    match asked {
+fn proc(nested: bool) -> &'static str {
+    match nested {
+        false => "an own /proc, read-only, without init; files that tell of the host are masked",
+        true => {
+            "an own /proc, without init, writable but for /proc/sys; files that tell of the host are masked, though not in a sandbox inside"
+        }
+    }
+}
+
+fn landlock(policy: &Policy) -> &'static str {
+    match policy.landlock {
+        _ if policy.nested => "nothing: it would forbid the mounts of a sandbox inside",
         Landlock::Auto => "rules that allow what the mounts allow, where the kernel has Landlock",
         Landlock::Required => "rules that allow what the mounts allow, or nothing runs",
         Landlock::Off => "nothing: it was turned off",

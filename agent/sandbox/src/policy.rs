@@ -53,6 +53,10 @@ pub struct Policy {
     pub aslr: bool,
     /// Whether Landlock is a second wall for the file tree.
     pub landlock: Landlock,
+    /// Whether the program may make sandboxes of its own inside. This takes walls away, and a warning names them: Landlock,
+    /// since it forbids mounts; the filter's refusal of namespaces and mounts; and, in a namespace that the program
+    /// makes, the masks of `/proc`. What the host's namespaces, ids, capabilities and limits hold, they hold still.
+    pub nested: bool,
     /// What the program may use.
     pub limits: Limits,
 }
@@ -203,6 +207,7 @@ impl Default for Policy {
             allow: Vec::new(),
             aslr: true,
             landlock: Landlock::default(),
+            nested: false,
             limits: Limits::default(),
         }
     }
@@ -288,6 +293,14 @@ impl Policy {
     }
 
     fn check_calls(&self) -> Result<(), PolicyError> {
+        if self.nested && self.landlock == Landlock::Required {
+            let why = "forbids the mounts that a nested sandbox is made of: take one of the two";
+            return Err(value("Landlock", "required", why));
+        }
+        if self.nested && self.seccomp == Seccomp::Strict {
+            let why = "refuses the namespaces that a nested sandbox is made of: take one of the two";
+            return Err(value("the filter of system calls", "strict", why));
+        }
         match &self.seccomp {
             Seccomp::Profile(profile) => profile.check().map_err(PolicyError::Seccomp),
             Seccomp::Strict if !self.allow.is_empty() => {

@@ -27,7 +27,7 @@ pub(crate) fn run(options: Options) -> Result<ExitCode, Box<dyn Error>> {
     let request = options.request()?;
     request.check()?;
     if options.explain {
-        write!(std::io::stdout(), "{}", crate::explain::explain(&request))?;
+        write!(std::io::stdout(), "{}", crate::explain::explain(&request, &options.pass_fd))?;
         return Ok(ExitCode::SUCCESS);
     }
     let files = Files::open(&options)?;

@@ -172,7 +172,8 @@ const HINTS: &[Row] = &[
     (Step::Clone, &[libc::ENOSPC, libc::EUSERS], "a limit of namespaces is reached: see the sysctls user.max_*_namespaces"),
     (Step::Clone, &[libc::EPERM], "the kernel refuses new user namespaces: see the sysctls kernel.unprivileged_userns_clone and \
         kernel.apparmor_restrict_unprivileged_userns, or the seccomp profile of the container around this"),
-    (Step::Clone, &[libc::ENOSYS, libc::EINVAL], "the kernel lacks clone3 or a namespace type: Linux 6.1 or later is needed"),
+    (Step::Clone, &[libc::ENOSYS, libc::EINVAL], "the kernel lacks clone3 or a namespace type: Linux 6.1 or later is needed; \
+        or a sandbox around this refuses it: give that one --nested"),
     (Step::Clone, &[libc::EAGAIN, libc::ENOMEM], "the host is out of processes or memory"),
     (Step::IdMap, &[libc::EPERM], "the ids are not ours to map: root needs CAP_SETUID and the range in its own /proc/self/uid_map"),
     (Step::Root, &[libc::EPERM], "mounts are refused in new user namespaces: look for an AppArmor or SELinux rule (audit log), or a container's profile"),
@@ -189,6 +190,8 @@ const HINTS: &[Row] = &[
     (Step::Proc, &[libc::EPERM], "the /proc around this is masked (a container's is): give that container an unmasked /proc"),
     (Step::Dev, &[libc::ENOENT], "the host's /dev lacks a device that every program expects, or the root directory has no directory dev to mount on"),
     (Step::PivotRoot, &[libc::EINVAL], "the host's root is the initial ramfs, which pivot_root can't leave: switch to a real root first"),
+    (Step::Process, &[libc::EPERM], "something around this refuses it: give a sandbox of Holdfast's around this --nested, and a container \
+        a seccomp profile that allows namespaces"),
     (Step::Stdio, &[libc::EISDIR], "from a directory the program could walk over the host's files: give a file, a pipe or /dev/null"),
     (Step::Cwd, &[], "the working directory does not exist inside, or can't be entered: name another by --cwd"),
     (Step::Limits, &[libc::EINVAL], "none of those CPUs is there, or the caller may not use them: see /sys/devices/system/cpu/online"),

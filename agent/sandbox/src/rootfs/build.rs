@@ -8,7 +8,7 @@ use nix::fcntl::{AT_FDCWD, OFlag, OpenHow, ResolveFlag, openat2};
 use nix::sys::stat::{Mode, mkdirat};
 use nix::unistd::{Gid, Uid, fchdir, fchown, symlinkat, write};
 
-use super::{Base, Memory, Mount, Node, NodeKind, Root, Tree, What};
+use super::{Base, Memory, Mount, Node, NodeKind, Root, Tree, What, nested};
 use crate::idmap::User;
 use crate::record::Failed;
 use crate::step::Step;
@@ -24,6 +24,9 @@ pub(crate) fn build(root: &Root) -> Result<(), Failed<'_>> {
     let host_root = nix::fcntl::open(c"/", OFlag::O_PATH | OFlag::O_CLOEXEC, Mode::empty());
     let host_root = host_root.map_err(Failed::of(Step::Root))?;
     sys::attach(new_root.as_fd(), host_root.as_fd()).map_err(Failed::of(Step::Root))?;
+    if root.nested {
+        nested::prepare(new_root.as_fd()).map_err(Failed::of(Step::Proc))?;
+    }
     for mount in &root.mounts {
         let made = make(mount, root.user, new_root.as_fd())?;
         let failed = Failed::about(mount.step, mount.shown.to_bytes());
@@ -38,8 +41,11 @@ pub(crate) fn place(path: &CStr) -> Result<OwnedFd, Errno> {
     mount_point(AT_FDCWD, path)
 }
 
+/// Options of a procfs: who may not trace a process does not see it.
+pub(super) const HIDING: &[(&CStr, &CStr)] = &[(c"hidepid", c"ptraceable")];
+
 /// A place below the root, reached through no link and no `..`.
-fn mount_point(root: BorrowedFd<'_>, path: &CStr) -> Result<OwnedFd, Errno> {
+pub(super) fn mount_point(root: BorrowedFd<'_>, path: &CStr) -> Result<OwnedFd, Errno> {
     let resolve = ResolveFlag::RESOLVE_BENEATH | ResolveFlag::RESOLVE_NO_SYMLINKS | ResolveFlag::RESOLVE_NO_MAGICLINKS;
     openat2(root, path, OpenHow::new().flags(OFlag::O_PATH | OFlag::O_CLOEXEC).resolve(resolve))
 }
@@ -65,8 +71,11 @@ fn make<'p>(mount: &'p Mount, user: User, root: BorrowedFd<'_>) -> Result<Made, 
     let made = match &mount.what {
         What::Memory(it) => return memory(it, user, mount.step).map(Made::Own),
         What::Tree(it) => return given(it).map_err(Failed::about(mount.step, mount.shown.to_bytes())),
-        // Who may not trace a process does not see it: init, whose command line tells of the host, is not there.
-        What::Proc => sys::new_mount(c"proc", &[(c"hidepid", c"ptraceable")], read_only),
+        // Init, whose command line tells of the host, is not there.
+        What::Proc { writable } => sys::new_mount(c"proc", HIDING, if *writable { closed } else { read_only }),
+        What::ReadOnly(path) => {
+            sys::clone_tree(root, path).and_then(|tree| sys::restrict_tree(tree.as_fd(), read_only).map(|()| tree))
+        }
         What::Cgroup => sys::new_mount(c"cgroup2", &[], read_only),
         // devpts makes its own nodes, so this one mount is not nodev.
         What::Terminals { group } => {

@@ -20,13 +20,15 @@
 //!   AT_RECURSIVE; a bind remount reaches the top only).
 //! - `/proc` is the sandbox's own, without init (`hidepid=ptraceable`), and wholly read-only: `core_pattern`, `sysrq-trigger`, `/proc/1/mem`, `uid_map` can't
 //!   be written. Files that tell of the host are masked, each by a null device that was checked to be one before any
-//!   code of the program ran (CVE-2025-31133: a `/dev/null` that was a link).
+//!   code of the program ran (CVE-2025-31133: a `/dev/null` that was a link). Where sandboxes can be made inside, less of
+//!   this holds (`nested.rs`).
 //! - No `/sys`, but for `/sys/fs/cgroup` where the sandbox has a cgroup: cgroup v2 alone, read-only, from the sandbox's own
 //!   leaf down (the cgroup namespace's root), so that programs size themselves by their limits. No `release_agent`, no
 //!   `uevent_helper`.
 
 mod build;
 mod host;
+mod nested;
 mod plan;
 mod view;
 
@@ -47,6 +49,8 @@ pub(crate) struct Root {
     base: Base,
     /// Whose the files are that were sent in.
     user: User,
+    /// Whether sandboxes can be made inside.
+    nested: bool,
     mounts: Vec<Mount>,
 }
 
@@ -116,7 +120,11 @@ pub(crate) enum Reach {
 enum What {
     Memory(Memory),
     Tree(Tree),
-    Proc,
+    Proc {
+        writable: bool,
+    },
+    /// A part of /proc again, read-only, by its path from the root.
+    ReadOnly(CString),
     /// The sandbox's own cgroup.
     Cgroup,
     Terminals {

@@ -9,7 +9,7 @@ use nix::errno::Errno;
 use nix::sys::stat::{FileStat, SFlag, fstat};
 use nix::unistd::{AccessFlags, faccessat};
 
-use super::{Base, Memory, Mount, Node, NodeKind, Reach, Root, Tree, What, host, view};
+use super::{Base, Memory, Mount, Node, NodeKind, Reach, Root, Tree, What, host, nested, view};
 use crate::idmap::{Ids, User};
 use crate::outcome::SetupFailure;
 use crate::policy::{Access, Bind, LimitsMode, TMP};
@@ -29,8 +29,9 @@ const PAGE: u64 = 4096;
 pub(crate) fn plan(request: &Request, ids: Ids) -> Result<(Root, Vec<String>), SetupFailure> {
     let privileged = matches!(ids, Ids::Range { .. });
     let user = User::of(&request.policy);
-    let mut planner = Planner { privileged, user, base: None, drafts: Vec::new(), links: Vec::new() };
-    let mut warnings = Vec::new();
+    let nested = request.policy.nested;
+    let mut planner = Planner { privileged, user, nested, base: None, drafts: Vec::new(), links: Vec::new() };
+    let mut warnings = Vec::from_iter(nested.then(|| nested::WARNING.to_owned()));
     if let Some(directory) = &request.policy.root {
         planner.base(directory)?;
     }
@@ -67,6 +68,7 @@ struct Draft {
 struct Planner {
     privileged: bool,
     user: User,
+    nested: bool,
     /// The caller's root file system.
     base: Option<Tree>,
     drafts: Vec<Draft>,
@@ -201,7 +203,13 @@ impl Planner {
     }
 
     fn processes(&mut self) -> Result<(), SetupFailure> {
-        self.add("/proc", What::Proc, Step::Proc, true);
+        self.add("/proc", What::Proc { writable: self.nested }, Step::Proc, true);
+        let again = if self.nested { nested::READ_ONLY } else { &[] };
+        // Not every kernel has all of them.
+        for path in again.iter().map(Path::new).filter(|path| path.exists()) {
+            let relative = c_string(path.strip_prefix("/").unwrap_or(path))?;
+            self.add(path, What::ReadOnly(relative), Step::Proc, path.is_dir());
+        }
         let mut first_directory = None;
         for name in view::MASKED {
             let relative = Path::new("proc").join(name);
@@ -258,7 +266,8 @@ impl Planner {
             Ok(Mount { target, shown, what: draft.what, reach: draft.reach, step: draft.step })
         });
         let mounts = mounts.collect::<Result<_, SetupFailure>>()?;
-        Ok(Root { base: self.base.map_or(Base::Memory(forest.root), Base::Tree), user: self.user, mounts })
+        let base = self.base.map_or(Base::Memory(forest.root), Base::Tree);
+        Ok(Root { base, user: self.user, nested: self.nested, mounts })
     }
 }
 

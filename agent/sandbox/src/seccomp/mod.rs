@@ -94,6 +94,8 @@ pub(crate) struct Changes {
     pub(crate) pinned: bool,
     /// It only computes.
     pub(crate) strict: bool,
+    /// It may make namespaces and mounts.
+    pub(crate) nested: bool,
     /// It may not empty a file by its path.
     pub(crate) untruncated: bool,
 }
@@ -104,11 +106,12 @@ pub(crate) fn workload(changes: Changes) -> Program {
 }
 
 fn answers(changes: Changes) -> Answers<'static> {
-    let Changes { tracing, pinned, strict, untruncated } = changes;
+    let Changes { tracing, pinned, strict, nested, untruncated } = changes;
     let parts = [
         (tracing, profile::TRACING),
         (pinned, profile::PINNED),
         (strict, profile::STRICT),
+        (nested, profile::NESTED),
         (untruncated, profile::UNTRUNCATED),
     ];
     let parts: Vec<_> = parts.into_iter().filter(|(asked, _)| *asked).map(|(_, part)| part).collect();

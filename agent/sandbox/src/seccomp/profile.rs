@@ -166,6 +166,18 @@ pub(super) const TRACING: &[Named] = &[("ptrace", ALWAYS), ("process_vm_readv", 
 /// For a program that is held on some CPUs: it could let itself go.
 pub(super) const PINNED: &[Named] = &[("sched_setaffinity", NEVER)];
 
+/// For a program that makes sandboxes. Each of these calls needs a capability in the namespace that it is about, which the
+/// program has in those alone that it made. Keyrings stay refused, in the words of a kernel that has none.
+#[rustfmt::skip]
+pub(super) const NESTED: &[Named] = &[
+    ("clone", ALWAYS), ("clone3", ALWAYS), ("unshare", ALWAYS), ("setns", ALWAYS),
+    ("mount", ALWAYS), ("umount2", ALWAYS), ("pivot_root", ALWAYS), ("chroot", ALWAYS),
+    ("fsopen", ALWAYS), ("fsconfig", ALWAYS), ("fsmount", ALWAYS), ("fspick", ALWAYS), ("move_mount", ALWAYS),
+    ("open_tree", ALWAYS), ("open_tree_attr", ALWAYS), ("mount_setattr", ALWAYS),
+    ("sethostname", ALWAYS), ("setdomainname", ALWAYS),
+    ("keyctl", Rule { cases: &[], otherwise: Action::Errno(Errno::ENOSYS) }),
+];
+
 /// Where Landlock doesn't restrict it, and a file is given that shall not be emptied.
 pub(super) const UNTRUNCATED: &[Named] = &[("truncate", NEVER)];
 

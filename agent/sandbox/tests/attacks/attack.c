@@ -288,6 +288,11 @@ static int lock_memory(void) {
 }
 static int real_time(void) { struct sched_param p = { 1 }; return sched_setscheduler(0, SCHED_FIFO, &p); }
 static int be_first(void) { return setpriority(PRIO_PROCESS, 0, -20); }
+static int many_namespaces(void) {
+    if (unshare(CLONE_NEWUSER)) return -1;
+    for (long i = 0; i < number(0); i++) if (unshare(CLONE_NEWUTS) || open("/proc/self/ns/uts", O_RDONLY) < 0) return -1;
+    return 0;
+}
 // These end only by somebody else.
 static int spin(void) { for (;;) __asm__ volatile(""); return 0; }
 static int ignore_all(void) { for (int s = 1; s <= 64; s++) signal(s, SIG_IGN); for (;;) pause(); return 0; }
@@ -339,6 +344,7 @@ static const struct { const char *name; int (*run)(void); } attacks[] = {
     { "new-privs", gain_privileges }, { "chown", give_away },
     { "descriptors", descriptors }, { "processes", processes }, { "large-file", large_file }, { "many-files", many_files },
     { "fill", fill_file }, { "map", map_memory }, { "mlock", lock_memory }, { "real-time", real_time }, { "nice", be_first },
+    { "many-namespaces", many_namespaces },
     { "spin", spin }, { "ignore", ignore_all }, { "stop", stop_itself },
 };
 

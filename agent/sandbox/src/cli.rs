@@ -20,6 +20,9 @@ Examples:
   A judge's run, on a root file system of its own:
     holdfast-sandbox --root ./root --ro ./program:/program --stdin 1.in --stdout 1.out \\
       --wall 10s --cpu-time 2s --memory 256M --stack 256M --output-limit 64M --pids 16 --result 1.json -- /program
+  Compile in one run, and run what came out in the next, with less:
+    holdfast-sandbox --box ./job --ro ./main.c:/main.c -- cc -O2 -o main /main.c
+    holdfast-sandbox --box ./job --memory 64M --seccomp strict -- ./main
   What this machine lacks, and what a run would do:
     holdfast-sandbox check
     holdfast-sandbox --explain --rw ./out:/out -- /tests/run
@@ -48,6 +51,10 @@ pub(crate) struct Options {
     /// A directory that is the root inside, read-only, instead of the default view; it needs /proc, /dev and /tmp
     #[arg(long, value_name = "DIR")]
     root: Option<PathBuf>,
+    /// A directory that is /box inside, writable, and kept for the next run: made (mode 0700) if it isn't there, else your
+    /// own and empty, or a box; its files are in DIR/files. One sandbox at a time can have it
+    #[arg(long = "box", value_name = "DIR")]
+    box_directory: Option<PathBuf>,
     /// Show a host path inside, read-only (INSIDE: the same path)
     #[arg(long, value_name = "HOST[:INSIDE]")]
     ro: Vec<String>,
@@ -60,7 +67,7 @@ pub(crate) struct Options {
     /// A variable for the program; none is passed on from here
     #[arg(long, value_name = "K=V", value_parser = variable)]
     env: Vec<(String, String)>,
-    /// The working directory, a path inside [default: /tmp]
+    /// The working directory, a path inside [default: /box where there is one, else /tmp]
     #[arg(long, value_name = "DIR")]
     cwd: Option<PathBuf>,
     /// The program's user id inside, never 0 [default: 1000]
@@ -218,6 +225,9 @@ impl Options {
         if let Some(root) = &self.root {
             policy.root = Some(std::path::absolute(root)?);
         }
+        if let Some(directory) = &self.box_directory {
+            policy.box_directory = Some(std::path::absolute(directory)?);
+        }
         for (texts, mode) in [(&self.ro, Access::Ro), (&self.rw, Access::Rw)] {
             for text in texts {
                 policy.mounts.push(bind(text, mode)?);
@@ -225,7 +235,7 @@ impl Options {
         }
         policy.tmpfs.extend(self.tmpfs.iter().cloned());
         policy.env.extend(self.env.iter().cloned());
-        set(&mut policy.cwd, self.cwd.clone());
+        set(&mut policy.cwd, self.cwd.clone().map(Some));
         set(&mut policy.hostname, self.hostname.clone());
         set(&mut policy.uid, self.uid);
         set(&mut policy.gid, self.gid);

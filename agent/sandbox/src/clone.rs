@@ -19,6 +19,7 @@ use crate::cgroup::{Groups, Leaf};
 use crate::exec::Workload;
 use crate::idmap::{IdSource, Ids, RangeLock, User};
 use crate::init::{self, Descriptors};
+use crate::kept::{BoxLock, Kept};
 use crate::outcome::SetupFailure;
 use crate::policy::{Allow, Landlock, Limits, LimitsMode, Network, Policy, Seccomp};
 use crate::request::Request;
@@ -93,11 +94,17 @@ pub(crate) struct Maker {
 pub(crate) struct Started {
     pub(crate) pid: i32,
     pub(crate) pidfd: OwnedFd,
-    /// To be held until init is reaped.
-    pub(crate) lock: Option<RangeLock>,
+    pub(crate) locks: Locks,
     /// To be kept until init is reaped, and its figures are read.
     pub(crate) leaf: Option<Leaf>,
     pub(crate) warnings: Vec<String>,
+}
+
+/// To be held until init is reaped.
+#[derive(Debug)]
+pub(crate) struct Locks {
+    _range: Option<RangeLock>,
+    _kept: Option<BoxLock>,
 }
 
 fn own(errno: Errno) -> SetupFailure {
@@ -126,9 +133,11 @@ impl Maker {
     ) -> Result<Started, SetupFailure> {
         refuse_directories(stdio)?;
         let (ids, lock) = self.ids.take()?;
-        let (root, mut warnings) = rootfs::plan(request, ids)?;
-        let leaf = self.leaf(&request.policy.limits)?;
         let user = User::of(&request.policy);
+        let directory = request.policy.box_directory.as_deref();
+        let kept_box = directory.map(|directory| Kept::open(directory, ids, user)).transpose()?;
+        let (root, mut warnings) = rootfs::plan(request, ids, kept_box.as_ref())?;
+        let leaf = self.leaf(&request.policy.limits)?;
         // A program in a domain of Landlock can mount nothing.
         let asked = if request.policy.nested { Landlock::Off } else { request.policy.landlock };
         let landlock = landlock::plan(asked, self.landlock_abi, stdio, &mut warnings)?;
@@ -153,6 +162,7 @@ impl Maker {
             alive: self.alive.0.as_raw_fd(),
             result: result.as_raw_fd(),
             lock: lock.as_ref().map(|lock| lock.as_fd().as_raw_fd()),
+            box_lock: kept_box.as_ref().map(|kept| kept.lock.as_fd().as_raw_fd()),
         };
         let keep = kept(&fds, &plan);
         let mut stack = vec![0; STACK];
@@ -160,7 +170,10 @@ impl Maker {
             sys::clone3(NAMESPACES, leaf.as_ref().map(AsFd::as_fd), || init::run(&plan, fds, &keep, &mut stack));
         let (pid, pidfd) = cloned.map_err(|errno| SetupFailure::new(Step::Clone, errno as i32, None))?;
         match admit(pid, ids, user, &map_written) {
-            Ok(()) => Ok(Started { pid, pidfd, lock, leaf, warnings }),
+            Ok(()) => {
+                let locks = Locks { _range: lock, _kept: kept_box.map(|kept| kept.lock) };
+                Ok(Started { pid, pidfd, locks, leaf, warnings })
+            }
             Err(failure) => {
                 // Init sees the pipe end, and exits.
                 drop(map_written);
@@ -240,6 +253,7 @@ fn kept(fds: &Descriptors, plan: &Plan) -> Vec<RawFd> {
     keep.extend(plan.given.iter().map(|given| given.from));
     keep.extend([fds.mapped, fds.alive, fds.result]);
     keep.extend(fds.lock);
+    keep.extend(fds.box_lock);
     keep.sort_unstable();
     keep
 }

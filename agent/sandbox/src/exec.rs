@@ -65,7 +65,7 @@ impl Workload {
             candidates,
             argv: Pointers::new(argv.collect::<Result<_, _>>()?),
             envp: Pointers::new(envp.collect::<Result<_, _>>()?),
-            cwd: c_string(&policy.cwd.to_string_lossy())?,
+            cwd: c_string(&policy.working_directory().to_string_lossy())?,
             limits: Rlimits::plan(&policy.limits)?,
             aslr: policy.aslr,
             cpus: limits::cpus(&policy.limits),

@@ -8,9 +8,10 @@ use holdfast_sandbox::{Access, Allow, Landlock, Limits, LimitsMode, Network, Pol
 pub(crate) fn explain(request: &Request, passed: &[i32]) -> String {
     let policy = &request.policy;
     #[rustfmt::skip]
-    let steps: [(Step, String, &str); 16] = [
+    let steps: [(Step, String, &str); 17] = [
         (Step::HostPath, trees(policy), "a path that is swapped after it was looked at: each is opened once, and used by its descriptor; a way to the host's /proc is refused"),
         (Step::IdRange, format!("as root 65,536 ids that no other sandbox has, else the caller's one id; inside the program is uid {} and gid {}", policy.uid, policy.gid), "files, signals and limits of other users and sandboxes"),
+        (Step::Box, kept(policy), "two runs at once in one box; a link in its place; set-user-id files that another user reaches: nobody else can enter it"),
         (Step::Clone, "clone3 into new user, PID, mount, network, IPC, UTS and cgroup namespaces, with an init as process 1".into(), "sight of the host's processes, mounts, network, shared memory and name; what the program leaves running ends with init"),
         (Step::InitDescriptors, "all descriptors closed but those that are needed".into(), "a directory of the host that was left open (CVE-2024-21626)"),
         (Step::Root, root(policy), "sight of any other file; set-user-id programs and devices in what is shown"),
@@ -37,7 +38,7 @@ pub(crate) fn explain(request: &Request, passed: &[i32]) -> String {
         Step::Exec,
         request.program,
         request.args.len(),
-        policy.cwd.display()
+        policy.working_directory().display()
     );
     text
 }
@@ -52,6 +53,13 @@ fn trees(policy: &Policy) -> String {
     });
     let shown: Vec<String> = shown.collect();
     if shown.is_empty() { "no host tree besides the root's".to_owned() } else { shown.join(", ") }
+}
+
+fn kept(policy: &Policy) -> String {
+    policy.box_directory.as_ref().map_or("nothing is kept for another run".to_owned(), |directory| {
+        let ids = "as root, on the disk they belong to ids that no user and no other sandbox has";
+        format!("{} locked, and its files at /box (writable, nosuid, nodev); {ids}", directory.display())
+    })
 }
 
 fn root(policy: &Policy) -> String {

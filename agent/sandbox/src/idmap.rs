@@ -3,8 +3,11 @@
 //! **Root.** Each sandbox gets 65,536 host ids that no other live sandbox has, so that two sandboxes share no file, no
 //! process limit and no right to signal or trace each other. The range is never one that has the host's uid 0: the
 //! kernel does not enforce RLIMIT_NPROC for it, and a file that leaks would be root's. The ranges lie between
-//! 0x70000000 and 0x7fffffff, which systemd's assignment of uids leaves free, and not in what /etc/subuid and
+//! 0x70000000 and 0x7ffdffff, which systemd's assignment of uids leaves free, and not in what /etc/subuid and
 //! /etc/subgid give to others.
+//!
+//! What is kept on a disk between runs belongs to ids that stay the same: [`AT_REST`]. A mount shows them as those of
+//! the sandbox that has it (`MOUNT_ATTR_IDMAP` of mount_setattr(2), by the map of a user namespace made for it).
 //!
 //! A range is owned by an open-file-description lock (fcntl_locking(2)) on one byte of `/run/holdfast/id-ranges`. The
 //! descriptor is held by init, and by init's parent until it has reaped init: whatever is killed, the kernel frees the
@@ -16,19 +19,21 @@
 //! Inside, programs run as uid and gid 1000, or as the policy says. They are never uid 0, not even a namespaced one, so files of the sandbox's
 //! root are not theirs to change.
 
-use std::fmt::Write as _;
 use std::fs::{DirBuilder, File, OpenOptions};
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
-use nix::unistd::{Uid, getegid, geteuid};
+use nix::sys::stat::Mode;
+use nix::sys::wait::waitpid;
+use nix::unistd::{Pid, Uid, getegid, geteuid, pipe2};
 
 use crate::outcome::SetupFailure;
 use crate::policy::Policy;
 use crate::step::Step;
+use crate::sys;
 
 /// The program's ids inside.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,7 +52,11 @@ impl User {
 
 const RANGE: u32 = 65_536;
 const FIRST: u32 = 0x7000_0000;
-const RANGES: u32 = 4096;
+/// Up to 0x7ffdffff.
+const RANGES: u32 = 4094;
+/// The first of 65,536 ids that own files at rest and that no process has: what systemd calls the foreign range, made
+/// for trees that are used under other ids (<https://systemd.io/UIDS-GIDS/>).
+const AT_REST: u32 = 0x7ffe_0000;
 const RUNTIME_DIRECTORY: &str = "/run/holdfast";
 
 /// The ids of one sandbox.
@@ -68,29 +77,71 @@ impl Ids {
         }
     }
 
+    /// The ids that own the program's files on a disk.
+    pub(crate) fn at_rest(self, user: User) -> User {
+        match self {
+            Ids::Range { .. } => User { uid: AT_REST + user.uid, gid: AT_REST + user.gid },
+            Ids::Single { uid, gid } => User { uid, gid },
+        }
+    }
+
+    /// Whether a file on a disk can be the program's, or another program's before it.
+    pub(crate) fn is_at_rest(self, owner: User) -> bool {
+        match self {
+            Ids::Range { .. } => [owner.uid, owner.gid].into_iter().all(|id| (AT_REST..AT_REST + RANGE).contains(&id)),
+            Ids::Single { uid, .. } => owner.uid == uid,
+        }
+    }
+
     /// Writes the maps of the process `pid`, a child that has not been reaped, so that the number is its own.
     pub(crate) fn write(self, pid: i32, user: User) -> Result<(), Errno> {
-        let write = |file: &str, text: &str| -> Result<(), Errno> {
-            let fd = nix::fcntl::open(
-                format!("/proc/{pid}/{file}").as_str(),
-                OFlag::O_WRONLY | OFlag::O_CLOEXEC,
-                nix::sys::stat::Mode::empty(),
-            )?;
-            nix::unistd::write(&fd, text.as_bytes()).map(drop)
-        };
-        let mut uids = String::new();
-        let mut gids = String::new();
-        // Writing to a String can't fail.
-        let _ = match self {
-            Ids::Range { base } => write!(uids, "0 {base} {RANGE}").and_then(|()| write!(gids, "0 {base} {RANGE}")),
+        match self {
+            Ids::Range { base } => write_maps(pid, &range(0, base), &range(0, base)),
             Ids::Single { uid, gid } => {
-                write("setgroups", "deny")?;
-                write!(uids, "{} {uid} 1", user.uid).and_then(|()| write!(gids, "{} {gid} 1", user.gid))
+                write_of(pid, "setgroups", "deny")?;
+                write_maps(pid, &format!("{} {uid} 1", user.uid), &format!("{} {gid} 1", user.gid))
             }
-        };
-        write("uid_map", &uids)?;
-        write("gid_map", &gids)
+        }
     }
+}
+
+/// A line of a map: 65,536 ids from `inside` on are those from `outside` on.
+fn range(inside: u32, outside: u32) -> String {
+    format!("{inside} {outside} {RANGE}")
+}
+
+fn write_maps(pid: i32, uids: &str, gids: &str) -> Result<(), Errno> {
+    write_of(pid, "uid_map", uids)?;
+    write_of(pid, "gid_map", gids)
+}
+
+fn write_of(pid: i32, file: &str, text: &str) -> Result<(), Errno> {
+    let flags = OFlag::O_WRONLY | OFlag::O_CLOEXEC;
+    let fd = nix::fcntl::open(format!("/proc/{pid}/{file}").as_str(), flags, Mode::empty())?;
+    nix::unistd::write(&fd, text.as_bytes()).map(drop)
+}
+
+/// A user namespace by whose map a mount shows what is owned by ids at rest as owned by the range from `base` on.
+///
+/// Only a process can have its map written, so one lives as long as that takes.
+pub(crate) fn from_rest(base: u32) -> Result<OwnedFd, Errno> {
+    let (wait, go) = pipe2(OFlag::O_CLOEXEC)?;
+    let keep = [wait.as_raw_fd()];
+    let child = || {
+        // With a copy of the writing end it would wait for itself.
+        if sys::close_all_but(&keep).is_ok() {
+            let _ = nix::unistd::read(sys::borrow(keep[0]), &mut [0]);
+        }
+    };
+    let (pid, _) = sys::clone3(libc::CLONE_NEWUSER, None, child)?;
+    let map = range(AT_REST, base);
+    let namespace = write_maps(pid, &map, &map).and_then(|()| {
+        let flags = OFlag::O_RDONLY | OFlag::O_CLOEXEC;
+        nix::fcntl::open(format!("/proc/{pid}/ns/user").as_str(), flags, Mode::empty())
+    });
+    drop(go);
+    waitpid(Pid::from_raw(pid), None)?;
+    namespace
 }
 
 /// Holds one range; dropping it (in every process that has it) frees the range.

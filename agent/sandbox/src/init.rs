@@ -48,6 +48,8 @@ pub(crate) struct Descriptors {
     pub(crate) result: RawFd,
     /// Holds the id range.
     pub(crate) lock: Option<RawFd>,
+    /// Holds the box.
+    pub(crate) box_lock: Option<RawFd>,
 }
 
 /// From the owner: the program has written more than it may. The kernel sends this signal for a file's size, to the
@@ -158,7 +160,8 @@ fn start<'p>(plan: &'p Plan, fds: Descriptors, prepared: Prepared, stack: &mut [
     // end when the program ends.
     let or_result = |fd: Option<RawFd>| fd.unwrap_or(fds.result);
     let counted = or_result(transfers.as_ref().map(AsRawFd::as_raw_fd));
-    let mut keep = [fds.alive, fds.result, signals.as_fd().as_raw_fd(), or_result(fds.lock), counted];
+    let signals_fd = signals.as_fd().as_raw_fd();
+    let mut keep = [fds.alive, fds.result, signals_fd, or_result(fds.lock), or_result(fds.box_lock), counted];
     keep.sort_unstable();
     let closed = sys::close_all_but(&keep).map_err(Failed::of(Step::InitDescriptors));
     // A failure here ends the program with init; it has run by then, but unguarded it shall not go on.

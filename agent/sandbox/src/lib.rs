@@ -40,6 +40,7 @@ mod error;
 mod exec;
 mod idmap;
 mod init;
+mod kept;
 mod kernel;
 mod landlock;
 mod limits;

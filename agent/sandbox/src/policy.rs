@@ -19,6 +19,9 @@ use crate::seccomp::SeccompProfile;
 /// Where programs start and what `/tmp` is, unless the policy says otherwise.
 pub(crate) const TMP: &str = "/tmp";
 
+/// Where the box is.
+pub(crate) const BOX: &str = "/box";
+
 /// What ids that aren't mapped show as, overflowuid of proc_sys_kernel(5).
 const NOBODY: u32 = 65_534;
 
@@ -29,14 +32,19 @@ pub struct Policy {
     /// A directory of the host that is the root inside, read-only, instead of the default view of the host. It needs
     /// directories `proc`, `dev` and `tmp` to mount on, and one or a file for each other mount.
     pub root: Option<PathBuf>,
+    /// A directory of the host that is `/box` inside, writable, and is kept: what one run makes there, the next one has.
+    /// It is made if it isn't there; one that is has to be empty, or a box, and the caller's own. The files themselves lie
+    /// in `files` in it. One sandbox at a time has it.
+    #[serde(rename = "box")]
+    pub box_directory: Option<PathBuf>,
     /// Host trees shown inside, besides the default view of `/usr`.
     pub mounts: Vec<Bind>,
     /// Empty, writable, size-limited file systems; `/tmp` (64 MiB) and `/dev/shm` (64 MiB) are there unless named here.
     pub tmpfs: Vec<Tmpfs>,
     /// Variables added to (or replacing) `PATH`, `HOME`, `LANG`. Nothing of the caller's environment is passed on.
     pub env: BTreeMap<String, String>,
-    /// The working directory, a path inside.
-    pub cwd: PathBuf,
+    /// The working directory, a path inside. `None` is `/box` where there is one, else `/tmp`.
+    pub cwd: Option<PathBuf>,
     /// The program's user id inside, 1 to 65533. As root it is one of the sandbox's own range outside; else the caller's.
     pub uid: u32,
     /// Its group id inside, 1 to 65533.
@@ -195,10 +203,11 @@ impl Default for Policy {
     fn default() -> Self {
         Policy {
             root: None,
+            box_directory: None,
             mounts: Vec::new(),
             tmpfs: Vec::new(),
             env: BTreeMap::new(),
-            cwd: PathBuf::from(TMP),
+            cwd: None,
             uid: 1000,
             gid: 1000,
             hostname: "sandbox".to_owned(),
@@ -271,6 +280,10 @@ impl Policy {
             check_source(&Bind { source: root.clone(), target: PathBuf::from("/"), mode: Access::Ro })?;
         }
         let mut targets = BTreeSet::new();
+        if let Some(directory) = &self.box_directory {
+            inside("the box", directory)?;
+            check_target(Path::new(BOX), &mut targets)?;
+        }
         for bind in &self.mounts {
             check_source(bind)?;
             check_target(&bind.target, &mut targets)?;
@@ -286,10 +299,17 @@ impl Policy {
                 return Err(value("the size of a tmpfs", &tmpfs.size.to_string(), why));
             }
         }
-        inside("the working directory", &self.cwd)?;
+        inside("the working directory", self.working_directory())?;
         self.check_names()?;
         self.check_calls()?;
         self.limits.check()
+    }
+
+    /// Where the program starts, a path inside.
+    #[must_use]
+    pub fn working_directory(&self) -> &Path {
+        let default = || Path::new(if self.box_directory.is_some() { BOX } else { TMP });
+        self.cwd.as_deref().unwrap_or_else(default)
     }
 
     fn check_calls(&self) -> Result<(), PolicyError> {

@@ -22,7 +22,7 @@ use nix::sys::memfd::{MFdFlags, memfd_create};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Context, Error, Result};
-use crate::policy::{Policy, PolicyError, inside};
+use crate::policy::{BOX, Policy, PolicyError, inside};
 
 const MAGIC: &[u8; 8] = b"HFSBXRQ1";
 const SEALS: SealFlag =
@@ -156,7 +156,9 @@ fn check_file(file: &InputFile, policy: &Policy) -> Result<(), PolicyError> {
     }
     let covers = |target: &Path| inside("", target).is_ok_and(|target| path.starts_with(target));
     let tmpfs = policy.tmpfs.iter().filter(|it| covers(&it.target)).map(|it| it.target.components().count()).max();
-    let bind = policy.mounts.iter().filter(|it| covers(&it.target)).map(|it| it.target.components().count()).max();
+    let kept = policy.box_directory.is_some().then_some(Path::new(BOX));
+    let trees = policy.mounts.iter().map(|it| it.target.as_path()).chain(kept);
+    let bind = trees.filter(|it| covers(it)).map(|it| it.components().count()).max();
     let in_usr = ["/usr", "/bin", "/sbin", "/lib", "/lib64"].iter().any(|top| path.starts_with(top));
     let in_memory = path.starts_with("/tmp") || path.starts_with("/dev/shm");
     match (bind, tmpfs) {

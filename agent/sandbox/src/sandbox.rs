@@ -16,9 +16,8 @@ use nix::sys::wait::{Id, WaitPidFlag, waitid};
 use nix::unistd::pipe2;
 
 use crate::cgroup::Leaf;
-use crate::clone::{Maker, Started};
+use crate::clone::{Locks, Maker, Started};
 use crate::error::{Context, Error, Result};
-use crate::idmap::RangeLock;
 use crate::init::TOO_MUCH_OUTPUT;
 use crate::outcome::Outcome;
 use crate::policy::{LimitsMode, PolicyError};
@@ -105,13 +104,13 @@ pub struct Sandbox {
 pub(crate) enum Parent {
     /// The spawner does.
     Spawner,
-    /// This process is init's parent. It keeps the cgroup and the lock of the id range until init is reaped.
+    /// This process is init's parent. It keeps the cgroup and the locks until init is reaped.
     Own {
         /// Goes before the maker, which removes what the last leaf leaves empty.
         leaf: Option<Box<Leaf>>,
         /// Holds the pipe whose end ends init.
         _maker: Maker,
-        _lock: Option<RangeLock>,
+        _locks: Locks,
     },
 }
 
@@ -131,10 +130,10 @@ impl Sandbox {
         }
         let (result, init_result) = pipe2(OFlag::O_CLOEXEC).context("pipe2 for a result")?;
         let mut maker = Maker::new()?;
-        let Started { pid, pidfd, lock, leaf, warnings } = maker.start(request, stdio, init_result.as_fd())?;
+        let Started { pid, pidfd, locks, leaf, warnings } = maker.start(request, stdio, init_result.as_fd())?;
         drop(init_result);
         let limits = request.policy.limits.mode;
-        let parent = Parent::Own { leaf: leaf.map(Box::new), _maker: maker, _lock: lock };
+        let parent = Parent::Own { leaf: leaf.map(Box::new), _maker: maker, _locks: locks };
         Ok(Sandbox { pid, pidfd, result, warnings, limits, parent })
     }
 

@@ -16,6 +16,8 @@ pub enum Step {
     HostPath,
     /// Finding a range of ids that no other sandbox has.
     IdRange,
+    /// The box: the directory that is kept between runs.
+    Box,
     /// A cgroup with the limits of the whole sandbox.
     Cgroup,
     /// clone3(2) into the new namespaces.
@@ -71,10 +73,11 @@ pub enum Step {
 }
 
 /// All steps, in order; a step's byte is its place here.
-const ALL: [Step; 29] = [
+const ALL: [Step; 30] = [
     Step::Request,
     Step::HostPath,
     Step::IdRange,
+    Step::Box,
     Step::Cgroup,
     Step::Clone,
     Step::IdMap,
@@ -115,6 +118,7 @@ impl Step {
             Step::Request => "request",
             Step::HostPath => "host-path",
             Step::IdRange => "id-range",
+            Step::Box => "box",
             Step::Cgroup => "cgroup",
             Step::Clone => "clone",
             Step::IdMap => "id-map",
@@ -164,6 +168,14 @@ const HINTS: &[Row] = &[
     (Step::HostPath, &[libc::EPERM], "mounts need CAP_SYS_ADMIN here: run as root with it, or as a normal user"),
     (Step::IdRange, &[libc::EAGAIN, libc::EACCES], "all ranges of ids are in use: let sandboxes end, or run fewer at once"),
     (Step::IdRange, &[], "/run/holdfast must be a directory that root can write: it holds the lock of the id ranges"),
+    (Step::Box, &[libc::EAGAIN], "another sandbox has this box: let it end, or give each a box of its own"),
+    (Step::Box, &[libc::EPERM], "a box must be owned by who runs this, and so must what is in it: name one of your own, or a path that isn't there yet"),
+    (Step::Box, &[libc::ENOTEMPTY], "it has something else in it, and is no box: name an empty directory, or a path that isn't there yet"),
+    (Step::Box, &[libc::ENOTDIR, libc::ELOOP], "a box must be a real directory, and no link to one: name the directory itself"),
+    (Step::Box, &[libc::ENOENT], "the directory above it isn't there, or the root directory has no directory box to mount on: make it"),
+    (Step::Box, &[libc::EACCES], "the caller may not make or enter it: check the directories' modes, also those above it"),
+    (Step::Box, &[libc::EINVAL], "its file system can't show files under other ids (idmapped mounts): put the box on ext4, xfs or btrfs (a tmpfs can since Linux 6.3, \
+        an overlay can't), or run this unprivileged"),
     (Step::Cgroup, &[0], "limits on the whole sandbox need cgroup v2 with its controllers: boot the host with systemd.unified_cgroup_hierarchy=1, \
         or have them delegated (`Delegate=yes`); or `--limits rlimit-only` (limits.mode = \"rlimit-only\") bounds each process alone"),
     (Step::Cgroup, &[libc::EACCES, libc::EPERM, libc::EROFS], "limits on the whole sandbox need a cgroup that is given to it: run this under \
@@ -210,6 +222,9 @@ const HINTS: &[Row] = &[
 pub(crate) fn hint(step: Step, errno: i32) -> &'static str {
     if matches!(errno, libc::EMFILE | libc::ENFILE) {
         return "the runner is out of descriptors: raise `ulimit -n`, or run fewer sandboxes at once";
+    }
+    if errno == libc::ESTALE {
+        return "the path led to something else a moment before: nobody may change it while a sandbox starts; start it again";
     }
     HINTS
         .iter()

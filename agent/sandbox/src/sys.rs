@@ -327,19 +327,27 @@ struct mount_attr {
 pub(crate) fn restrict_tree(tree: BorrowedFd<'_>, attributes: MountAttr) -> Result<(), Errno> {
     let attr =
         mount_attr { attr_set: u64::from(attributes.bits()), propagation: libc::MS_PRIVATE, ..mount_attr::default() };
-    let flags = libc::AT_EMPTY_PATH | libc::AT_RECURSIVE;
-    // SAFETY: `attr` outlives the call, and its size is passed.
-    let done = unsafe {
-        libc::syscall(
-            libc::SYS_mount_setattr,
-            tree.as_raw_fd(),
-            c"".as_ptr(),
-            flags,
-            &raw const attr,
-            size_of::<mount_attr>(),
-        )
+    mount_setattr(tree, libc::AT_RECURSIVE, &attr)
+}
+
+/// mount_setattr(2) on one detached mount: sets attributes, and shows its files' owners by the map of a user namespace.
+/// EINVAL where the file system can't.
+pub(crate) fn map_ids(mount: BorrowedFd<'_>, attributes: MountAttr, namespace: BorrowedFd<'_>) -> Result<(), Errno> {
+    const MOUNT_ATTR_IDMAP: u64 = 0x0010_0000;
+    let attr = mount_attr {
+        attr_set: u64::from(attributes.bits()) | MOUNT_ATTR_IDMAP,
+        propagation: libc::MS_PRIVATE,
+        userns_fd: u64::from(namespace.as_raw_fd().cast_unsigned()),
+        ..mount_attr::default()
     };
-    Errno::result(done).map(drop)
+    mount_setattr(mount, 0, &attr)
+}
+
+fn mount_setattr(mount: BorrowedFd<'_>, flags: c_int, attr: &mount_attr) -> Result<(), Errno> {
+    let (fd, flags) = (mount.as_raw_fd(), flags | libc::AT_EMPTY_PATH);
+    let (attr, size) = (std::ptr::from_ref(attr), size_of::<mount_attr>());
+    // SAFETY: `attr` outlives the call, and its size is passed.
+    Errno::result(unsafe { libc::syscall(libc::SYS_mount_setattr, fd, c"".as_ptr(), flags, attr, size) }).map(drop)
 }
 
 /// open_tree(2): a detached copy of the mounts from `path` down. An empty path is `at` itself.
@@ -349,6 +357,12 @@ pub(crate) fn clone_tree(at: BorrowedFd<'_>, path: &CStr) -> Result<OwnedFd, Err
         | OpenTreeFlags::AT_RECURSIVE
         | OpenTreeFlags::AT_EMPTY_PATH;
     rustix::mount::open_tree(at, path, flags).map_err(errno)
+}
+
+/// open_tree(2): a detached copy of the one mount that `directory` lies in, from there down.
+pub(crate) fn clone_mount(directory: BorrowedFd<'_>) -> Result<OwnedFd, Errno> {
+    let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC | OpenTreeFlags::AT_EMPTY_PATH;
+    rustix::mount::open_tree(directory, c"", flags).map_err(errno)
 }
 
 /// fsopen(2), fsconfig(2), fsmount(2): a new file system, mounted nowhere.

@@ -63,7 +63,7 @@ pub(crate) fn admit(spec: JobSpec, role: Role, config: &Config) -> Result<Admitt
                 .map(|tmpfs| sandbox::Tmpfs { target: tmpfs.target.into(), size: tmpfs.size })
                 .collect(),
             env: spec.env,
-            cwd: spec.cwd.map_or(defaults.cwd, Into::into),
+            cwd: spec.cwd.map(Into::into),
             hostname: spec.hostname.unwrap_or(defaults.hostname),
             limits: policy_limits,
             ..defaults

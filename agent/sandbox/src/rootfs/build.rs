@@ -8,7 +8,7 @@ use nix::fcntl::{AT_FDCWD, OFlag, OpenHow, ResolveFlag, openat2};
 use nix::sys::stat::{Mode, mkdirat};
 use nix::unistd::{Gid, Uid, fchdir, fchown, symlinkat, write};
 
-use super::{Base, Memory, Mount, Node, NodeKind, Root, Tree, What, nested};
+use super::{Base, Identity, Memory, Mount, Node, NodeKind, Root, Tree, What, nested};
 use crate::idmap::User;
 use crate::record::Failed;
 use crate::step::Step;
@@ -97,13 +97,16 @@ fn make<'p>(mount: &'p Mount, user: User, root: BorrowedFd<'_>) -> Result<Made, 
 fn given(it: &Tree) -> Result<Made, Errno> {
     match it {
         Tree::Cloned(fd) => Ok(Made::Given(sys::borrow(fd.as_raw_fd()))),
-        Tree::Path { path, attributes } => tree(path, *attributes).map(Made::Own),
+        Tree::Path { path, attributes, identity } => tree(path, *attributes, *identity).map(Made::Own),
     }
 }
 
-fn tree(path: &CStr, attributes: MountAttr) -> Result<OwnedFd, Errno> {
+fn tree(path: &CStr, attributes: MountAttr, identity: Identity) -> Result<OwnedFd, Errno> {
     let how = OpenHow::new().flags(OFlag::O_PATH | OFlag::O_CLOEXEC).resolve(ResolveFlag::RESOLVE_NO_MAGICLINKS);
     let source = openat2(AT_FDCWD, path, how)?;
+    if Identity::of(&source)? != identity {
+        return Err(Errno::ESTALE);
+    }
     let tree = sys::clone_tree(source.as_fd(), c"")?;
     sys::restrict_tree(tree.as_fd(), attributes)?;
     Ok(tree)

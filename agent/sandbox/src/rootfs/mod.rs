@@ -13,9 +13,12 @@
 //!
 //! Invariants, and the attacks that they stop:
 //! - A host path is opened before anything else, by descriptor, without magic links (`/proc/PID/fd/N`): CVE-2024-21626.
+//!   Where init has to open it anew, since an unprivileged parent can't clone a tree, it has to be the same file still: a path
+//!   that is swapped after it was looked at is an error.
 //! - **Nothing is ever written through a mounted host tree.** Files and mount points are made only in a tmpfs that is not
 //!   yet attached, with openat2(2) kept beneath it; a mount point below a bound tree has to exist there. So a symbolic link
 //!   planted in a writable directory (CVE-2019-19921, CVE-2021-30465) leads nowhere.
+//! - Of the host's trees only a box is idmapped: through such a mount the sandbox's ids own the host's files.
 //! - Every bound tree is `nosuid` and `nodev`, and read-only with all that is mounted below it (mount_setattr(2) with
 //!   AT_RECURSIVE; a bind remount reaches the top only).
 //! - `/proc` is the sandbox's own, without init (`hidepid=ptraceable`), and wholly read-only: `core_pattern`, `sysrq-trigger`, `/proc/1/mem`, `uid_map` can't
@@ -35,6 +38,9 @@ mod view;
 use std::ffi::{CStr, CString};
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
+
+use nix::errno::Errno;
+use nix::sys::stat::fstat;
 
 use crate::idmap::User;
 use crate::step::Step;
@@ -143,8 +149,22 @@ enum What {
 enum Tree {
     /// Cloned by the parent, which has the right to.
     Cloned(OwnedFd),
-    /// To be cloned by init: an unprivileged parent has no right to, and init has the same rights to files.
-    Path { path: CString, attributes: MountAttr },
+    /// To be cloned by init: an unprivileged parent has no right to, and init has the same rights to files. It has to be
+    /// what the parent looked at.
+    Path { path: CString, attributes: MountAttr, identity: Identity },
+}
+
+/// What tells a file from all others: device and inode.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Identity {
+    device: libc::dev_t,
+    inode: libc::ino_t,
+}
+
+impl Identity {
+    fn of(file: &OwnedFd) -> Result<Identity, Errno> {
+        fstat(file).map(|status| Identity { device: status.st_dev, inode: status.st_ino })
+    }
 }
 
 impl Root {

@@ -9,10 +9,11 @@ use nix::errno::Errno;
 use nix::sys::stat::{FileStat, SFlag, fstat};
 use nix::unistd::{AccessFlags, faccessat};
 
-use super::{Base, Memory, Mount, Node, NodeKind, Reach, Root, Tree, What, host, nested, view};
-use crate::idmap::{Ids, User};
+use super::{Base, Identity, Memory, Mount, Node, NodeKind, Reach, Root, Tree, What, host, nested, view};
+use crate::idmap::{self, Ids, User};
+use crate::kept::Kept;
 use crate::outcome::SetupFailure;
-use crate::policy::{Access, Bind, LimitsMode, TMP};
+use crate::policy::{Access, BOX, Bind, LimitsMode, TMP};
 use crate::request::{InputFile, Request};
 use crate::step::Step;
 use crate::sys::{self, MountAttr};
@@ -26,7 +27,7 @@ const ROOT_INODES: usize = 16;
 const PAGE: u64 = 4096;
 
 /// The plan, and what the caller should know though it stops nothing.
-pub(crate) fn plan(request: &Request, ids: Ids) -> Result<(Root, Vec<String>), SetupFailure> {
+pub(crate) fn plan(request: &Request, ids: Ids, kept: Option<&Kept>) -> Result<(Root, Vec<String>), SetupFailure> {
     let privileged = matches!(ids, Ids::Range { .. });
     let user = User::of(&request.policy);
     let nested = request.policy.nested;
@@ -34,6 +35,9 @@ pub(crate) fn plan(request: &Request, ids: Ids) -> Result<(Root, Vec<String>), S
     let mut warnings = Vec::from_iter(nested.then(|| nested::WARNING.to_owned()));
     if let Some(directory) = &request.policy.root {
         planner.base(directory)?;
+    }
+    if let Some(kept) = kept {
+        planner.kept(kept, ids)?;
     }
     for bind in &request.policy.mounts {
         planner.user_tree(bind, ids, &mut warnings)?;
@@ -112,6 +116,27 @@ impl Planner {
         self.tree(source, &bind.source, bind.target.components().collect(), attributes)
     }
 
+    /// The box: the one tree of the host whose files are the program's.
+    fn kept(&mut self, kept: &Kept, ids: Ids) -> Result<(), SetupFailure> {
+        let failed = |errno: Errno| SetupFailure::new(Step::Box, errno as i32, Some(kept.path.display().to_string()));
+        let attributes = MountAttr::MOUNT_ATTR_NOSUID | MountAttr::MOUNT_ATTR_NODEV;
+        let tree = match ids {
+            Ids::Range { base } => {
+                let mount = sys::clone_mount(kept.files.as_fd()).map_err(failed)?;
+                let namespace = idmap::from_rest(base).map_err(failed)?;
+                sys::map_ids(mount.as_fd(), attributes, namespace.as_fd()).map_err(failed)?;
+                Tree::Cloned(mount)
+            }
+            Ids::Single { .. } => {
+                let identity = Identity::of(&kept.files).map_err(failed)?;
+                Tree::Path { path: c_string(&kept.path)?, attributes, identity }
+            }
+        };
+        let (target, what, reach) = (PathBuf::from(BOX), What::Tree(tree), Reach::WriteTree);
+        self.drafts.push(Draft { target, what, reach, step: Step::Box, directory: true });
+        Ok(())
+    }
+
     fn tree(
         &mut self,
         source: OwnedFd,
@@ -132,7 +157,8 @@ impl Planner {
 
     fn host_tree(&self, source: OwnedFd, path: &Path, attributes: MountAttr) -> Result<Tree, SetupFailure> {
         if !self.privileged {
-            return Ok(Tree::Path { path: c_string(path)?, attributes });
+            let identity = Identity::of(&source).map_err(host::failed(path))?;
+            return Ok(Tree::Path { path: c_string(path)?, attributes, identity });
         }
         let tree = sys::clone_tree(source.as_fd(), c"").map_err(host::failed(path))?;
         sys::restrict_tree(tree.as_fd(), attributes).map_err(host::failed(path))?;

@@ -1,6 +1,6 @@
 //! The spawner's own side: a loop over its socket and its children, in one thread.
 //!
-//! It holds as little as it can: for each sandbox, the lock of its id range, until init is reaped; with cgroup limits, its leaf, and
+//! It holds as little as it can: for each sandbox, the locks of its id range and its box, until init is reaped; with cgroup limits, its leaf, and
 //! the result pipe, to write behind init's record what the leaf counted. What it is told is
 //! checked again here; a request that can't be used is answered, and ends nothing.
 
@@ -18,9 +18,8 @@ use nix::unistd::{Pid, write};
 use super::channel::{self, MAX_BYTES, Message};
 use super::{Answer, VERSION};
 use crate::cgroup::Leaf;
-use crate::clone::{Maker, Started};
+use crate::clone::{Locks, Maker, Started};
 use crate::error::{Context, Error, Result};
-use crate::idmap::RangeLock;
 use crate::record;
 use crate::request::Request;
 use crate::sandbox::Stdio;
@@ -55,7 +54,7 @@ struct Serving {
 
 /// What is held for a sandbox until its init is reaped.
 struct Live {
-    _lock: Option<RangeLock>,
+    _locks: Locks,
     /// With where its figures go.
     leaf: Option<(Leaf, OwnedFd)>,
 }
@@ -156,8 +155,8 @@ impl Serving {
             Err(failure) => return (Answer::Failed(failure.clone()), None),
         };
         match maker.start(&request, stdio, result.as_fd()) {
-            Ok(Started { pid, pidfd, lock, leaf, warnings }) => {
-                self.live.insert(pid, Live { _lock: lock, leaf: leaf.map(|leaf| (leaf, result)) });
+            Ok(Started { pid, pidfd, locks, leaf, warnings }) => {
+                self.live.insert(pid, Live { _locks: locks, leaf: leaf.map(|leaf| (leaf, result)) });
                 (Answer::Started { pid, warnings }, Some(pidfd))
             }
             Err(failure) => (Answer::Failed(failure), None),

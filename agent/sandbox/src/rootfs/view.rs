@@ -60,12 +60,22 @@ pub(super) const MASKED: &[&str] = &[
     "timer_stats",
 ];
 
-/// Made-up files. Host names: only what is in this file, so that look-ups fail at once and not after a time-out.
-pub(super) const FILES: &[(&str, &str)] = &[(
-    "etc/nsswitch.conf",
-    "passwd: files\ngroup: files\nshadow: files\nhosts: files\nnetworks: files\nprotocols: files\nservices: files\n\
+/// Made-up files. Host names: only what is in this file, so that look-ups fail at once and not after a time-out. Services and
+/// protocols: those that programs look up by name (`getaddrinfo("localhost", "http")`), whatever the host has.
+pub(super) const FILES: &[(&str, &str)] = &[
+    (
+        "etc/nsswitch.conf",
+        "passwd: files\ngroup: files\nshadow: files\nhosts: files\nnetworks: files\nprotocols: files\nservices: files\n\
          ethers: files\nrpc: files\n",
-)];
+    ),
+    ("etc/protocols", "ip 0 IP\nicmp 1 ICMP\ntcp 6 TCP\nudp 17 UDP\nipv6 41 IPv6\nipv6-icmp 58 IPv6-ICMP\n"),
+    (
+        "etc/services",
+        "echo 7/tcp\necho 7/udp\ndiscard 9/tcp sink null\ndiscard 9/udp sink null\ndaytime 13/tcp\nftp 21/tcp\nssh 22/tcp\n\
+         telnet 23/tcp\nsmtp 25/tcp mail\ndomain 53/tcp\ndomain 53/udp\ntftp 69/udp\nhttp 80/tcp www\npop3 110/tcp pop-3\n\
+         ntp 123/udp\nimap2 143/tcp imap\nldap 389/tcp\nhttps 443/tcp\nhttps 443/udp\nimaps 993/tcp\npop3s 995/tcp\n",
+    ),
+];
 
 /// Made-up files that name the host and the program's user.
 pub(super) fn named_files(hostname: &str, User { uid, gid }: User) -> [(&'static str, String); 4] {

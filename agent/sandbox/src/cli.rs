@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::{Parser, Subcommand, ValueEnum};
-use holdfast_sandbox::{Access, Allow, Bind, Landlock, Limits, LimitsMode, Network, Policy, Request, Seccomp, Tmpfs};
+use holdfast_sandbox::{
+    Access, Allow, Bind, Dev, Landlock, Limits, LimitsMode, Network, Policy, Proc, Request, Seccomp, Tmpfs,
+};
 
 use crate::units::{Limit, cpus, duration, size, thousandths};
 
@@ -48,7 +50,8 @@ pub(crate) struct Options {
     /// A policy to begin with (TOML, or JSON where the name ends in .json); options change it, or add to its lists
     #[arg(long, value_name = "FILE")]
     policy: Option<PathBuf>,
-    /// A directory that is the root inside, read-only, instead of the default view; it needs /proc, /dev and /tmp
+    /// A directory that is the root inside, read-only, instead of the default view; it needs /tmp, and,
+    /// unless they are none, /proc and /dev
     #[arg(long, value_name = "DIR")]
     root: Option<PathBuf>,
     /// A directory that is /box inside, writable, and kept for the next run: made (mode 0700) if it isn't there, else your
@@ -64,6 +67,12 @@ pub(crate) struct Options {
     /// An empty writable file system in memory (/tmp=64M and /dev/shm=64M are there already)
     #[arg(long, value_name = "PATH=SIZE", value_parser = tmpfs)]
     tmpfs: Vec<Tmpfs>,
+    /// /proc: the sandbox's own, masked, or none (a program that only computes needs none) [default: own]
+    #[arg(long, value_enum)]
+    proc: Option<ProcShown>,
+    /// /dev: null, zero, full, random, urandom, tty, pts, shm, or none [default: minimal]
+    #[arg(long, value_enum)]
+    dev: Option<DevShown>,
     /// A variable for the program; none is passed on from here
     #[arg(long, value_name = "K=V", value_parser = variable)]
     env: Vec<(String, String)>,
@@ -177,6 +186,22 @@ enum Net {
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
+enum ProcShown {
+    /// The sandbox's own, masked
+    Own,
+    /// Not there
+    None,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum DevShown {
+    /// What every program expects, and no way to the host's disks and memory
+    Minimal,
+    /// Not there
+    None,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
 enum Allowed {
     /// ptrace and process_vm_readv, among the sandbox's own processes
     Ptrace,
@@ -197,6 +222,24 @@ impl From<Mode> for LimitsMode {
         match asked {
             Mode::Required => LimitsMode::Required,
             Mode::RlimitOnly => LimitsMode::RlimitOnly,
+        }
+    }
+}
+
+impl From<ProcShown> for Proc {
+    fn from(asked: ProcShown) -> Proc {
+        match asked {
+            ProcShown::Own => Proc::Own,
+            ProcShown::None => Proc::None,
+        }
+    }
+}
+
+impl From<DevShown> for Dev {
+    fn from(asked: DevShown) -> Dev {
+        match asked {
+            DevShown::Minimal => Dev::Minimal,
+            DevShown::None => Dev::None,
         }
     }
 }
@@ -235,6 +278,8 @@ impl Options {
         }
         policy.tmpfs.extend(self.tmpfs.iter().cloned());
         policy.env.extend(self.env.iter().cloned());
+        set(&mut policy.proc, self.proc.map(Proc::from));
+        set(&mut policy.dev, self.dev.map(Dev::from));
         set(&mut policy.cwd, self.cwd.clone().map(Some));
         set(&mut policy.hostname, self.hostname.clone());
         set(&mut policy.uid, self.uid);

@@ -2,7 +2,9 @@
 
 use std::fmt::Write;
 
-use holdfast_sandbox::{Access, Allow, Landlock, Limits, LimitsMode, Network, Policy, Request, Seccomp, Step};
+use holdfast_sandbox::{
+    Access, Allow, Dev, Landlock, Limits, LimitsMode, Network, Policy, Proc, Request, Seccomp, Step,
+};
 
 /// One line for each step: what is done, and what it stops. `passed` are the descriptors that the program gets besides.
 pub(crate) fn explain(request: &Request, passed: &[i32]) -> String {
@@ -15,8 +17,8 @@ pub(crate) fn explain(request: &Request, passed: &[i32]) -> String {
         (Step::Clone, "clone3 into new user, PID, mount, network, IPC, UTS and cgroup namespaces, with an init as process 1".into(), "sight of the host's processes, mounts, network, shared memory and name; what the program leaves running ends with init"),
         (Step::InitDescriptors, "all descriptors closed but those that are needed".into(), "a directory of the host that was left open (CVE-2024-21626)"),
         (Step::Root, root(policy), "sight of any other file; set-user-id programs and devices in what is shown"),
-        (Step::Proc, proc(policy.nested).into(), "core_pattern, sysrq-trigger, /proc/1/mem, kernel addresses"),
-        (Step::Dev, "/dev with null, zero, full, random, urandom, tty, pts and shm, read-only".into(), "the host's disks and memory"),
+        (Step::Proc, proc(policy).into(), "core_pattern, sysrq-trigger, /proc/1/mem, kernel addresses"),
+        (Step::Dev, dev(policy.dev).into(), "the host's disks and memory"),
         (Step::PivotRoot, "pivot_root, and the old root detached".into(), "chroot's ways out"),
         (Step::Hostname, format!("host name {}", policy.hostname), "the host's name"),
         (Step::Loopback, loopback(policy.net).into(), "the network, the metadata service, abstract sockets of the host"),
@@ -68,7 +70,8 @@ fn root(policy: &Policy) -> String {
         None => "an empty root with the host's /usr and what programs need of /etc, read-only".to_owned(),
     };
     let memory = policy.tmpfs.iter().map(|it| format!(", {} ({} bytes)", it.target.display(), it.size));
-    format!("{base}; nosuid, nodev; in memory /tmp and /dev/shm{}", memory.collect::<String>())
+    let shm = if policy.dev == Dev::Minimal { " and /dev/shm" } else { "" };
+    format!("{base}; nosuid, nodev; in memory /tmp{shm}{}", memory.collect::<String>())
 }
 
 fn loopback(net: Network) -> &'static str {
@@ -94,8 +97,16 @@ fn filter(policy: &Policy) -> String {
     format!("an allow list of system calls for the program{changed}{nested}; a shorter one for init")
 }
 
-fn proc(nested: bool) -> &'static str {
-    match nested {
+fn dev(asked: Dev) -> &'static str {
+    match asked {
+        Dev::Minimal => "/dev with null, zero, full, random, urandom, tty, pts and shm, read-only",
+        Dev::None => "no /dev",
+    }
+}
+
+fn proc(policy: &Policy) -> &'static str {
+    match policy.nested {
+        _ if policy.proc == Proc::None => "no /proc",
         false => "an own /proc, read-only, without init; files that tell of the host are masked",
         true => {
             "an own /proc, without init, writable but for /proc/sys; files that tell of the host are masked, though not in a sandbox inside"

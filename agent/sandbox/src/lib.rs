@@ -59,7 +59,9 @@ mod sys;
 pub use error::{Error, Result};
 pub use kernel::{Finding, examine};
 pub use outcome::{EndedBy, LimitKind, Outcome, SetupFailure, Source};
-pub use policy::{Access, Allow, Bind, Landlock, Limits, LimitsMode, Network, Policy, PolicyError, Seccomp, Tmpfs};
+pub use policy::{
+    Access, Allow, Bind, Dev, Landlock, Limits, LimitsMode, Network, Policy, PolicyError, Proc, Seccomp, Tmpfs,
+};
 pub use request::{InputFile, Request};
 pub use sandbox::{Sandbox, Stdio, inherited};
 pub use seccomp::{

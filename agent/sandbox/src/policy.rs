@@ -30,7 +30,8 @@ const NOBODY: u32 = 65_534;
 #[serde(deny_unknown_fields, default)]
 pub struct Policy {
     /// A directory of the host that is the root inside, read-only, instead of the default view of the host. It needs
-    /// directories `proc`, `dev` and `tmp` to mount on, and one or a file for each other mount.
+    /// directories `proc`, `dev` and `tmp` to mount on (`tmp` alone where `proc` and `dev` are `none`), and one or a file for
+    /// each other mount.
     pub root: Option<PathBuf>,
     /// A directory of the host that is `/box` inside, writable, and is kept: what one run makes there, the next one has.
     /// It is made if it isn't there; one that is has to be empty, or a box, and the caller's own. The files themselves lie
@@ -41,6 +42,10 @@ pub struct Policy {
     pub mounts: Vec<Bind>,
     /// Empty, writable, size-limited file systems; `/tmp` (64 MiB) and `/dev/shm` (64 MiB) are there unless named here.
     pub tmpfs: Vec<Tmpfs>,
+    /// What of `/proc` is there.
+    pub proc: Proc,
+    /// What of `/dev` is there.
+    pub dev: Dev,
     /// Variables added to (or replacing) `PATH`, `HOME`, `LANG`. Nothing of the caller's environment is passed on.
     pub env: BTreeMap<String, String>,
     /// The working directory, a path inside. `None` is `/box` where there is one, else `/tmp`.
@@ -67,6 +72,28 @@ pub struct Policy {
     pub nested: bool,
     /// What the program may use.
     pub limits: Limits,
+}
+
+/// `/proc` inside.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Proc {
+    /// The sandbox's own, masked.
+    #[default]
+    Own,
+    /// None: a program that only computes needs none. `/dev/fd`, thread names and many languages' start-up do.
+    None,
+}
+
+/// `/dev` inside.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Dev {
+    /// null, zero, full, random, urandom, tty, pts, shm, and links to the standard streams.
+    #[default]
+    Minimal,
+    /// None.
+    None,
 }
 
 /// The network inside.
@@ -206,6 +233,8 @@ impl Default for Policy {
             box_directory: None,
             mounts: Vec::new(),
             tmpfs: Vec::new(),
+            proc: Proc::default(),
+            dev: Dev::default(),
             env: BTreeMap::new(),
             cwd: None,
             uid: 1000,
@@ -316,6 +345,10 @@ impl Policy {
         if self.nested && self.landlock == Landlock::Required {
             let why = "forbids the mounts that a nested sandbox is made of: take one of the two";
             return Err(value("Landlock", "required", why));
+        }
+        if self.nested && self.proc == Proc::None {
+            let why = "has no processes for a nested sandbox to write the id maps of: take one of the two";
+            return Err(value("/proc", "none", why));
         }
         if self.nested && self.seccomp == Seccomp::Strict {
             let why = "refuses the namespaces that a nested sandbox is made of: take one of the two";

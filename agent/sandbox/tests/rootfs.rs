@@ -194,21 +194,52 @@ fn a_file_system_that_cannot_map_ids_is_told() {
     }
 }
 
+/// A root file system: places to mount on, links into /usr, and a mark of its own.
+fn make_root(fixture: &Fixture, name: &str, directories: &[&str]) -> PathBuf {
+    let root = fixture.path(name);
+    for directory in std::iter::once(&"").chain(directories) {
+        std::fs::create_dir(root.join(directory)).unwrap();
+    }
+    for top in ["bin", "lib", "lib64"] {
+        symlink(format!("usr/{top}"), root.join(top)).unwrap();
+    }
+    std::fs::write(root.join("mark"), name).unwrap();
+    root
+}
+
+#[test]
+fn proc_and_dev_are_there_unless_they_are_left_out() {
+    let fixture = Fixture::new();
+    let root = make_root(&fixture, "bare", &["usr", "tmp"]);
+    let root = root.to_str().unwrap();
+    let script = "for f in /proc/self/stat /proc/keys /dev/null /dev/shm /dev/fd; do test -e $f && echo $f; done; \
+                  read x </proc/key-users && echo $x; echo x >/tmp/x && read y </tmp/x && echo $y";
+    let both = "/proc/self/stat\n/proc/keys\n/dev/null\n/dev/shm\n/dev/fd\nx\n";
+    let (no_dev, no_proc) = ("/proc/self/stat\n/proc/keys\nx\n", "/dev/null\n/dev/shm\nx\n");
+    for who in everyone() {
+        for (options, expected) in [
+            (&[][..], both),
+            (&["--proc", "own", "--dev", "minimal"], both),
+            (&["--dev", "none"], no_dev),
+            (&["--proc", "none"], no_proc),
+            (&["--proc", "none", "--dev", "none"], "x\n"),
+            (&["--proc", "none", "--dev", "none", "--root", root, "--ro", "/usr"], "x\n"),
+            (&["--dev", "none", "--tmpfs", "/dev/shm=1M"], "/proc/self/stat\n/proc/keys\n/dev/shm\nx\n"),
+        ] {
+            let mut command = fixture.sandbox(who);
+            let output = command.args(options).args(["--", "sh", "-c", script]).output().unwrap();
+            assert_eq!(String::from_utf8_lossy(&output.stdout), expected, "{options:?}: {output:?}");
+        }
+        let nested = fixture.sandbox(who).args(["--nested", "--proc", "none", "--", "true"]).output().unwrap();
+        assert_eq!(nested.status.code(), Some(125), "{nested:?}");
+    }
+}
+
 /// Whoever can rename in the directory above swaps what is shown for a link to the host's root while sandboxes start.
 #[test]
 fn a_path_that_changes_underneath_shows_what_it_was_or_nothing() {
     let fixture = Fixture::new();
-    let secret = fixture.directory.path().join("secret");
-    std::fs::create_dir(&secret).unwrap();
-    std::fs::write(secret.join("mark"), "secret").unwrap();
-    let tree = fixture.path("tree");
-    for name in ["", "proc", "dev", "tmp", "usr", "bin"] {
-        std::fs::create_dir(tree.join(name)).unwrap();
-    }
-    for top in ["lib", "lib64"] {
-        symlink(format!("usr/{top}"), tree.join(top)).unwrap();
-    }
-    std::fs::write(tree.join("mark"), "tree").unwrap();
+    let tree = make_root(&fixture, "tree", &["usr", "proc", "dev", "tmp"]);
     let link = fixture.path("link");
     symlink("/", &link).unwrap();
     let done = AtomicBool::new(false);

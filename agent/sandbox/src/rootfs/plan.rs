@@ -13,7 +13,7 @@ use super::{Base, Identity, Memory, Mount, Node, NodeKind, Reach, Root, Tree, Wh
 use crate::idmap::{self, Ids, User};
 use crate::kept::Kept;
 use crate::outcome::SetupFailure;
-use crate::policy::{Access, BOX, Bind, LimitsMode, TMP};
+use crate::policy::{Access, BOX, Bind, Dev, LimitsMode, Proc, TMP};
 use crate::request::{InputFile, Request};
 use crate::step::Step;
 use crate::sys::{self, MountAttr};
@@ -48,14 +48,17 @@ pub(crate) fn plan(request: &Request, ids: Ids, kept: Option<&Kept>) -> Result<(
     if planner.base.is_none() {
         planner.default_view()?;
     }
-    planner.devices()?;
-    planner.processes()?;
+    if request.policy.dev == Dev::Minimal {
+        planner.devices()?;
+        planner.default_memory("/dev/shm");
+    }
+    if request.policy.proc == Proc::Own {
+        planner.processes(request.policy.dev)?;
+    }
     if request.policy.limits.mode == LimitsMode::Required {
         planner.add("/sys/fs/cgroup", What::Cgroup, Step::Cgroup, true);
     }
-    for target in [TMP, "/dev/shm"] {
-        planner.default_memory(target);
-    }
+    planner.default_memory(TMP);
     let root = planner.finish(&request.files, &request.policy.hostname)?;
     Ok((root, warnings))
 }
@@ -76,7 +79,7 @@ struct Planner {
     /// The caller's root file system.
     base: Option<Tree>,
     drafts: Vec<Draft>,
-    /// Links in the root: path and target.
+    /// Links that are made up: path and target.
     links: Vec<(PathBuf, PathBuf)>,
 }
 
@@ -212,23 +215,29 @@ impl Planner {
         memory.mode = c"755".to_owned();
         let (target, what, reach) = (PathBuf::from("/dev"), What::Memory(memory), Reach::Devices);
         self.drafts.push(Draft { target, what, reach, step: Step::Dev, directory: true });
-        for &(name, major, minor) in view::DEVICES {
-            let path = Path::new("/dev").join(name);
-            let source = host::open(&path).map_err(|failure| SetupFailure { step: Step::Dev, ..failure })?;
-            // A container around this may have put something else there.
-            let status = stat(&source, &path)?;
-            if !is_kind(&status, SFlag::S_IFCHR) || status.st_rdev != libc::makedev(major, minor) {
-                let subject = Some(path.display().to_string());
-                return Err(SetupFailure::new(Step::Dev, libc::ENODEV, subject));
-            }
-            let attributes = MountAttr::MOUNT_ATTR_NOSUID | MountAttr::MOUNT_ATTR_NOEXEC | MountAttr::MOUNT_ATTR_RDONLY;
-            self.tree(source, &path, path.clone(), attributes)?;
+        for &device in view::DEVICES {
+            let tree = self.device(device)?;
+            self.add(Path::new("/dev").join(device.0), What::Tree(tree), Step::Dev, false);
         }
         self.add("/dev/pts", What::Terminals { group: self.privileged }, Step::Dev, true);
+        let links = view::DEVICE_LINKS.iter().map(|(path, to)| (Path::new("/").join(path), PathBuf::from(to)));
+        self.links.extend(links);
         Ok(())
     }
 
-    fn processes(&mut self) -> Result<(), SetupFailure> {
+    /// The host's, which a container around this may have replaced by something else.
+    fn device(&self, (name, major, minor): (&str, u32, u32)) -> Result<Tree, SetupFailure> {
+        let path = Path::new("/dev").join(name);
+        let source = host::open(&path).map_err(|failure| SetupFailure { step: Step::Dev, ..failure })?;
+        let status = stat(&source, &path)?;
+        if !is_kind(&status, SFlag::S_IFCHR) || status.st_rdev != libc::makedev(major, minor) {
+            return Err(SetupFailure::new(Step::Dev, libc::ENODEV, Some(path.display().to_string())));
+        }
+        let attributes = MountAttr::MOUNT_ATTR_NOSUID | MountAttr::MOUNT_ATTR_NOEXEC | MountAttr::MOUNT_ATTR_RDONLY;
+        self.host_tree(source, &path, attributes)
+    }
+
+    fn processes(&mut self, dev: Dev) -> Result<(), SetupFailure> {
         self.add("/proc", What::Proc { writable: self.nested }, Step::Proc, true);
         let again = if self.nested { nested::READ_ONLY } else { &[] };
         // Not every kernel has all of them.
@@ -250,7 +259,8 @@ impl Planner {
                 }
             };
             let mask = match status.is_dir() {
-                false => What::MaskFile,
+                false if dev == Dev::Minimal => What::MaskFile,
+                false => What::Tree(self.device(view::NULL)?),
                 true => {
                     let like = first_directory.clone();
                     first_directory.get_or_insert(c_string(&relative)?);
@@ -272,9 +282,6 @@ impl Planner {
         forest.default_files(hostname, self.user)?;
         for (path, to) in &self.links {
             forest.link(path, to)?;
-        }
-        for (path, to) in view::DEVICE_LINKS {
-            forest.link(&Path::new("/").join(path), Path::new(to))?;
         }
         for at in 0..forest.drafts.len() {
             forest.mount_point(at)?;

@@ -22,9 +22,12 @@ pub(super) const TOPS: &[&str] = &["/bin", "/sbin", "/lib", "/lib32", "/lib64", 
 /// The time zone: a link into `/usr/share/zoneinfo`, or a file.
 pub(super) const LOCALTIME: &str = "/etc/localtime";
 
+/// The one that also masks files of /proc.
+pub(super) const NULL: (&str, u32, u32) = ("null", 1, 3);
+
 /// Character devices: name, major and minor number (Documentation/admin-guide/devices.txt).
 pub(super) const DEVICES: &[(&str, u32, u32)] =
-    &[("null", 1, 3), ("zero", 1, 5), ("full", 1, 7), ("random", 1, 8), ("urandom", 1, 9), ("tty", 5, 0)];
+    &[NULL, ("zero", 1, 5), ("full", 1, 7), ("random", 1, 8), ("urandom", 1, 9), ("tty", 5, 0)];
 
 /// Links in `/dev`.
 pub(super) const DEVICE_LINKS: &[(&str, &str)] = &[

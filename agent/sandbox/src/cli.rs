@@ -54,6 +54,10 @@ pub(crate) struct Options {
     /// unless they are none, /proc and /dev
     #[arg(long, value_name = "DIR")]
     root: Option<PathBuf>,
+    /// Layers of an image that are the root inside, as overlayfs puts them together: the first is the uppermost. Read-only,
+    /// unless --disk is given
+    #[arg(long, value_name = "A:B:C", conflicts_with = "root")]
+    image_layers: Option<String>,
     /// A directory that is /box inside, writable, and kept for the next run: made (mode 0700) if it isn't there, else your
     /// own and empty, or a box; its files are in DIR/files. One sandbox at a time can have it
     #[arg(long = "box", value_name = "DIR")]
@@ -115,6 +119,10 @@ pub(crate) struct Options {
     /// Each file that is written [default: 4G]
     #[arg(long, value_name = "SIZE", value_parser = size)]
     file_size: Option<u64>,
+    /// What can be written to /tmp and, with --image-layers, to the root, both together; in memory, as a part of --memory
+    /// [default: 64M for /tmp, and a read-only root]
+    #[arg(long, value_name = "SIZE", value_parser = size)]
+    disk: Option<u64>,
     /// Open files of each process [default: 1024, which a program can raise to 16384]
     #[arg(long, value_name = "N", value_parser = count)]
     open_files: Option<u32>,
@@ -268,6 +276,9 @@ impl Options {
         if let Some(root) = &self.root {
             policy.root = Some(std::path::absolute(root)?);
         }
+        if let Some(layers) = &self.image_layers {
+            policy.image_layers = layers.split(':').map(std::path::absolute).collect::<Result<_, _>>()?;
+        }
         if let Some(directory) = &self.box_directory {
             policy.box_directory = Some(std::path::absolute(directory)?);
         }
@@ -310,6 +321,7 @@ impl Options {
         set(&mut limits.cpu_time, self.cpu_time.map(|limit| limit.0));
         set(&mut limits.wall, self.wall.map(|limit| limit.0));
         set(&mut limits.file_size, self.file_size.map(Some));
+        set(&mut limits.disk, self.disk.map(Some));
         set(&mut limits.open_files, self.open_files.map(Some));
         set(&mut limits.stack, self.stack.map(Some));
         set(&mut limits.output, self.output_limit.map(Some));

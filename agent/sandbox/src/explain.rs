@@ -65,8 +65,13 @@ fn kept(policy: &Policy) -> String {
 }
 
 fn root(policy: &Policy) -> String {
+    let layers: Vec<_> = policy.image_layers.iter().map(|layer| layer.display().to_string()).collect();
+    let how = if policy.limits.disk.is_some() { "writable in memory" } else { "read-only" };
     let base = match &policy.root {
         Some(directory) => format!("{} as the root, read-only", directory.display()),
+        None if !layers.is_empty() => {
+            format!("an overlay of {} (the uppermost first) as the root, {how}", layers.join(", "))
+        }
         None => "an empty root with the host's /usr and what programs need of /etc, read-only".to_owned(),
     };
     let memory = policy.tmpfs.iter().map(|it| format!(", {} ({} bytes)", it.target.display(), it.size));
@@ -141,6 +146,7 @@ fn limits(limits: &Limits) -> String {
         or_none("wall clock", limits.wall.map(|it| format!("{it:?}"))),
         or_none("output", limits.output.map(|it| it.to_string())),
         number("file size", limits.file_size),
+        number("disk", limits.disk),
         number("open files", limits.open_files.map(u64::from)),
         number("stack", limits.stack),
     ]

@@ -122,9 +122,17 @@ fn write_of(pid: i32, file: &str, text: &str) -> Result<(), Errno> {
 }
 
 /// A user namespace by whose map a mount shows what is owned by ids at rest as owned by the range from `base` on.
-///
-/// Only a process can have its map written, so one lives as long as that takes.
 pub(crate) fn from_rest(base: u32) -> Result<OwnedFd, Errno> {
+    mapping(AT_REST, base)
+}
+
+/// The same for an image's files, which are owned by ids 0 to 65,535.
+pub(crate) fn from_image(base: u32) -> Result<OwnedFd, Errno> {
+    mapping(0, base)
+}
+
+/// Only a process can have its map written, so one lives as long as that takes.
+fn mapping(owners: u32, base: u32) -> Result<OwnedFd, Errno> {
     let (wait, go) = pipe2(OFlag::O_CLOEXEC)?;
     let keep = [wait.as_raw_fd()];
     let child = || {
@@ -134,7 +142,7 @@ pub(crate) fn from_rest(base: u32) -> Result<OwnedFd, Errno> {
         }
     };
     let (pid, _) = sys::clone3(libc::CLONE_NEWUSER, None, child)?;
-    let map = range(AT_REST, base);
+    let map = range(owners, base);
     let namespace = write_maps(pid, &map, &map).and_then(|()| {
         let flags = OFlag::O_RDONLY | OFlag::O_CLOEXEC;
         nix::fcntl::open(format!("/proc/{pid}/ns/user").as_str(), flags, Mode::empty())

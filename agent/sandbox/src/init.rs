@@ -27,6 +27,7 @@ use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::signal::{SigSet, Signal, kill};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::sys::stat::{Mode, umask};
+use nix::sys::statfs::fstatfs;
 use nix::sys::time::TimeSpec;
 use nix::unistd::{Pid, Whence, lseek};
 
@@ -34,8 +35,9 @@ use crate::clone::Plan;
 use crate::exec::{self, Start};
 use crate::idmap::User;
 use crate::record::{Bytes, Ended, Failed, Transfer};
+use crate::rootfs::{self, Bounded};
 use crate::step::Step;
-use crate::{rootfs, sys};
+use crate::sys;
 
 /// The descriptors that init starts with, by number: it has a copy of its parent's table.
 #[derive(Debug, Clone, Copy)]
@@ -81,6 +83,8 @@ struct Prepared {
     signals: SignalFd,
     /// What the program's process is to be restricted by.
     ruleset: Option<OwnedFd>,
+    /// What is bounded like a disk.
+    bounded: Bounded,
     /// Init's own proc_pid_io(5), in which whoever it waits for is counted when it has ended.
     transfers: Option<OwnedFd>,
 }
@@ -104,6 +108,7 @@ fn prepare<'p>(plan: &'p Plan, fds: Descriptors, keep: &[RawFd]) -> Result<Prepa
     }
     umask(Mode::empty());
     rootfs::build(&plan.root)?;
+    let bounded = rootfs::bounded(&plan.root)?;
     let ruleset = plan.landlock.as_ref().map(|rules| rules.make(&plan.root, &plan.given)).transpose()?;
     sys::set_names(&plan.hostname).map_err(Failed::of(Step::Hostname))?;
     if plan.loopback {
@@ -119,7 +124,7 @@ fn prepare<'p>(plan: &'p Plan, fds: Descriptors, keep: &[RawFd]) -> Result<Prepa
     nix::sys::prctl::set_dumpable(false).map_err(Failed::of(Step::Process))?;
     nix::sys::prctl::set_no_new_privs().map_err(Failed::of(Step::Process))?;
     let signals = SignalFd::with_flags(&all, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK);
-    Ok(Prepared { signals: signals.map_err(Failed::of(Step::Process))?, ruleset, transfers })
+    Ok(Prepared { signals: signals.map_err(Failed::of(Step::Process))?, ruleset, bounded, transfers })
 }
 
 /// A session of its own, so that no terminal's hang-up or key reaches it.
@@ -145,7 +150,7 @@ fn wait_for_maps(mapped: RawFd) {
 
 /// Starts the program and stays until nothing is left of it.
 fn start<'p>(plan: &'p Plan, fds: Descriptors, prepared: Prepared, stack: &mut [u8]) -> Result<Ended, Failed<'p>> {
-    let Prepared { signals, ruleset, transfers } = prepared;
+    let Prepared { signals, ruleset, bounded, transfers } = prepared;
     let before = transfers.as_ref().and_then(transferred);
     let (workload, filters, given) = (&plan.workload, &plan.filters, plan.given.as_slice());
     let mut start = Start { workload, filters, ruleset: ruleset.as_ref().map(AsRawFd::as_raw_fd), given, failed: None };
@@ -161,7 +166,9 @@ fn start<'p>(plan: &'p Plan, fds: Descriptors, prepared: Prepared, stack: &mut [
     let or_result = |fd: Option<RawFd>| fd.unwrap_or(fds.result);
     let counted = or_result(transfers.as_ref().map(AsRawFd::as_raw_fd));
     let signals_fd = signals.as_fd().as_raw_fd();
-    let mut keep = [fds.alive, fds.result, signals_fd, or_result(fds.lock), or_result(fds.box_lock), counted];
+    let [first, second] = bounded.each_ref().map(|place| or_result(place.as_ref().map(AsRawFd::as_raw_fd)));
+    let (range, kept) = (or_result(fds.lock), or_result(fds.box_lock));
+    let mut keep = [fds.alive, fds.result, signals_fd, range, kept, counted, first, second];
     keep.sort_unstable();
     let closed = sys::close_all_but(&keep).map_err(Failed::of(Step::InitDescriptors));
     // A failure here ends the program with init; it has run by then, but unguarded it shall not go on.
@@ -180,7 +187,13 @@ fn start<'p>(plan: &'p Plan, fds: Descriptors, prepared: Prepared, stack: &mut [
         read: after.read.saturating_sub(before.read),
         written: after.written.saturating_sub(before.written),
     });
-    Ok(Ended { setup_memory, transfer, ..ended })
+    let disk = bounded.iter().flatten().any(is_full);
+    Ok(Ended { setup_memory, transfer, disk, ..ended })
+}
+
+/// Whether no byte more, or no file more, can be written there.
+fn is_full(place: &OwnedFd) -> bool {
+    fstatfs(place).is_ok_and(|it| it.blocks_free() == 0 || (it.files() > 0 && it.files_free() == 0))
 }
 
 /// What init and all for whom it waited have read and written.
@@ -269,6 +282,7 @@ impl Watch {
             init_system_us,
             setup_memory: 0,
             transfer: None,
+            disk: false,
             involuntary_switches,
         }
     }

@@ -110,6 +110,9 @@ pub enum LimitKind {
     Output,
     /// [`crate::Limits::memory`]: an allocation failed, or processes were killed for it. Known with cgroup limits only.
     Memory,
+    /// [`crate::Limits::disk`]: all of it was in use when the program ended, bytes or files. Of one that filled it and made
+    /// room again nobody knows.
+    Disk,
     /// [`crate::Limits::pids`]: a process or thread was refused. Known with cgroup limits only.
     Pids,
 }

@@ -22,6 +22,9 @@ pub(crate) const TMP: &str = "/tmp";
 /// Where the box is.
 pub(crate) const BOX: &str = "/box";
 
+/// Their names have to fit the 255 bytes that fsconfig(2) takes.
+const MOST_LAYERS: usize = 100;
+
 /// What ids that aren't mapped show as, overflowuid of proc_sys_kernel(5).
 const NOBODY: u32 = 65_534;
 
@@ -33,6 +36,11 @@ pub struct Policy {
     /// directories `proc`, `dev` and `tmp` to mount on (`tmp` alone where `proc` and `dev` are `none`), and one or a file for
     /// each other mount.
     pub root: Option<PathBuf>,
+    /// Directories that are layers of an image, the uppermost first as overlayfs has them: together they are the root inside,
+    /// read-only, or, with [`Limits::disk`], writable in memory. Whiteouts and opaque directories are overlayfs's. As root
+    /// an image's ids 0 to 65,535 are the sandbox's; else the layers are the caller's. Where the root can't be written to
+    /// it needs directories to mount on, as `root` does.
+    pub image_layers: Vec<PathBuf>,
     /// A directory of the host that is `/box` inside, writable, and is kept: what one run makes there, the next one has.
     /// It is made if it isn't there; one that is has to be empty, or a box, and the caller's own. The files themselves lie
     /// in `files` in it. One sandbox at a time has it.
@@ -204,6 +212,10 @@ pub struct Limits {
     pub cpus_allowed: Vec<u16>,
     /// Bytes of each file that is written (RLIMIT_FSIZE); what would be more gives SIGXFSZ. `None` is 4 GiB.
     pub file_size: Option<u64>,
+    /// Bytes in what is like a disk: `/tmp`, and with image layers the root, which can be written to then, both together.
+    /// It is memory, a part of [`Limits::memory`]. `None` is 64 MiB for `/tmp`. What the caller mounts, and `/dev/shm`,
+    /// have sizes of their own.
+    pub disk: Option<u64>,
     /// Open files of each process (RLIMIT_NOFILE). `None` is 1,024, which a program can raise to 16,384.
     pub open_files: Option<u32>,
     /// Bytes of each process's stack (RLIMIT_STACK). `None` is 8 MiB, which a program can raise to 64 MiB.
@@ -230,6 +242,7 @@ impl Default for Policy {
     fn default() -> Self {
         Policy {
             root: None,
+            image_layers: Vec::new(),
             box_directory: None,
             mounts: Vec::new(),
             tmpfs: Vec::new(),
@@ -263,6 +276,7 @@ impl Default for Limits {
             wall_grace: None,
             cpus_allowed: Vec::new(),
             file_size: None,
+            disk: None,
             open_files: None,
             stack: None,
             output: None,
@@ -308,6 +322,11 @@ impl Policy {
         if let Some(root) = &self.root {
             check_source(&Bind { source: root.clone(), target: PathBuf::from("/"), mode: Access::Ro })?;
         }
+        self.check_layers()?;
+        if let (Some(_), Some(size)) = (&self.box_directory, self.limits.disk) {
+            let why = "doesn't bound the box: leave one of the two out";
+            return Err(value("the size of the disk", &size.to_string(), why));
+        }
         let mut targets = BTreeSet::new();
         if let Some(directory) = &self.box_directory {
             inside("the box", directory)?;
@@ -319,19 +338,26 @@ impl Policy {
         }
         for tmpfs in &self.tmpfs {
             check_target(&tmpfs.target, &mut targets)?;
-            if tmpfs.size == 0 {
-                // The kernel takes size=0 for "no limit".
-                return Err(value("the size of a tmpfs", "0", "is no size: give bytes, or K, M, G after a number"));
-            }
-            if i64::try_from(tmpfs.size).is_err() {
-                let why = "is more bytes than a file system can have: give what the program needs";
-                return Err(value("the size of a tmpfs", &tmpfs.size.to_string(), why));
-            }
+            check_size("the size of a tmpfs", tmpfs.size)?;
         }
         inside("the working directory", self.working_directory())?;
         self.check_names()?;
         self.check_calls()?;
         self.limits.check()
+    }
+
+    fn check_layers(&self) -> Result<(), PolicyError> {
+        for layer in &self.image_layers {
+            check_source(&Bind { source: layer.clone(), target: PathBuf::from("/"), mode: Access::Ro })?;
+        }
+        if self.image_layers.len() > MOST_LAYERS {
+            let why = "are more than 100, which is all that every kernel takes: put some of them together";
+            return Err(value("the image's layers", &self.image_layers.len().to_string(), why));
+        }
+        if self.root.is_some() && !self.image_layers.is_empty() {
+            return Err(value("the root directory", "", "and image layers are both the root: name one of the two"));
+        }
+        Ok(())
     }
 
     /// Where the program starts, a path inside.
@@ -403,6 +429,7 @@ impl Limits {
             return Err(value("the grace after the wall clock", "", "means nothing without a wall clock: give one"));
         }
         zero("the number of open files", self.open_files == Some(0))?;
+        self.disk.map_or(Ok(()), |size| check_size("the size of the disk", size))?;
         zero("the stack", self.stack == Some(0))?;
         if self.cpu_weight.is_some_and(|weight| !(1..=10_000).contains(&weight)) {
             let why = "is not 1 to 10000, which cgroup v2 takes";
@@ -423,6 +450,18 @@ impl Limits {
 
 fn value(what: &'static str, value: &str, why: &'static str) -> PolicyError {
     PolicyError::Value { what, value: value.to_owned(), why }
+}
+
+fn check_size(what: &'static str, size: u64) -> Result<(), PolicyError> {
+    if size == 0 {
+        // The kernel takes size=0 for "no limit".
+        return Err(value(what, "0", "is no size: give bytes, or K, M, G after a number"));
+    }
+    if i64::try_from(size).is_err() {
+        let why = "is more bytes than a file system can have: give what the program needs";
+        return Err(value(what, &size.to_string(), why));
+    }
+    Ok(())
 }
 
 fn check_source(bind: &Bind) -> Result<(), PolicyError> {

@@ -33,6 +33,7 @@ const FLAG_WALL: u8 = 1;
 const FLAG_CPU_TIME: u8 = 2;
 const FLAG_OUTPUT: u8 = 4;
 const FLAG_TRANSFER: u8 = 8;
+const FLAG_DISK: u8 = 16;
 
 /// The program ran and ended.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -43,6 +44,8 @@ pub(crate) struct Ended {
     pub(crate) wall: bool,
     /// Its owner ended it for its output.
     pub(crate) output: bool,
+    /// What it could write was full at its end.
+    pub(crate) disk: bool,
     /// It reached RLIMIT_CPU.
     pub(crate) cpu_time: bool,
     pub(crate) wall_us: u64,
@@ -103,6 +106,7 @@ impl Ended {
             (self.wall, FLAG_WALL),
             (self.cpu_time, FLAG_CPU_TIME),
             (self.output, FLAG_OUTPUT),
+            (self.disk, FLAG_DISK),
             (self.transfer.is_some(), FLAG_TRANSFER),
         ];
         let flags = flags.into_iter().fold(0, |all, (is_set, flag)| if is_set { all | flag } else { all });
@@ -195,6 +199,7 @@ fn told(bytes: &[u8], figures: Option<&Figures>) -> Result<Outcome> {
                 wall: fixed[6] & FLAG_WALL != 0,
                 cpu_time: fixed[6] & FLAG_CPU_TIME != 0,
                 output: fixed[6] & FLAG_OUTPUT != 0,
+                disk: fixed[6] & FLAG_DISK != 0,
                 wall_us: long(16),
                 user_us: long(24),
                 system_us: long(32),
@@ -220,8 +225,12 @@ fn ended(record: &Ended) -> Outcome {
         Some(_) => EndedBy::Signaled,
         None => EndedBy::Exited,
     };
-    let hits =
-        [(record.wall, LimitKind::Wall), (record.cpu_time, LimitKind::CpuTime), (record.output, LimitKind::Output)];
+    let hits = [
+        (record.wall, LimitKind::Wall),
+        (record.cpu_time, LimitKind::CpuTime),
+        (record.output, LimitKind::Output),
+        (record.disk, LimitKind::Disk),
+    ];
     Outcome {
         limits_hit: hits.into_iter().filter_map(|(hit, limit)| hit.then_some(limit)).collect(),
         code: libc::WIFEXITED(record.status).then(|| libc::WEXITSTATUS(record.status)),

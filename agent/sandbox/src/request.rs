@@ -162,7 +162,7 @@ fn check_file(file: &InputFile, policy: &Policy) -> Result<(), PolicyError> {
     let in_usr = ["/usr", "/bin", "/sbin", "/lib", "/lib64"].iter().any(|top| path.starts_with(top));
     let in_memory = path.starts_with("/tmp") || path.starts_with("/dev/shm");
     match (bind, tmpfs) {
-        (None, None) if policy.root.is_some() && !in_memory => refuse(
+        (None, None) if (policy.root.is_some() || !policy.image_layers.is_empty()) && !in_memory => refuse(
             "lies in the root directory of the host: write it there, or choose another path, such as one in /tmp",
         ),
         (Some(bind), tmpfs) if tmpfs.is_none_or(|tmpfs| tmpfs < bind) => {

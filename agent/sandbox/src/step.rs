@@ -16,6 +16,8 @@ pub enum Step {
     HostPath,
     /// Finding a range of ids that no other sandbox has.
     IdRange,
+    /// The layers of an image, and the overlay of them.
+    Layers,
     /// The box: the directory that is kept between runs.
     Box,
     /// A cgroup with the limits of the whole sandbox.
@@ -73,10 +75,11 @@ pub enum Step {
 }
 
 /// All steps, in order; a step's byte is its place here.
-const ALL: [Step; 30] = [
+const ALL: [Step; 31] = [
     Step::Request,
     Step::HostPath,
     Step::IdRange,
+    Step::Layers,
     Step::Box,
     Step::Cgroup,
     Step::Clone,
@@ -118,6 +121,7 @@ impl Step {
             Step::Request => "request",
             Step::HostPath => "host-path",
             Step::IdRange => "id-range",
+            Step::Layers => "layers",
             Step::Box => "box",
             Step::Cgroup => "cgroup",
             Step::Clone => "clone",
@@ -168,6 +172,10 @@ const HINTS: &[Row] = &[
     (Step::HostPath, &[libc::EPERM], "mounts need CAP_SYS_ADMIN here: run as root with it, or as a normal user"),
     (Step::IdRange, &[libc::EAGAIN, libc::EACCES], "all ranges of ids are in use: let sandboxes end, or run fewer at once"),
     (Step::IdRange, &[], "/run/holdfast must be a directory that root can write: it holds the lock of the id ranges"),
+    (Step::Layers, &[libc::EINVAL], "a layer's file system can't be one, or can't show files under other ids (idmapped mounts): put layers on ext4, xfs or btrfs, \
+        with nothing mounted in them"),
+    (Step::Layers, &[libc::ELOOP], "a layer is named twice, or lies in another: name each once"),
+    (Step::Layers, &[libc::ENODEV], "the kernel has no overlayfs: load it (`modprobe overlay`), or put the layers together into one directory"),
     (Step::Box, &[libc::EAGAIN], "another sandbox has this box: let it end, or give each a box of its own"),
     (Step::Box, &[libc::EPERM], "a box must be owned by who runs this, and so must what is in it: name one of your own, or a path that isn't there yet"),
     (Step::Box, &[libc::ENOTEMPTY], "it has something else in it, and is no box: name an empty directory, or a path that isn't there yet"),

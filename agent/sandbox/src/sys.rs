@@ -74,6 +74,24 @@ pub(crate) fn clone3(
 /// clone(2) as vfork(2) does it, on a stack of its own: the caller waits until the child executes or exits, and sees
 /// what the child wrote to memory.
 pub(crate) fn vfork<T>(stack: &mut [u8], child: fn(&mut T), argument: &mut T) -> Result<i32, Errno> {
+    vfork_with(0, stack, child, argument)
+}
+
+/// The same with a mount namespace of its own, in which it can mount unseen, and with the caller's descriptors: what it
+/// opens is open here. It has ended when this returns.
+pub(crate) fn aside<T>(child: fn(&mut T), argument: &mut T) -> Result<(), Errno> {
+    let mut stack = vec![0; 64 * 1024];
+    let pid = vfork_with(libc::CLONE_NEWNS | libc::CLONE_FILES, &mut stack, child, argument)?;
+    let pid = nix::unistd::Pid::from_raw(pid);
+    while let Err(errno) = nix::sys::wait::waitpid(pid, None) {
+        if errno != Errno::EINTR {
+            return Err(errno);
+        }
+    }
+    Ok(())
+}
+
+fn vfork_with<T>(namespaces: c_int, stack: &mut [u8], child: fn(&mut T), argument: &mut T) -> Result<i32, Errno> {
     struct Call<'a, T>(fn(&mut T), &'a mut T);
     extern "C" fn enter<T>(call: *mut c_void) -> c_int {
         // SAFETY: it is the `Call` below, whose owner is stopped until this process executes or exits.
@@ -84,7 +102,7 @@ pub(crate) fn vfork<T>(stack: &mut [u8], child: fn(&mut T), argument: &mut T) ->
     let mut call = Call(child, argument);
     let top = stack.as_mut_ptr_range().end;
     let aligned = top.wrapping_sub(top as usize % 16);
-    let flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::SIGCHLD;
+    let flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::SIGCHLD | namespaces;
     // SAFETY: the stack is ours and unused, its top aligned as both ABIs demand; CLONE_VFORK keeps this thread stopped
     // until the child is done with the shared memory, so `call` is never touched by two at once.
     Errno::result(unsafe { libc::clone(enter::<T>, aligned.cast(), flags, (&raw mut call).cast()) })
@@ -366,10 +384,15 @@ pub(crate) fn clone_mount(directory: BorrowedFd<'_>) -> Result<OwnedFd, Errno> {
 }
 
 /// fsopen(2), fsconfig(2), fsmount(2): a new file system, mounted nowhere.
+/// An option without a value is a flag.
 pub(crate) fn new_mount(kind: &CStr, options: &[(&CStr, &CStr)], attributes: MountAttrFlags) -> Result<OwnedFd, Errno> {
     let context = rustix::mount::fsopen(kind, FsOpenFlags::FSOPEN_CLOEXEC).map_err(errno)?;
     for (key, value) in options {
-        rustix::mount::fsconfig_set_string(context.as_fd(), *key, *value).map_err(errno)?;
+        match value.is_empty() {
+            true => rustix::mount::fsconfig_set_flag(context.as_fd(), *key),
+            false => rustix::mount::fsconfig_set_string(context.as_fd(), *key, *value),
+        }
+        .map_err(errno)?;
     }
     rustix::mount::fsconfig_create(context.as_fd()).map_err(errno)?;
     rustix::mount::fsmount(context.as_fd(), FsMountFlags::FSMOUNT_CLOEXEC, attributes).map_err(errno)
@@ -387,11 +410,16 @@ pub(crate) fn cut_propagation() -> Result<(), Errno> {
     rustix::mount::mount_change(c"/", flags).map_err(errno)
 }
 
+/// umount2(2) of what is mounted last where the working directory is, and all that is mounted in it.
+pub(crate) fn detach_working_directory() -> Result<(), Errno> {
+    rustix::mount::unmount(c".", UnmountFlags::DETACH).map_err(errno)
+}
+
 /// pivot_root(2) to the working directory, and the old root detached: the new root is under the old one at `/`, so the
 /// old one is what `.` finds first.
 pub(crate) fn pivot_to_working_directory() -> Result<(), Errno> {
     rustix::process::pivot_root(c".", c".").map_err(errno)?;
-    rustix::mount::unmount(c".", UnmountFlags::DETACH).map_err(errno)?;
+    detach_working_directory()?;
     rustix::process::chdir(c"/").map_err(errno)
 }
 

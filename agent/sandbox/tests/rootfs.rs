@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use holdfast_sandbox::Step;
+use holdfast_sandbox::{LimitKind, Step};
 use nix::fcntl::{AT_FDCWD, RenameFlags, renameat2};
 use support::{Ended, Fixture, Who, as_who, everyone, is_root, need_root, until};
 
@@ -235,6 +235,269 @@ fn proc_and_dev_are_there_unless_they_are_left_out() {
     }
 }
 
+/// Two layers that are this user's: the upper one replaces a file, removes one, and hides a directory.
+fn make_layers(fixture: &Fixture, who: Who) -> (PathBuf, PathBuf) {
+    let (upper, lower) = (fixture.path(&format!("upper-{who:?}")), fixture.path(&format!("lower-{who:?}")));
+    let by = if is_root() && who == Who::Caller { "trusted" } else { "user" };
+    let script = "umask 022; mkdir -p $0/etc $0/opaque $1/etc $1/opaque $1/usr $1/home && cd $1 && ln -s usr/bin usr/lib usr/lib64 . && \
+                  echo lower >etc/mark && echo x >etc/gone && echo x >opaque/below && echo x >etc/shadow && chmod 600 etc/shadow && \
+                  cp /usr/bin/id id && chmod 4755 id && cd $0 && echo upper >etc/mark && mknod etc/gone c 0 0 && echo x >opaque/above && \
+                  python3 -c 'import os, sys; os.setxattr(\"opaque\", sys.argv[1] + \".overlay.opaque\", b\"y\")' $2";
+    let mut command = Command::new("sh");
+    command.args(["-c", script]).args([&upper, &lower]).arg(by);
+    assert!(command.status().unwrap().success());
+    // As an image has it, a user's files among root's.
+    let owners = match (is_root(), who) {
+        (true, Who::Caller) => "chown -R 1000:1000 $0/home",
+        (true, Who::Nobody) => "chown -R 65534:65534 $0 $1",
+        (false, _) => ":",
+    };
+    assert!(Command::new("sh").args(["-c", owners]).args([&lower, &upper]).status().unwrap().success());
+    (upper, lower)
+}
+
+fn stacked((upper, lower): &(PathBuf, PathBuf)) -> String {
+    format!("{}:{}", upper.display(), lower.display())
+}
+
+/// Names, owners, modes, sizes and times of all files below.
+fn listing(directory: &Path) -> String {
+    let output = Command::new("find").arg(directory).args(["-printf", "%p %u %g %m %s %T@ %l\\n"]).output().unwrap();
+    says(&output)
+}
+
+#[test]
+fn layers_are_stacked_as_an_overlay_and_their_ids_are_the_sandboxs() {
+    let fixture = Fixture::new();
+    let script = "cat /etc/mark; echo /etc/* /opaque/*; echo x 2>/dev/null >/home/new || echo read-only; \
+                  for f in /etc/mark /home; do stat -c %u $f; done; cat /etc/shadow 2>/dev/null; /id -u; echo x >/tmp/x";
+    for who in everyone() {
+        let layers = make_layers(&fixture, who);
+        for directory in ["proc", "dev", "tmp"] {
+            std::fs::create_dir(layers.1.join(directory)).unwrap();
+        }
+        let before = listing(&layers.1);
+        let mut command = fixture.sandbox(who);
+        command.args(["--image-layers", &stacked(&layers), "--ro", "/usr", "--", "sh", "-c", script]);
+        // Root's image has root's files; who has one id owns all that is his.
+        let owners = if is_root() && who == Who::Caller { "0\n1000\n" } else { "1000\n1000\nx\n" };
+        let expected = format!("upper\n/etc/mark /etc/shadow /opaque/above\nread-only\n{owners}1000\n");
+        assert_eq!(says(&command.output().unwrap()), expected);
+        let mut command = fixture.sandbox(who);
+        command.arg("--image-layers").arg(&layers.1).args(["--ro", "/usr", "--", "sh", "-c", script]);
+        let expected = format!("lower\n/etc/gone /etc/mark /etc/shadow /opaque/below\nread-only\n{owners}1000\n");
+        assert_eq!(says(&command.output().unwrap()), expected);
+        assert_eq!(listing(&layers.1), before);
+    }
+}
+
+#[test]
+fn layers_can_be_written_to_in_memory_that_is_bounded_with_tmp() {
+    let fixture = Fixture::new();
+    let script = "echo more >>/home/new && cat /home/new; stat -c '%u %a' /tmp; rm -r /home/new; mkdir /tmp/d; echo /box/* /input/*; \
+                  head -c 3M /dev/zero >/home/big; head -c 3M /dev/zero >/tmp/big 2>/dev/null || echo full; echo x >/dev/shm/x";
+    for who in everyone() {
+        let layers = make_layers(&fixture, who);
+        let before = [&layers.0, &layers.1].map(|it| listing(it));
+        let input = format!("{}:/input", layers.0.join("etc").display());
+        let layers = stacked(&layers);
+        let options = ["--image-layers", &layers, "--disk", "5M", "--ro", "/usr", "--ro", &input];
+        let (output, outcome) = fixture.outcome(who, &options, &["sh", "-c", script]);
+        let owner = if is_root() && who == Who::Caller { "0" } else { "1000" };
+        let said = String::from_utf8_lossy(&output.stdout);
+        let expected = format!("more\n{owner} 1777\n/box/* /input/gone /input/mark\nfull\n");
+        assert!(said.starts_with(&expected), "{output:?}");
+        assert_eq!(outcome.limits_hit, [LimitKind::Disk], "{output:?}");
+        let (_, outcome) = fixture.outcome(who, &options, &["sh", "-c", "head -c 1M /dev/zero >/tmp/x"]);
+        assert_eq!((outcome.code, outcome.limits_hit), (Some(0), vec![]));
+        let after = ["upper", "lower"].map(|it| listing(&fixture.path(&format!("{it}-{who:?}"))));
+        assert_eq!(after, before);
+    }
+}
+
+#[test]
+fn a_disk_bounds_tmp_whatever_the_root_is() {
+    let fixture = Fixture::new();
+    let root = make_root(&fixture, "root", &["usr", "tmp", "proc", "dev"]);
+    let root = ["--root", root.to_str().unwrap(), "--ro", "/usr"];
+    for who in everyone() {
+        for base in [&root[..], &[]] {
+            for (size, script, hit, code) in [
+                ("1M", "head -c 2M /dev/zero >/tmp/x", vec![LimitKind::Disk], 1),
+                ("100M", "head -c 90M /dev/zero >/tmp/x", vec![], 0),
+                ("1M", "i=0; while : >/tmp/$i; do i=$((i+1)); done", vec![LimitKind::Disk], 2),
+                // What was full for a moment only, nobody knows.
+                ("1M", "head -c 2M /dev/zero >/tmp/x; rm /tmp/x", vec![], 0),
+            ] {
+                let options = [base, &["--disk", size]].concat();
+                let (output, outcome) = fixture.outcome(who, &options, &["sh", "-c", script]);
+                assert_eq!((outcome.limits_hit, outcome.code), (hit, Some(code)), "{script}: {output:?}");
+            }
+        }
+        // What the caller mounts has its own size, and is nobody's limit but its own.
+        let options = ["--disk", "1M", "--tmpfs", "/tmp=3M"];
+        let (_, outcome) = fixture.outcome(who, &options, &["sh", "-c", "head -c 3M /dev/zero >/tmp/x"]);
+        assert_eq!((outcome.limits_hit, outcome.code), (vec![], Some(0)));
+        for wrong in ["0", "16777216T", "x"] {
+            let output = fixture.sandbox(who).args(["--disk", wrong, "--", "true"]).output().unwrap();
+            assert_eq!(output.status.code(), Some(125), "{wrong}: {output:?}");
+        }
+    }
+}
+
+#[test]
+fn layers_that_cannot_be_a_root_are_refused_with_their_step() {
+    let fixture = Fixture::new();
+    for who in everyone() {
+        let layers = make_layers(&fixture, who);
+        let linked = fixture.path(&format!("linked-{who:?}"));
+        std::fs::create_dir(&linked).unwrap();
+        symlink("/usr", linked.join("proc")).unwrap();
+        symlink("/usr", linked.join("input")).unwrap();
+        let (upper, lower) = (layers.0.to_str().unwrap(), layers.1.to_str().unwrap());
+        let (over, with) = (linked.to_str().unwrap(), stacked(&layers));
+        for (stack, step, errno) in [
+            // Nowhere to mount, and nothing is made in a layer.
+            (with.clone(), Step::Dev, libc::ENOENT),
+            (format!("{upper}:{lower}:{upper}"), Step::Layers, libc::ELOOP),
+            (format!("{upper}/etc:{upper}"), Step::Layers, libc::ELOOP),
+            (format!("{upper}:{lower}/etc/mark"), Step::HostPath, libc::ENOTDIR),
+            (format!("{upper}:/no/such"), Step::HostPath, libc::ENOENT),
+            (format!("{upper}:/"), Step::HostPath, 0),
+            (format!("{over}:{with}"), Step::Proc, libc::ELOOP),
+        ] {
+            // The last but for the first: with a root to write to nothing else is missing.
+            let disk: &[&str] = if step == Step::Dev { &[] } else { &["--disk", "1M"] };
+            let options = [&["--image-layers", &stack, "--ro", "/usr"], disk].concat();
+            let (output, outcome) = fixture.outcome(who, &options, &["true"]);
+            let setup = outcome.setup.unwrap();
+            assert_eq!(
+                (output.status.code(), setup.step, setup.errno),
+                (Some(125), step, errno),
+                "{stack}: {output:?}"
+            );
+        }
+        let many = vec![upper; 101].join(":");
+        for options in [
+            ["--image-layers", upper, "--root", lower],
+            ["--image-layers", &many, "--disk", "1M"],
+            ["--image-layers", "", "--disk", "1M"],
+        ] {
+            let output = fixture.sandbox(who).args(options).args(["--", "true"]).output().unwrap();
+            assert_eq!(output.status.code(), Some(125), "{output:?}");
+        }
+    }
+}
+
+/// More than have names of one character, and as many as there can be.
+#[test]
+fn a_hundred_layers_are_one_root() {
+    let fixture = Fixture::new();
+    for who in everyone() {
+        let (_, lower) = make_layers(&fixture, who);
+        let mut stack: Vec<String> = (0..99)
+            .map(|number| {
+                let layer = fixture.path(&format!("{number}-{who:?}"));
+                std::fs::create_dir(&layer).unwrap();
+                std::fs::write(layer.join(format!("file-{number}")), "").unwrap();
+                layer.display().to_string()
+            })
+            .collect();
+        stack.push(lower.display().to_string());
+        let mut command = fixture.sandbox(who);
+        command.args([
+            "--image-layers",
+            &stack.join(":"),
+            "--disk",
+            "1M",
+            "--ro",
+            "/usr",
+            "--",
+            "sh",
+            "-c",
+            "ls / | grep -c file-",
+        ]);
+        assert_eq!(says(&command.output().unwrap()), "99\n");
+    }
+}
+
+/// An upper layer whose attributes say that its file's content is another's, which the program can't read.
+#[test]
+fn a_layer_shows_no_other_content_by_its_attributes() {
+    need_root("the attributes are root's");
+    let fixture = Fixture::new();
+    let layers = make_layers(&fixture, Who::Caller);
+    let script = "import os\nopen('show', 'w').close(); os.truncate('show', 2)\n\
+                  os.setxattr('show', 'trusted.overlay.metacopy', b'')\nos.setxattr('show', 'trusted.overlay.redirect', b'/etc/shadow')\n\
+                  os.mkdir('other'); os.setxattr('other', 'trusted.overlay.redirect', b'/opaque')";
+    assert!(Command::new("python3").args(["-c", script]).current_dir(&layers.0).status().unwrap().success());
+    let mut command = fixture.sandbox(Who::Caller);
+    command.args([
+        "--image-layers",
+        &stacked(&layers),
+        "--disk",
+        "1M",
+        "--ro",
+        "/usr",
+        "--",
+        "sh",
+        "-c",
+        "cat /show; ls /other/below; echo over",
+    ]);
+    assert_eq!(says(&command.output().unwrap()), "over\n");
+}
+
+/// Whatever the root is made of, nothing else is mounted than what was asked for, and nothing twice.
+#[test]
+fn no_mount_of_the_host_is_left_inside() {
+    let fixture = Fixture::new();
+    let root = make_root(&fixture, "root", &["usr", "tmp", "proc", "dev", "box"]);
+    let script = "while read -r _ _ _ _ point _; do case $point in /|/usr|/tmp|/box|/proc|/proc/*|/dev|/dev/*|/etc/*|/bin|/sbin|/lib*) echo $point;; \
+                  *) echo foreign $point;; esac; done </proc/self/mountinfo; ls /..";
+    for who in everyone() {
+        let layers = stacked(&make_layers(&fixture, who));
+        let own = yard(&fixture, who).join("job");
+        let lower = fixture.path(&format!("lower-{who:?}"));
+        for base in [
+            vec![],
+            vec!["--root", root.to_str().unwrap(), "--ro", "/usr"],
+            vec!["--image-layers", &layers, "--disk", "1M", "--ro", "/usr"],
+            vec!["--image-layers", lower.to_str().unwrap(), "--disk", "1M", "--ro", "/usr"],
+            vec!["--box", own.to_str().unwrap()],
+        ] {
+            let output = fixture.sandbox(who).args(&base).args(["--", "sh", "-c", script]).output().unwrap();
+            let said = says(&output);
+            assert!(
+                !said.contains("foreign") && said.lines().filter(|point| *point == "/").count() == 1,
+                "{base:?}: {said}"
+            );
+            assert!(!said.contains("boot"), "{base:?}: {said}");
+        }
+    }
+}
+
+#[test]
+fn a_full_disk_of_the_caller_is_the_programs_error_and_no_more() {
+    need_root("only root can mount a small disk");
+    let fixture = Fixture::new();
+    let disk = fixture.open_directory("disk");
+    let mount = "mount -t tmpfs -o size=64K,mode=777 none $0 && exec \"$@\"";
+    let out = disk.join("out");
+    for (options, program, code, says) in [
+        (&[][..], "head -c 1M /dev/zero; echo $? >&2; exit 3", 3, "No space left on device"),
+        (&["--output-limit", "2M"], "head -c 1M /dev/zero; exit 3", 3, ""),
+    ] {
+        for user in [&[][..], &["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups"]] {
+            let mut command = Command::new("unshare");
+            command.args(["--mount", "sh", "-c", mount]).arg(&disk).args(user).arg(fixture.path("sandbox"));
+            command.args(["--limits", "rlimit-only", "--stdout"]).arg(&out).args(options);
+            let output = command.args(["--", "sh", "-c", program]).output().unwrap();
+            let said = String::from_utf8_lossy(&output.stderr);
+            assert!(output.status.code() == Some(code) && said.contains(says), "{options:?}: {output:?}");
+        }
+    }
+}
+
 /// Whoever can rename in the directory above swaps what is shown for a link to the host's root while sandboxes start.
 #[test]
 fn a_path_that_changes_underneath_shows_what_it_was_or_nothing() {
@@ -242,6 +505,7 @@ fn a_path_that_changes_underneath_shows_what_it_was_or_nothing() {
     let tree = make_root(&fixture, "tree", &["usr", "proc", "dev", "tmp"]);
     let link = fixture.path("link");
     symlink("/", &link).unwrap();
+    let layer = fixture.open_directory("layer");
     let done = AtomicBool::new(false);
     let swap = || {
         while !done.load(Ordering::Relaxed) {
@@ -256,8 +520,12 @@ fn a_path_that_changes_underneath_shows_what_it_was_or_nothing() {
                 let (mut shown, mut refused) = (0, 0);
                 while shown < 5 || refused < 5 {
                     let mut command = fixture.sandbox(who);
-                    match (shown + refused) % 2 {
+                    match (shown + refused) % 3 {
                         0 => command.args(["--ro", &bind, "--", "/usr/bin/cat", "/data/mark"]),
+                        1 => {
+                            let layers = format!("{}:{}", layer.display(), tree.display());
+                            command.args(["--image-layers", &layers, "--ro", "/usr", "--", "/usr/bin/cat", "/mark"])
+                        }
                         _ => command.arg("--root").arg(&tree).args(["--ro", "/usr", "--", "/usr/bin/cat", "/mark"]),
                     };
                     let output = command.output().unwrap();

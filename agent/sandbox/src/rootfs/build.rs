@@ -8,7 +8,7 @@ use nix::fcntl::{AT_FDCWD, OFlag, OpenHow, ResolveFlag, openat2};
 use nix::sys::stat::{Mode, mkdirat};
 use nix::unistd::{Gid, Uid, fchdir, fchown, symlinkat, write};
 
-use super::{Base, Identity, Memory, Mount, Node, NodeKind, Root, Tree, What, nested};
+use super::{Base, Identity, Memory, Mount, Node, NodeKind, Root, Tree, What, layers, nested};
 use crate::idmap::User;
 use crate::record::Failed;
 use crate::step::Step;
@@ -20,16 +20,23 @@ pub(crate) fn build(root: &Root) -> Result<(), Failed<'_>> {
     let new_root = match &root.base {
         Base::Memory(it) => Made::Own(memory(it, root.user, Step::Root)?),
         Base::Tree(it) => given(it).map_err(Failed::of(Step::Root))?,
+        Base::Layers(it) => Made::Own(layers::stack(it)?),
     };
     let host_root = nix::fcntl::open(c"/", OFlag::O_PATH | OFlag::O_CLOEXEC, Mode::empty());
     let host_root = host_root.map_err(Failed::of(Step::Root))?;
     sys::attach(new_root.as_fd(), host_root.as_fd()).map_err(Failed::of(Step::Root))?;
+    let make_place = |path, directory| match root.writable {
+        true => layers::make_place(new_root.as_fd(), path, directory),
+        false => Ok(()),
+    };
     if root.nested {
+        make_place(c"proc", true).map_err(Failed::of(Step::Proc))?;
         nested::prepare(new_root.as_fd()).map_err(Failed::of(Step::Proc))?;
     }
     for mount in &root.mounts {
         let made = make(mount, root.user, new_root.as_fd())?;
         let failed = Failed::about(mount.step, mount.shown.to_bytes());
+        make_place(&mount.target, mount.directory).map_err(&failed)?;
         let target = mount_point(new_root.as_fd(), &mount.target).map_err(&failed)?;
         sys::attach(made.as_fd(), target.as_fd()).map_err(&failed)?;
     }
@@ -39,6 +46,18 @@ pub(crate) fn build(root: &Root) -> Result<(), Failed<'_>> {
 /// A place in the root that was moved into.
 pub(crate) fn place(path: &CStr) -> Result<OwnedFd, Errno> {
     mount_point(AT_FDCWD, path)
+}
+
+/// Places that init looks at when the program has ended, at most those that [`crate::Limits::disk`] bounds.
+pub(crate) type Bounded = [Option<OwnedFd>; 2];
+
+/// Opens them in the root that was moved into.
+pub(crate) fn bounded(root: &Root) -> Result<Bounded, Failed<'_>> {
+    let mut places = [None, None];
+    for (place_of, path) in places.iter_mut().zip(&root.bounded) {
+        *place_of = Some(place(path).map_err(Failed::about(Step::Tmpfs, path.to_bytes()))?);
+    }
+    Ok(places)
 }
 
 /// Options of a procfs: who may not trace a process does not see it.
@@ -51,7 +70,7 @@ pub(super) fn mount_point(root: BorrowedFd<'_>, path: &CStr) -> Result<OwnedFd, 
 }
 
 /// A mount that is not attached yet; a tree that the parent cloned is borrowed.
-enum Made {
+pub(super) enum Made {
     Own(OwnedFd),
     Given(BorrowedFd<'static>),
 }
@@ -94,7 +113,7 @@ fn make<'p>(mount: &'p Mount, user: User, root: BorrowedFd<'_>) -> Result<Made, 
 }
 
 /// A host tree, as far as the parent could make it.
-fn given(it: &Tree) -> Result<Made, Errno> {
+pub(super) fn given(it: &Tree) -> Result<Made, Errno> {
     match it {
         Tree::Cloned(fd) => Ok(Made::Given(sys::borrow(fd.as_raw_fd()))),
         Tree::Path { path, attributes, identity } => tree(path, *attributes, *identity).map(Made::Own),
@@ -113,7 +132,7 @@ fn tree(path: &CStr, attributes: MountAttr, identity: Identity) -> Result<OwnedF
 }
 
 /// A tmpfs with all that belongs into it, mounted nowhere yet.
-fn memory(memory: &Memory, user: User, step: Step) -> Result<OwnedFd, Failed<'_>> {
+pub(super) fn memory(memory: &Memory, user: User, step: Step) -> Result<OwnedFd, Failed<'_>> {
     let options: &[(&CStr, &CStr)] = &[
         (c"size", memory.size.as_c_str()),
         (c"nr_inodes", memory.inodes.as_c_str()),

@@ -11,6 +11,7 @@ use std::path::Path;
 
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, OFlag, OpenHow, ResolveFlag, openat2};
+use nix::sys::stat::{SFlag, fstat};
 
 use crate::outcome::SetupFailure;
 use crate::policy::{Access, Bind};
@@ -20,6 +21,17 @@ use crate::step::Step;
 pub(super) fn open(path: &Path) -> Result<OwnedFd, SetupFailure> {
     let how = OpenHow::new().flags(OFlag::O_PATH | OFlag::O_CLOEXEC);
     openat2(AT_FDCWD, path, how.resolve(ResolveFlag::RESOLVE_NO_MAGICLINKS)).map_err(failed(path))
+}
+
+/// Opens a directory that is to be the root, or a part of it.
+pub(super) fn open_directory(bind: &Bind) -> Result<OwnedFd, SetupFailure> {
+    let source = open(&bind.source)?;
+    refuse_what_undoes_the_sandbox(&source, bind)?;
+    let status = fstat(&source).map_err(failed(&bind.source))?;
+    match status.st_mode & SFlag::S_IFMT.bits() == SFlag::S_IFDIR.bits() {
+        true => Ok(source),
+        false => Err(failed(&bind.source)(Errno::ENOTDIR)),
+    }
 }
 
 /// That a host path can't be had.

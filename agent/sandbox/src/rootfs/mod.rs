@@ -6,7 +6,8 @@
 //! 1. Propagation is cut, so that no mount made inside shows outside, or the other way round.
 //! 2. The root is a new tmpfs, filled through its descriptor while it is mounted nowhere, then made read-only, then
 //!    attached. Every tmpfs is made this way. Or it is a directory of the host that the caller named, read-only: then
-//!    nothing is made up in it, and the directories that are mounted on have to be there.
+//!    nothing is made up in it, and the directories that are mounted on have to be there. Or it is an overlay of an image's
+//!    layers (`layers.rs`).
 //! 3. All other mounts, parents before children. Mount points are looked up from the new root by openat2(2) with
 //!    RESOLVE_BENEATH and without following any link.
 //! 4. pivot_root(2), and the host's root is detached: no path, descriptor or working directory leads there.
@@ -16,9 +17,10 @@
 //!   Where init has to open it anew, since an unprivileged parent can't clone a tree, it has to be the same file still: a path
 //!   that is swapped after it was looked at is an error.
 //! - **Nothing is ever written through a mounted host tree.** Files and mount points are made only in a tmpfs that is not
-//!   yet attached, with openat2(2) kept beneath it; a mount point below a bound tree has to exist there. So a symbolic link
+//!   yet attached, with openat2(2) kept beneath it; a mount point below a bound tree has to exist there (in an overlay that can be written to, they
+//!   are made in its upper layer, which is such a tmpfs too). So a symbolic link
 //!   planted in a writable directory (CVE-2019-19921, CVE-2021-30465) leads nowhere.
-//! - Of the host's trees only a box is idmapped: through such a mount the sandbox's ids own the host's files.
+//! - Of the host's trees only a box and an image's layers are idmapped: through such a mount the sandbox's ids own the host's files.
 //! - Every bound tree is `nosuid` and `nodev`, and read-only with all that is mounted below it (mount_setattr(2) with
 //!   AT_RECURSIVE; a bind remount reaches the top only).
 //! - `/proc` is the sandbox's own, without init (`hidepid=ptraceable`), and wholly read-only: `core_pattern`, `sysrq-trigger`, `/proc/1/mem`, `uid_map` can't
@@ -31,6 +33,7 @@
 
 mod build;
 mod host;
+mod layers;
 mod nested;
 mod plan;
 mod view;
@@ -46,7 +49,9 @@ use crate::idmap::User;
 use crate::step::Step;
 use crate::sys::MountAttr;
 
-pub(crate) use build::{build, place};
+use layers::Layers;
+
+pub(crate) use build::{Bounded, bounded, build, place};
 pub(crate) use plan::plan;
 
 /// The whole tree, as data.
@@ -58,6 +63,10 @@ pub(crate) struct Root {
     /// Whether sandboxes can be made inside.
     nested: bool,
     mounts: Vec<Mount>,
+    /// Whether the root itself can be written to.
+    writable: bool,
+    /// What [`crate::Limits::disk`] bounds, by paths from the root.
+    bounded: Vec<CString>,
 }
 
 /// What everything else is mounted on.
@@ -67,6 +76,8 @@ enum Base {
     Memory(Memory),
     /// A root file system of the caller's.
     Tree(Tree),
+    /// An image's layers, which init puts together.
+    Layers(Layers),
 }
 
 /// A tmpfs: its options and what is put into it before it is attached.
@@ -106,6 +117,8 @@ struct Mount {
     target: CString,
     /// The whole path, for messages.
     shown: CString,
+    /// Whether that is a directory.
+    directory: bool,
     what: What,
     reach: Reach,
     /// The step that fails if it does.
@@ -171,21 +184,24 @@ impl Root {
     /// The descriptors that init needs.
     pub(crate) fn descriptors(&self) -> impl Iterator<Item = &OwnedFd> {
         let base = match &self.base {
-            Base::Tree(tree) => Some(tree),
-            Base::Memory(_) => None,
+            Base::Tree(tree) => std::slice::from_ref(tree),
+            Base::Layers(layers) => layers.trees(),
+            Base::Memory(_) => &[],
         };
         let trees = self.mounts.iter().filter_map(|mount| match &mount.what {
             What::Tree(tree) => Some(tree),
             _ => None,
         });
-        base.into_iter().chain(trees).filter_map(|tree| match tree {
+        base.iter().chain(trees).filter_map(|tree| match tree {
             Tree::Cloned(fd) => Some(fd),
             Tree::Path { .. } => None,
         })
     }
 
-    /// Each mount's path from the root, the same for messages, and what it allows.
+    /// Each mount's path from the root, the same for messages, and what it allows; the root's own first.
     pub(crate) fn reaches(&self) -> impl Iterator<Item = (&CStr, &CStr, Reach)> {
-        self.mounts.iter().map(|mount| (mount.target.as_c_str(), mount.shown.as_c_str(), mount.reach))
+        let own = (c".", c"/", if self.writable { Reach::WriteTree } else { Reach::Read });
+        std::iter::once(own)
+            .chain(self.mounts.iter().map(|mount| (mount.target.as_c_str(), mount.shown.as_c_str(), mount.reach)))
     }
 }

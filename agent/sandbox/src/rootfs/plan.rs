@@ -9,7 +9,7 @@ use nix::errno::Errno;
 use nix::sys::stat::{FileStat, SFlag, fstat};
 use nix::unistd::{AccessFlags, faccessat};
 
-use super::{Base, Identity, Memory, Mount, Node, NodeKind, Reach, Root, Tree, What, host, nested, view};
+use super::{Base, Identity, Layers, Memory, Mount, Node, NodeKind, Reach, Root, Tree, What, host, nested, view};
 use crate::idmap::{self, Ids, User};
 use crate::kept::Kept;
 use crate::outcome::SetupFailure;
@@ -31,10 +31,23 @@ pub(crate) fn plan(request: &Request, ids: Ids, kept: Option<&Kept>) -> Result<(
     let privileged = matches!(ids, Ids::Range { .. });
     let user = User::of(&request.policy);
     let nested = request.policy.nested;
-    let mut planner = Planner { privileged, user, nested, base: None, drafts: Vec::new(), links: Vec::new() };
+    let mut planner = Planner {
+        privileged,
+        user,
+        nested,
+        base: None,
+        layers: None,
+        bounded: Vec::new(),
+        drafts: Vec::new(),
+        links: Vec::new(),
+    };
     let mut warnings = Vec::from_iter(nested.then(|| nested::WARNING.to_owned()));
     if let Some(directory) = &request.policy.root {
         planner.base(directory)?;
+    }
+    let disk = request.policy.limits.disk;
+    if !request.policy.image_layers.is_empty() {
+        planner.layers = Some(Layers::open(&request.policy.image_layers, ids, user, disk)?);
     }
     if let Some(kept) = kept {
         planner.kept(kept, ids)?;
@@ -45,12 +58,12 @@ pub(crate) fn plan(request: &Request, ids: Ids, kept: Option<&Kept>) -> Result<(
     for tmpfs in &request.policy.tmpfs {
         planner.user_memory(&tmpfs.target, tmpfs.size);
     }
-    if planner.base.is_none() {
+    if planner.base.is_none() && planner.layers.is_none() {
         planner.default_view()?;
     }
     if request.policy.dev == Dev::Minimal {
         planner.devices()?;
-        planner.default_memory("/dev/shm");
+        planner.default_memory("/dev/shm", DEFAULT_MEMORY);
     }
     if request.policy.proc == Proc::Own {
         planner.processes(request.policy.dev)?;
@@ -58,7 +71,13 @@ pub(crate) fn plan(request: &Request, ids: Ids, kept: Option<&Kept>) -> Result<(
     if request.policy.limits.mode == LimitsMode::Required {
         planner.add("/sys/fs/cgroup", What::Cgroup, Step::Cgroup, true);
     }
-    planner.default_memory(TMP);
+    // What the caller mounts there has a size of its own, or none.
+    let is_own = planner.is_mounted(TMP);
+    // A root that can be written to has one for everybody.
+    if !planner.layers.as_ref().is_some_and(Layers::is_writable) {
+        planner.default_memory(TMP, disk.unwrap_or(DEFAULT_MEMORY));
+    }
+    planner.bounded = Vec::from_iter((disk.is_some() && !is_own).then(|| c"tmp".to_owned()));
     let root = planner.finish(&request.files, &request.policy.hostname)?;
     Ok((root, warnings))
 }
@@ -78,6 +97,10 @@ struct Planner {
     nested: bool,
     /// The caller's root file system.
     base: Option<Tree>,
+    /// Or those of an image.
+    layers: Option<Layers>,
+    /// See [`Root::bounded`].
+    bounded: Vec<CString>,
     drafts: Vec<Draft>,
     /// Links that are made up: path and target.
     links: Vec<(PathBuf, PathBuf)>,
@@ -96,11 +119,7 @@ impl Planner {
 
     fn base(&mut self, directory: &Path) -> Result<(), SetupFailure> {
         let bind = Bind { source: directory.to_owned(), target: PathBuf::from("/"), mode: Access::Ro };
-        let source = host::open(directory)?;
-        host::refuse_what_undoes_the_sandbox(&source, &bind)?;
-        if !is_kind(&stat(&source, directory)?, SFlag::S_IFDIR) {
-            return Err(host::failed(directory)(Errno::ENOTDIR));
-        }
+        let source = host::open_directory(&bind)?;
         let attributes = MountAttr::MOUNT_ATTR_NOSUID | MountAttr::MOUNT_ATTR_NODEV | MountAttr::MOUNT_ATTR_RDONLY;
         self.base = Some(self.host_tree(source, directory, attributes)?);
         Ok(())
@@ -175,10 +194,13 @@ impl Planner {
         self.drafts.push(Draft { target, what, reach, step: Step::Tmpfs, directory: true });
     }
 
-    fn default_memory(&mut self, target: &str) {
-        let target = Path::new(target);
-        if !self.drafts.iter().any(|draft| draft.target == target) {
-            self.user_memory(target, DEFAULT_MEMORY);
+    fn is_mounted(&self, target: &str) -> bool {
+        self.drafts.iter().any(|draft| draft.target == Path::new(target))
+    }
+
+    fn default_memory(&mut self, target: &str, size: u64) {
+        if !self.is_mounted(target) {
+            self.user_memory(Path::new(target), size);
         }
     }
 
@@ -278,7 +300,7 @@ impl Planner {
         let content: u64 = files.iter().map(|file| (file.data.len() as u64).next_multiple_of(PAGE) + PAGE).sum();
         let mut root = Memory::new(Path::new("/"), ROOT_MEMORY + content, MountAttr::MOUNT_ATTR_RDONLY);
         root.mode = c"755".to_owned();
-        let mut forest = Forest { root, made: self.base.is_none(), drafts: self.drafts };
+        let mut forest = Forest { root, made: self.base.is_none() && self.layers.is_none(), drafts: self.drafts };
         forest.default_files(hostname, self.user)?;
         for (path, to) in &self.links {
             forest.link(path, to)?;
@@ -288,6 +310,11 @@ impl Planner {
         }
         for file in files {
             let path: PathBuf = file.path.components().collect();
+            if let Some(layers) = self.layers.as_mut().filter(|_| !forest.is_covered(&path))
+                && layers.file(&path, file.mode, &file.data)?
+            {
+                continue;
+            }
             forest.file(&path, file.mode, file.data.clone(), true)?;
         }
         // Directories and links take an inode each, and no page.
@@ -296,11 +323,23 @@ impl Planner {
         let mounts = forest.drafts.into_iter().map(|draft| {
             let target = c_string(draft.target.strip_prefix("/").unwrap_or(&draft.target))?;
             let shown = c_string(&draft.target)?;
-            Ok(Mount { target, shown, what: draft.what, reach: draft.reach, step: draft.step })
+            Ok(Mount {
+                target,
+                shown,
+                directory: draft.directory,
+                what: draft.what,
+                reach: draft.reach,
+                step: draft.step,
+            })
         });
         let mounts = mounts.collect::<Result<_, SetupFailure>>()?;
-        let base = self.base.map_or(Base::Memory(forest.root), Base::Tree);
-        Ok(Root { base, user: self.user, nested: self.nested, mounts })
+        let writable = self.layers.as_ref().is_some_and(Layers::is_writable);
+        let base = match (self.base, self.layers) {
+            (Some(tree), _) => Base::Tree(tree),
+            (None, Some(layers)) => layers.base()?,
+            (None, None) => Base::Memory(forest.root),
+        };
+        Ok(Root { base, user: self.user, nested: self.nested, mounts, writable, bounded: self.bounded })
     }
 }
 
@@ -313,6 +352,10 @@ struct Forest {
 }
 
 impl Forest {
+    fn is_covered(&self, path: &Path) -> bool {
+        self.drafts.iter().any(|draft| path.starts_with(&draft.target))
+    }
+
     /// The tmpfs that `path` lies in, and the rest of the path; nothing where it lies in a host tree or in /proc.
     fn memory_of<'p>(&mut self, path: &'p Path) -> Option<(&mut Memory, &'p Path)> {
         let above = |draft: &&mut Draft| path != draft.target && path.starts_with(&draft.target);
@@ -374,13 +417,13 @@ impl Forest {
 }
 
 impl Memory {
-    fn new(at: &Path, size: u64, attributes: MountAttr) -> Memory {
+    pub(super) fn new(at: &Path, size: u64, attributes: MountAttr) -> Memory {
         // Inodes are kernel memory that the size does not count: a million empty files would be free.
         let inodes = (size / PAGE).clamp(256, 1 << 20);
         let text = |number: u64| CString::new(number.to_string()).unwrap_or_default();
         Memory {
             at: at.to_owned(),
-            size: text(size.next_multiple_of(PAGE)),
+            size: text(size.max(1).next_multiple_of(PAGE)),
             inodes: text(inodes),
             mode: c"1777".to_owned(),
             nodes: Vec::new(),
@@ -389,7 +432,7 @@ impl Memory {
     }
 
     /// A directory and those above it that are not there yet.
-    fn directories(&mut self, path: &Path, owned: bool) -> Result<(), SetupFailure> {
+    pub(super) fn directories(&mut self, path: &Path, owned: bool) -> Result<(), SetupFailure> {
         let mut above: Vec<&Path> = path.ancestors().filter(|it| !it.as_os_str().is_empty()).collect();
         above.reverse();
         for path in above {
@@ -400,7 +443,7 @@ impl Memory {
         Ok(())
     }
 
-    fn file(&mut self, path: &Path, mode: u32, data: Vec<u8>, owned: bool) -> Result<(), SetupFailure> {
+    pub(super) fn file(&mut self, path: &Path, mode: u32, data: Vec<u8>, owned: bool) -> Result<(), SetupFailure> {
         if let Some(parent) = path.parent() {
             self.directories(parent, owned)?;
         }
@@ -411,7 +454,7 @@ impl Memory {
         self.nodes.iter().any(|node| node.path.as_bytes() == path.as_os_str().as_bytes())
     }
 
-    fn add(&mut self, path: &Path, kind: NodeKind, owned: bool) -> Result<(), SetupFailure> {
+    pub(super) fn add(&mut self, path: &Path, kind: NodeKind, owned: bool) -> Result<(), SetupFailure> {
         self.nodes.push(Node { path: c_string(path)?, shown: c_string(&self.at.join(path))?, kind, owned });
         Ok(())
     }
@@ -438,7 +481,7 @@ fn etc_directories() -> Result<Vec<PathBuf>, SetupFailure> {
     Ok(found)
 }
 
-fn c_string(path: &Path) -> Result<CString, SetupFailure> {
+pub(super) fn c_string(path: &Path) -> Result<CString, SetupFailure> {
     CString::new(path.as_os_str().as_bytes())
         .map_err(|_| SetupFailure::new(Step::Request, libc::EINVAL, Some(path.display().to_string())))
 }

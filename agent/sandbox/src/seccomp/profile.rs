@@ -209,6 +209,8 @@ pub(super) const INIT: Profile = Profile {
         "close",
         "exit",
         "exit_group",
+        // What is bounded like a disk is looked at once.
+        "fstatfs",
         "getrusage",
         "kill",
         // proc_pid_io(5) is read twice.

@@ -8,6 +8,7 @@
 
 mod attacks;
 mod support;
+mod workloads;
 
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Write};
@@ -33,7 +34,7 @@ const MIB: usize = 1 << 20;
 const MEMORY: [&str; 2] = ["--memory", "64M"];
 const TWICE: &str = "128";
 
-const CASES: [(&str, fn()); 15] = [
+const CASES: [(&str, fn()); 16] = [
     ("a_fork_bomb_gets_no_more_than_its_limit_and_it_is_told", fork_bomb),
     ("memory_beyond_the_limit_ends_the_sandbox_and_nothing_else", memory_hog),
     ("memory_that_belongs_to_no_process_counts", memfd_hog),
@@ -41,6 +42,7 @@ const CASES: [(&str, fn()); 15] = [
     ("files_in_tmp_count", full_tmp),
     ("a_quota_of_processors_holds", cpu_quota),
     ("figures_are_the_programs_and_not_the_setups", figures),
+    ("results_are_those_of_the_work_that_was_done", results),
     ("the_program_sees_its_own_limits_and_can_not_change_them", own_limits),
     ("a_killed_runner_leaves_a_cgroup_that_the_next_one_removes", killed_runner),
     ("who_is_killed_at_any_system_call_leaves_no_cgroup_that_the_next_one_does_not_remove", killed_anywhere),
@@ -69,8 +71,13 @@ fn main() {
 
 fn boot() {
     let mut vm = Vm::of_command(&std::env::current_exe().unwrap(), vec!["--inside".into()]).unwrap();
-    vm.files =
-        vec![SANDBOX.into(), support::c_program("attack"), support::c_program("tracer"), "/usr/bin/unshare".into()];
+    vm.files = vec![
+        SANDBOX.into(),
+        support::c_program("attack"),
+        support::c_program("tracer"),
+        support::c_program("workload"),
+        "/usr/bin/unshare".into(),
+    ];
     vm.limit = Some(Duration::from_secs(1200));
     let (ended, printed) = vm.output(&Layout::of_this_workspace()).unwrap();
     print!("{printed}");
@@ -182,6 +189,24 @@ fn figures() {
     // To within the batches in which each processor charges.
     assert!((39 << 20..42 << 20).contains(&more), "{little} {much}");
     assert!(little < 8 << 20, "{little}");
+}
+
+fn results() {
+    let program = format!("{}:/workload", support::c_program("workload").display());
+    let run = |options: &[&str], work: &[&str]| {
+        let mut command = Command::new(SANDBOX);
+        command.args(["--wall", "120s", "--result", "-", "--ro", &program]).args(options).args(["--", "/workload"]);
+        let ran = workloads::read(&command.args(work).stdin(Stdio::null()).output().unwrap());
+        assert_eq!(ran.outcome.times_from, Some(Source::Cgroup));
+        ran
+    };
+    // An emulated processor is slow, and its time goes on while the host does something else.
+    workloads::check(workloads::Scale { millis: 400, tolerance_us: 400_000 }, &run);
+    for mebibytes in [1, 40] {
+        let peak = run(&[], &["memory", &mebibytes.to_string()]).outcome.peak_memory.unwrap();
+        assert!((mebibytes << 20..=(mebibytes + 2) << 20).contains(&peak), "{mebibytes} MiB: {peak}");
+    }
+    assert_eq!(run(&[], &["children", "7", "1"]).outcome.peak_pids, Some(8));
 }
 
 fn own_limits() {

@@ -64,6 +64,13 @@ impl Fixture {
         fixture
     }
 
+    /// With the program that does work of known cost.
+    pub(crate) fn with_workload() -> Fixture {
+        let fixture = Fixture::new();
+        fixture.add(&c_program("workload"), "workload");
+        fixture
+    }
+
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.directory.path().join(name)
     }
@@ -188,8 +195,12 @@ pub(crate) fn c_program(name: &str) -> PathBuf {
     if time(&built) <= time(&source) {
         // Tests run at once: each builds its own, and the last rename wins.
         let own = built.with_extension(format!("{}-{:?}", std::process::id(), std::thread::current().id()));
-        let compiled =
-            Command::new("cc").args(["-O1", "-Wall", "-Werror", "-o"]).arg(&own).arg(source).status().unwrap();
+        let compiled = Command::new("cc")
+            .args(["-O1", "-Wall", "-Werror", "-pthread", "-o"])
+            .arg(&own)
+            .arg(source)
+            .status()
+            .unwrap();
         assert!(compiled.success());
         fs::rename(own, &built).unwrap();
     }

@@ -71,7 +71,7 @@ pub(crate) enum Command {
     Faults(FaultsArguments),
     /// Show all that Holdfast does, once, in a lab of the demo's own: launch, contain, prove.
     Demo,
-    /// Count and time what a program takes, beside its peers, in a lab of the benchmark's own.
+    /// Count and time what a program takes, beside its peers.
     Bench {
         /// Which program.
         #[arg(value_enum)]
@@ -145,4 +145,6 @@ enum AccountName {
 pub(crate) enum Bench {
     /// `provision`, built for release, beside Ansible's modules.
     Provision,
+    /// `holdfast-sandbox`, built for release, beside the kernel's floor, unshare, bwrap, crun, runc and firejail; as root.
+    Sandbox,
 }

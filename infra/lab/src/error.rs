@@ -109,6 +109,14 @@ pub enum LabError {
         /// Where it shows.
         evidence: String,
     },
+    /// A benchmark that says something else than it should.
+    #[error("the benchmark: {what}:\n{evidence}")]
+    Benchmark {
+        /// What is wrong.
+        what: String,
+        /// Where it shows.
+        evidence: String,
+    },
     /// A process that may not be signalled.
     #[error("end the control plane, process {pid}: {errno}")]
     Signal {

@@ -34,7 +34,7 @@ mod trust;
 mod venv;
 mod vm;
 
-pub use bench::run_bench_provision;
+pub use bench::{run_bench_provision, run_bench_sandbox};
 pub use checks::{Deaths, run_checks};
 pub use control_plane::{Account, ControlPlane, Credentials, Identity};
 pub use demo::run_demo;

@@ -33,6 +33,7 @@ fn main() -> ExitCode {
         Command::Demo => holdfast_lab::run_demo(&layout).map_err(Box::from),
         Command::Test(arguments) => test(&layout, if arguments.exhaustive { Deaths::All } else { Deaths::Some }),
         Command::Bench { what: Bench::Provision } => holdfast_lab::run_bench_provision(&layout).map_err(Box::from),
+        Command::Bench { what: Bench::Sandbox } => holdfast_lab::run_bench_sandbox(&layout).map_err(Box::from),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -46,14 +46,24 @@ pub(crate) fn release_provision(layout: &Layout) -> Result<PathBuf, LabError> {
 
 /// Builds the static `holdfast-sandbox` alone: no other package is to be linked so.
 pub fn static_sandbox(layout: &Layout) -> Result<PathBuf, LabError> {
+    build_static_sandbox(layout, &[], "debug")
+}
+
+/// The same as it is shipped.
+pub(crate) fn release_static_sandbox(layout: &Layout) -> Result<PathBuf, LabError> {
+    build_static_sandbox(layout, &["--release"], "release")
+}
+
+fn build_static_sandbox(layout: &Layout, profile: &[&str], profile_directory: &str) -> Result<PathBuf, LabError> {
     let target = format!("{ARCH}-unknown-linux-gnu");
     let directory = layout.lab().join("static");
     // Built for a target by name, so that build scripts and macros, which are loaded as libraries, stay dynamic.
     let arguments = ["build", "--package", "holdfast-sandbox", "--bins", "--target", &target];
     let mut command = cargo(layout, &arguments);
+    command.args(profile);
     command.env("RUSTFLAGS", "-C target-feature=+crt-static").env("CARGO_TARGET_DIR", &directory);
     show(command.stdout(io::stderr()))?;
-    Ok(directory.join(target).join("debug/holdfast-sandbox"))
+    Ok(directory.join(target).join(profile_directory).join("holdfast-sandbox"))
 }
 
 /// A cargo command of this checkout, which builds into its target directory.

@@ -1,4 +1,4 @@
-//! `cargo lab bench`: what `provision` takes, counted and timed on one control plane in one run.
+//! `cargo lab bench provision`: what `provision` takes, counted and timed on one control plane in one run.
 //!
 //! Calls are counted by a proxy between the program and the control plane, which also notes when each was under way. So
 //! a wall time is told beside what the same calls took by themselves: for a plan, the time during which any call was
@@ -6,11 +6,14 @@
 //! ([`chain`]). Beside it, in the same run, Ansible's modules make the same estate.
 //!
 //! Two cores and a control plane in Python are noisy: the ratios and the counts are worth more than the times.
+//!
+//! The sandbox's benchmark needs no control plane: [`sandbox`].
 
 mod ansible;
 mod chain;
 mod ours;
 mod report;
+mod sandbox;
 
 use std::fs;
 use std::path::PathBuf;
@@ -20,6 +23,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use self::report::Report;
+pub use self::sandbox::run_bench_sandbox;
 use crate::control_plane::Account;
 use crate::error::LabError;
 use crate::faults::{Call, Faults};
@@ -100,7 +104,7 @@ impl Bench {
         run(&mut command)?;
         let text = fs::read_to_string(&result).map_err(LabError::file("read", &result))?;
         let mut taken: Taken = serde_json::from_str(&text)
-            .map_err(|error| LabError::Story { what: format!("measure.py: {error}"), evidence: text })?;
+            .map_err(|error| LabError::Benchmark { what: format!("measure.py: {error}"), evidence: text })?;
         taken.calls = self.proxy.calls();
         Ok(taken)
     }

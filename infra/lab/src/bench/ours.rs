@@ -77,7 +77,7 @@ pub(super) fn plan_core(layout: &Layout, report: &mut Report) -> Result<(), LabE
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     let time = text.lines().rev().find_map(|line| line.strip_suffix(" ms")?.rsplit(' ').next()?.parse().ok());
     let Some(time) = time else {
-        return Err(LabError::Story { what: "the benchmark of the plan says no time".to_owned(), evidence: text });
+        return Err(LabError::Benchmark { what: "the benchmark of the plan says no time".to_owned(), evidence: text });
     };
     report.at_most("plan, pure core, 10,000 hosts", time, 100.0, " ms");
     Ok(())

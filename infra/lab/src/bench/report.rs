@@ -6,8 +6,13 @@ use std::fmt;
 struct Line {
     what: String,
     figure: String,
-    /// What it shall be at most, and whether it is.
-    bound: Option<(String, bool)>,
+    bound: Option<Bound>,
+}
+
+/// What a figure shall be at most.
+struct Bound {
+    text: String,
+    is_met: bool,
 }
 
 /// All figures of a run.
@@ -27,7 +32,7 @@ impl Report {
         let digits = if value.fract() == 0.0 { 0 } else { 2 };
         self.say(what, format!("{value:.digits$}{unit}"));
         if let Some(line) = self.0.last_mut() {
-            line.bound = Some((format!("{bound}{unit}"), value <= bound));
+            line.bound = Some(Bound { text: format!("{bound}{unit}"), is_met: value <= bound });
         }
     }
 }
@@ -38,8 +43,8 @@ impl fmt::Display for Report {
         for Line { what, figure, bound } in &self.0 {
             write!(formatter, "{what:<width$}  {figure:>12}")?;
             match bound {
-                Some((bound, true)) => writeln!(formatter, "   within {bound}")?,
-                Some((bound, false)) => writeln!(formatter, "   OVER {bound}")?,
+                Some(Bound { text, is_met: true }) => writeln!(formatter, "   within {text}")?,
+                Some(Bound { text, is_met: false }) => writeln!(formatter, "   OVER {text}")?,
                 None => writeln!(formatter)?,
             }
         }

@@ -23,7 +23,7 @@ use crate::kept::{BoxLock, Kept};
 use crate::outcome::SetupFailure;
 use crate::policy::{Allow, Landlock, Limits, LimitsMode, Network, Policy, Seccomp};
 use crate::request::Request;
-use crate::rootfs::{self, Root};
+use crate::rootfs::{self, Root, Shared};
 use crate::sandbox::Stdio;
 use crate::seccomp::{self, Changes, Program};
 use crate::step::Step;
@@ -56,6 +56,8 @@ pub(crate) struct Plan {
     pub(crate) cpu_seconds: Option<u64>,
     /// Whether init is in a cgroup of its own, and sees it.
     pub(crate) in_leaf: bool,
+    /// The signals that the maker ignores.
+    pub(crate) ignored: Arc<[i32]>,
 }
 
 /// A descriptor that the program is given.
@@ -86,6 +88,12 @@ pub(crate) struct Maker {
     landlock_abi: u32,
     /// None before the first sandbox with limits on the whole.
     groups: Option<Groups>,
+    /// File systems that all sandboxes may have.
+    shared: Shared,
+    /// See [`Plan::ignored`].
+    ignored: Arc<[i32]>,
+    /// Where each program's process begins, in its init's copy of this memory.
+    stack: Vec<u8>,
     /// Inits hold the reading end, and end when the writing end does.
     alive: (OwnedFd, OwnedFd),
 }
@@ -121,7 +129,17 @@ impl Maker {
         let (workload_filters, init_filter) = (HashMap::new(), Arc::new(seccomp::init()));
         let alive = pipe2(OFlag::O_CLOEXEC).map_err(own)?;
         let landlock_abi = landlock::abi().map_err(|errno| SetupFailure::new(Step::Landlock, errno as i32, None))?;
-        Ok(Maker { ids: IdSource::new()?, workload_filters, init_filter, landlock_abi, groups: None, alive })
+        Ok(Maker {
+            ids: IdSource::new()?,
+            workload_filters,
+            init_filter,
+            landlock_abi,
+            groups: None,
+            shared: Shared::default(),
+            ignored: sys::ignored_signals().into(),
+            stack: vec![0; STACK],
+            alive,
+        })
     }
 
     /// Starts one sandbox. `result` is the writing end of its result pipe.
@@ -136,7 +154,7 @@ impl Maker {
         let user = User::of(&request.policy);
         let directory = request.policy.box_directory.as_deref();
         let kept_box = directory.map(|directory| Kept::open(directory, ids, user)).transpose()?;
-        let (root, mut warnings) = rootfs::plan(request, ids, kept_box.as_ref())?;
+        let (root, mut warnings) = rootfs::plan(request, ids, kept_box.as_ref(), &mut self.shared)?;
         let leaf = self.leaf(&request.policy.limits)?;
         // A program in a domain of Landlock can mount nothing.
         let asked = if request.policy.nested { Landlock::Off } else { request.policy.landlock };
@@ -155,6 +173,7 @@ impl Maker {
             wall_grace: request.policy.limits.wall_grace,
             cpu_seconds: limits::cpu_seconds(&request.policy.limits),
             in_leaf: leaf.is_some(),
+            ignored: Arc::clone(&self.ignored),
         };
         let (mapped, map_written) = pipe2(OFlag::O_CLOEXEC).map_err(own)?;
         let fds = Descriptors {
@@ -165,9 +184,8 @@ impl Maker {
             box_lock: kept_box.as_ref().map(|kept| kept.lock.as_fd().as_raw_fd()),
         };
         let keep = kept(&fds, &plan);
-        let mut stack = vec![0; STACK];
-        let cloned =
-            sys::clone3(NAMESPACES, leaf.as_ref().map(AsFd::as_fd), || init::run(&plan, fds, &keep, &mut stack));
+        let stack = &mut self.stack;
+        let cloned = sys::clone3(NAMESPACES, leaf.as_ref().map(AsFd::as_fd), || init::run(&plan, fds, &keep, stack));
         let (pid, pidfd) = cloned.map_err(|errno| SetupFailure::new(Step::Clone, errno as i32, None))?;
         match admit(pid, ids, user, &map_written) {
             Ok(()) => {

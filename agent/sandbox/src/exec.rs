@@ -106,7 +106,6 @@ fn run<'p>(start: &Start<'p>) -> Failed<'p> {
 
 fn prepare<'p>(start: &Start<'p>) -> Result<(), Failed<'p>> {
     let workload = start.workload;
-    sys::reset_signals();
     sys::set_personality(workload.aslr).map_err(Failed::of(Step::Process))?;
     setsid().map_err(Failed::of(Step::Session))?;
     // Before `connect` closes the ruleset; what comes after it opens no file.

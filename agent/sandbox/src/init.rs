@@ -91,8 +91,8 @@ struct Prepared {
 
 /// The sandbox, from inside, in the order that DESIGN gives; it ends without a capability.
 fn prepare<'p>(plan: &'p Plan, fds: Descriptors, keep: &[RawFd]) -> Result<Prepared, Failed<'p>> {
-    // An ignored SIGCHLD is inherited, and children of one who ignores it vanish without a status.
-    sys::reset_signals();
+    // The program would ignore what the caller ignores (nohup(1)), and SIGPIPE, which Rust's start-up does.
+    sys::heed(&plan.ignored);
     let all = SigSet::all();
     all.thread_set_mask().map_err(Failed::of(Step::Process))?;
     sys::close_all_but(keep).map_err(Failed::of(Step::InitDescriptors))?;

@@ -36,10 +36,12 @@ pub(crate) fn pidfd_send_signal(pidfd: BorrowedFd<'_>, signal: Signal) -> Result
 
 // ---- processes -----------------------------------------------------------------------------------------------------
 
-/// Of linux/sched.h; the libc crate's has too few bits.
+/// Of linux/sched.h; the libc crate's have too few bits.
+const CLONE_CLEAR_SIGHAND: u64 = 1 << 32;
 const CLONE_INTO_CGROUP: u64 = 1 << 33;
 
-/// clone3(2) into new namespaces and a cgroup, as fork does otherwise (the child has a copy of the memory).
+/// clone3(2) into new namespaces and a cgroup, as fork does otherwise (the child has a copy of the memory), but without
+/// the handlers of signals.
 ///
 /// `child` runs in the child and does not return. It must be async-signal-safe: the caller may hold locks of the C
 /// library, though a caller with one thread, which is all that this crate allows, holds none.
@@ -51,7 +53,7 @@ pub(crate) fn clone3(
     let mut pidfd: c_int = -1;
     // SAFETY: clone_args is plain numbers, and zero is "not asked for" in each.
     let mut args: libc::clone_args = unsafe { std::mem::zeroed() };
-    args.flags = (namespaces | libc::CLONE_PIDFD) as u64;
+    args.flags = (namespaces | libc::CLONE_PIDFD) as u64 | CLONE_CLEAR_SIGHAND;
     args.pidfd = (&raw mut pidfd) as u64;
     args.exit_signal = libc::SIGCHLD as u64;
     if let Some(cgroup) = cgroup {
@@ -245,13 +247,24 @@ pub(crate) fn landlock_restrict(ruleset: RawFd) -> Result<(), Errno> {
     Errno::result(unsafe { libc::syscall(libc::SYS_landlock_restrict_self, ruleset, 0) }).map(drop)
 }
 
-/// All signals' actions to the default; the handlers of the program that was, and an ignored SIGPIPE (Rust's start-up
-/// ignores it), would else reach the one that is to be.
-pub(crate) fn reset_signals() {
-    for number in 1..=64 {
-        // SAFETY: setting the default action touches no code of ours. SIGKILL, SIGSTOP and the C library's own two
-        // refuse, and need no reset.
-        unsafe { libc::signal(number, libc::SIG_DFL) };
+/// The numbers of all signals that this process ignores: sigaction(2). A new process inherits that, and so does what it
+/// executes.
+pub(crate) fn ignored_signals() -> Vec<c_int> {
+    let is_ignored = |number: &c_int| {
+        // SAFETY: sigaction is plain numbers.
+        let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
+        // SAFETY: without a new action it only tells of the old one. The C library's own two are refused.
+        let told = unsafe { libc::sigaction(*number, std::ptr::null(), &raw mut action) };
+        told == 0 && action.sa_sigaction == libc::SIG_IGN
+    };
+    (1..=64).filter(is_ignored).collect()
+}
+
+/// These signals' actions to the default. Those that had a handler have it no more since clone3.
+pub(crate) fn heed(signals: &[c_int]) {
+    for number in signals {
+        // SAFETY: setting the default action touches no code of ours.
+        unsafe { libc::signal(*number, libc::SIG_DFL) };
     }
 }
 
@@ -400,8 +413,13 @@ pub(crate) fn new_mount(kind: &CStr, options: &[(&CStr, &CStr)], attributes: Mou
 
 /// move_mount(2) of a detached mount onto the place that `target` is open at.
 pub(crate) fn attach(mount: BorrowedFd<'_>, target: BorrowedFd<'_>) -> Result<(), Errno> {
+    attach_at(mount, target, c"")
+}
+
+/// The same, onto a path below it; an empty one is `target` itself. A link at the path's end is not followed.
+pub(crate) fn attach_at(mount: BorrowedFd<'_>, target: BorrowedFd<'_>, path: &CStr) -> Result<(), Errno> {
     let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH;
-    rustix::mount::move_mount(mount, c"", target, c"", flags).map_err(errno)
+    rustix::mount::move_mount(mount, c"", target, path, flags).map_err(errno)
 }
 
 /// mount(2) with MS_REC|MS_PRIVATE on the root.

@@ -5,7 +5,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, OFlag, OpenHow, ResolveFlag, openat2};
-use nix::sys::stat::{Mode, mkdirat};
+use nix::sys::stat::{Mode, SFlag, mkdirat, mknodat};
 use nix::unistd::{Gid, Uid, fchdir, fchown, symlinkat, write};
 
 use super::{Base, Identity, Memory, Mount, Node, NodeKind, Root, Tree, What, layers, nested};
@@ -37,10 +37,17 @@ pub(crate) fn build(root: &Root) -> Result<(), Failed<'_>> {
         let made = make(mount, root.user, new_root.as_fd())?;
         let failed = Failed::about(mount.step, mount.shown.to_bytes());
         make_place(&mount.target, mount.directory).map_err(&failed)?;
-        let target = mount_point(new_root.as_fd(), &mount.target).map_err(&failed)?;
-        sys::attach(made.as_fd(), target.as_fd()).map_err(&failed)?;
+        attach(made.as_fd(), new_root.as_fd(), mount).map_err(&failed)?;
     }
     fchdir(new_root.as_fd()).and_then(|()| sys::pivot_to_working_directory()).map_err(Failed::of(Step::PivotRoot))
+}
+
+/// Onto its place, which is looked up without following a link where others may have made one.
+fn attach(made: BorrowedFd<'_>, root: BorrowedFd<'_>, mount: &Mount) -> Result<(), Errno> {
+    if mount.own {
+        return sys::attach_at(made, root, &mount.target);
+    }
+    sys::attach(made, mount_point(root, &mount.target)?.as_fd())
 }
 
 /// A place in the root that was moved into.
@@ -153,6 +160,10 @@ pub(super) fn memory(memory: &Memory, user: User, step: Step) -> Result<OwnedFd,
 fn fill(memory: BorrowedFd<'_>, node: &Node, user: User) -> Result<(), Errno> {
     let resolve = ResolveFlag::RESOLVE_BENEATH | ResolveFlag::RESOLVE_NO_SYMLINKS | ResolveFlag::RESOLVE_NO_XDEV;
     match &node.kind {
+        &NodeKind::Device { major, minor } => {
+            let mode = Mode::from_bits_truncate(0o666);
+            mknodat(memory, node.path.as_c_str(), SFlag::S_IFCHR, mode, libc::makedev(major, minor))
+        }
         NodeKind::Link(to) => symlinkat(to.as_c_str(), memory, node.path.as_c_str()),
         NodeKind::Directory => {
             mkdirat(memory, node.path.as_c_str(), Mode::from_bits_truncate(0o755))?;

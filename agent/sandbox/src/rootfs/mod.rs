@@ -36,6 +36,7 @@ mod host;
 mod layers;
 mod nested;
 mod plan;
+mod shared;
 mod view;
 
 use std::ffi::{CStr, CString};
@@ -53,6 +54,7 @@ use layers::Layers;
 
 pub(crate) use build::{Bounded, bounded, build, place};
 pub(crate) use plan::plan;
+pub(crate) use shared::Shared;
 
 /// The whole tree, as data.
 #[derive(Debug)]
@@ -81,7 +83,7 @@ enum Base {
 }
 
 /// A tmpfs: its options and what is put into it before it is attached.
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 struct Memory {
     /// Where it will be, for messages.
     at: PathBuf,
@@ -93,7 +95,7 @@ struct Memory {
 }
 
 /// Something made in a tmpfs; paths are relative to it, parents come before children.
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 struct Node {
     path: CString,
     /// The whole path, for messages.
@@ -103,11 +105,19 @@ struct Node {
     owned: bool,
 }
 
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 enum NodeKind {
     Directory,
+    /// A character device that all may read and write.
+    Device {
+        major: u32,
+        minor: u32,
+    },
     Link(CString),
-    File { mode: u32, data: Vec<u8> },
+    File {
+        mode: u32,
+        data: Vec<u8>,
+    },
 }
 
 /// One mount on the root, or on another mount.
@@ -119,6 +129,8 @@ struct Mount {
     shown: CString,
     /// Whether that is a directory.
     directory: bool,
+    /// Whether nobody but this crate has made what its path leads through, so that no link in it leads elsewhere.
+    own: bool,
     what: What,
     reach: Reach,
     /// The step that fails if it does.

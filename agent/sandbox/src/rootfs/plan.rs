@@ -9,7 +9,9 @@ use nix::errno::Errno;
 use nix::sys::stat::{FileStat, SFlag, fstat};
 use nix::unistd::{AccessFlags, faccessat};
 
-use super::{Base, Identity, Layers, Memory, Mount, Node, NodeKind, Reach, Root, Tree, What, host, nested, view};
+use super::{
+    Base, Identity, Layers, Memory, Mount, Node, NodeKind, Reach, Root, Shared, Tree, What, host, nested, view,
+};
 use crate::idmap::{self, Ids, User};
 use crate::kept::Kept;
 use crate::outcome::SetupFailure;
@@ -21,13 +23,18 @@ use crate::sys::{self, MountAttr};
 /// The size of `/tmp` and `/dev/shm`, unless the policy names them.
 const DEFAULT_MEMORY: u64 = 64 << 20;
 /// What directories, links and small files of the root and of /dev may take.
-const ROOT_MEMORY: u64 = 1 << 20;
+pub(super) const ROOT_MEMORY: u64 = 1 << 20;
 /// Inodes of the root besides those that are planned: its own directory.
 const ROOT_INODES: usize = 16;
 const PAGE: u64 = 4096;
 
 /// The plan, and what the caller should know though it stops nothing.
-pub(crate) fn plan(request: &Request, ids: Ids, kept: Option<&Kept>) -> Result<(Root, Vec<String>), SetupFailure> {
+pub(crate) fn plan(
+    request: &Request,
+    ids: Ids,
+    kept: Option<&Kept>,
+    shared: &mut Shared,
+) -> Result<(Root, Vec<String>), SetupFailure> {
     let privileged = matches!(ids, Ids::Range { .. });
     let user = User::of(&request.policy);
     let nested = request.policy.nested;
@@ -59,14 +66,14 @@ pub(crate) fn plan(request: &Request, ids: Ids, kept: Option<&Kept>) -> Result<(
         planner.user_memory(&tmpfs.target, tmpfs.size);
     }
     if planner.base.is_none() && planner.layers.is_none() {
-        planner.default_view()?;
+        planner.default_view(shared)?;
     }
     if request.policy.dev == Dev::Minimal {
-        planner.devices()?;
+        planner.devices(shared)?;
         planner.default_memory("/dev/shm", DEFAULT_MEMORY);
     }
     if request.policy.proc == Proc::Own {
-        planner.processes(request.policy.dev)?;
+        planner.processes(request.policy.dev, shared)?;
     }
     if request.policy.limits.mode == LimitsMode::Required {
         planner.add("/sys/fs/cgroup", What::Cgroup, Step::Cgroup, true);
@@ -78,7 +85,7 @@ pub(crate) fn plan(request: &Request, ids: Ids, kept: Option<&Kept>) -> Result<(
         planner.default_memory(TMP, disk.unwrap_or(DEFAULT_MEMORY));
     }
     planner.bounded = Vec::from_iter((disk.is_some() && !is_own).then(|| c"tmp".to_owned()));
-    let root = planner.finish(&request.files, &request.policy.hostname)?;
+    let root = planner.finish(&request.files, &request.policy.hostname, shared)?;
     Ok((root, warnings))
 }
 
@@ -204,9 +211,9 @@ impl Planner {
         }
     }
 
-    fn default_view(&mut self) -> Result<(), SetupFailure> {
+    fn default_view(&mut self, shared: &mut Shared) -> Result<(), SetupFailure> {
         let mut trees: Vec<PathBuf> = view::TREES.iter().map(PathBuf::from).collect();
-        trees.extend(etc_directories()?);
+        trees.extend(shared.etc()?);
         for top in view::TOPS.iter().chain([&view::LOCALTIME]).map(Path::new) {
             match std::fs::read_link(top) {
                 Ok(to) if !self.is_covered(top) => self.links.push((top.to_owned(), to)),
@@ -228,7 +235,14 @@ impl Planner {
         Ok(())
     }
 
-    fn devices(&mut self) -> Result<(), SetupFailure> {
+    fn devices(&mut self, shared: &mut Shared) -> Result<(), SetupFailure> {
+        self.add("/dev/pts", What::Terminals { group: self.privileged }, Step::Dev, true);
+        let made = if self.privileged { shared.devices()? } else { None };
+        if let Some(made) = made {
+            let (target, what) = (PathBuf::from("/dev"), What::Tree(Tree::Cloned(made)));
+            self.drafts.push(Draft { target, what, reach: Reach::Devices, step: Step::Dev, directory: true });
+            return Ok(());
+        }
         let mut memory = Memory::new(
             Path::new("/dev"),
             ROOT_MEMORY,
@@ -241,8 +255,7 @@ impl Planner {
             let tree = self.device(device)?;
             self.add(Path::new("/dev").join(device.0), What::Tree(tree), Step::Dev, false);
         }
-        self.add("/dev/pts", What::Terminals { group: self.privileged }, Step::Dev, true);
-        let links = view::DEVICE_LINKS.iter().map(|(path, to)| (Path::new("/").join(path), PathBuf::from(to)));
+        let links = view::DEVICE_LINKS.iter().map(|(name, to)| (Path::new("/dev").join(name), PathBuf::from(to)));
         self.links.extend(links);
         Ok(())
     }
@@ -259,7 +272,7 @@ impl Planner {
         self.host_tree(source, &path, attributes)
     }
 
-    fn processes(&mut self, dev: Dev) -> Result<(), SetupFailure> {
+    fn processes(&mut self, dev: Dev, shared: &mut Shared) -> Result<(), SetupFailure> {
         self.add("/proc", What::Proc { writable: self.nested }, Step::Proc, true);
         let again = if self.nested { nested::READ_ONLY } else { &[] };
         // Not every kernel has all of them.
@@ -268,19 +281,9 @@ impl Planner {
             self.add(path, What::ReadOnly(relative), Step::Proc, path.is_dir());
         }
         let mut first_directory = None;
-        for name in view::MASKED {
+        for &(name, directory) in shared.masked()? {
             let relative = Path::new("proc").join(name);
-            let path = Path::new("/").join(&relative);
-            let status = match std::fs::symlink_metadata(&path) {
-                Ok(status) => status,
-                // What this kernel hasn't needs no mask.
-                Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
-                Err(error) => {
-                    let errno = error.raw_os_error().unwrap_or(0);
-                    return Err(SetupFailure::new(Step::Proc, errno, Some(path.display().to_string())));
-                }
-            };
-            let mask = match status.is_dir() {
+            let mask = match directory {
                 false if dev == Dev::Minimal => What::MaskFile,
                 false => What::Tree(self.device(view::NULL)?),
                 true => {
@@ -289,14 +292,14 @@ impl Planner {
                     What::MaskDirectory { like }
                 }
             };
-            self.add(path, mask, Step::Proc, status.is_dir());
+            self.add(Path::new("/").join(relative), mask, Step::Proc, directory);
         }
         Ok(())
     }
 
     /// Orders the mounts, and finds for each mount point and file the tmpfs that it is made in.
-    fn finish(mut self, files: &[InputFile], hostname: &str) -> Result<Root, SetupFailure> {
-        self.drafts.sort_by_key(|draft| draft.target.components().count());
+    fn finish(mut self, files: &[InputFile], hostname: &str, shared: &mut Shared) -> Result<Root, SetupFailure> {
+        self.drafts.sort_by_key(|draft| depth(&draft.target));
         let content: u64 = files.iter().map(|file| (file.data.len() as u64).next_multiple_of(PAGE) + PAGE).sum();
         let mut root = Memory::new(Path::new("/"), ROOT_MEMORY + content, MountAttr::MOUNT_ATTR_RDONLY);
         root.mode = c"755".to_owned();
@@ -320,13 +323,15 @@ impl Planner {
         // Directories and links take an inode each, and no page.
         let inodes = ROOT_INODES + forest.root.nodes.len();
         forest.root.inodes = CString::new(inodes.to_string()).unwrap_or_default();
-        let mounts = forest.drafts.into_iter().map(|draft| {
+        let own = forest.own();
+        let mounts = forest.drafts.into_iter().zip(own).map(|(draft, own)| {
             let target = c_string(draft.target.strip_prefix("/").unwrap_or(&draft.target))?;
             let shown = c_string(&draft.target)?;
             Ok(Mount {
                 target,
                 shown,
                 directory: draft.directory,
+                own,
                 what: draft.what,
                 reach: draft.reach,
                 step: draft.step,
@@ -334,10 +339,15 @@ impl Planner {
         });
         let mounts = mounts.collect::<Result<_, SetupFailure>>()?;
         let writable = self.layers.as_ref().is_some_and(Layers::is_writable);
+        let root = forest.root;
         let base = match (self.base, self.layers) {
             (Some(tree), _) => Base::Tree(tree),
             (None, Some(layers)) => layers.base()?,
-            (None, None) => Base::Memory(forest.root),
+            // What the caller sent in is this sandbox's alone.
+            (None, None) if self.privileged && !root.nodes.iter().any(|node| node.owned) => {
+                Base::Tree(Tree::Cloned(shared.root(root)?))
+            }
+            (None, None) => Base::Memory(root),
         };
         Ok(Root { base, user: self.user, nested: self.nested, mounts, writable, bounded: self.bounded })
     }
@@ -351,6 +361,21 @@ struct Forest {
     drafts: Vec<Draft>,
 }
 
+/// The mount that `path` lies in, the last of those in order, and the rest of the path. Both are without `.` and doubled
+/// slashes, so that their bytes can be compared.
+fn above<'p>(drafts: &[Draft], path: &'p Path) -> Option<(usize, &'p Path)> {
+    let path = path.as_os_str().as_bytes();
+    drafts.iter().enumerate().rev().find_map(|(at, draft)| {
+        let rest = path.strip_prefix(draft.target.as_os_str().as_bytes())?.strip_prefix(b"/")?;
+        Some((at, Path::new(std::ffi::OsStr::from_bytes(rest))))
+    })
+}
+
+/// How many names a path has.
+fn depth(path: &Path) -> usize {
+    path.as_os_str().as_bytes().iter().filter(|byte| **byte == b'/').count()
+}
+
 impl Forest {
     fn is_covered(&self, path: &Path) -> bool {
         self.drafts.iter().any(|draft| path.starts_with(&draft.target))
@@ -358,15 +383,29 @@ impl Forest {
 
     /// The tmpfs that `path` lies in, and the rest of the path; nothing where it lies in a host tree or in /proc.
     fn memory_of<'p>(&mut self, path: &'p Path) -> Option<(&mut Memory, &'p Path)> {
-        let above = |draft: &&mut Draft| path != draft.target && path.starts_with(&draft.target);
-        match self.drafts.iter_mut().rev().find(above) {
+        match above(&self.drafts, path) {
             None => self.made.then(|| (&mut self.root, path.strip_prefix("/").unwrap_or(path))),
-            Some(Draft { target, what: What::Memory(memory), .. }) => {
-                let rest = path.strip_prefix(&*target).unwrap_or(path);
-                Some((memory, rest))
-            }
-            Some(_) => None,
+            Some((at, rest)) => match &mut self.drafts[at].what {
+                What::Memory(memory) => Some((memory, rest)),
+                _ => None,
+            },
         }
+    }
+
+    /// For each mount, whether its path leads only through what this crate has made, or the kernel.
+    fn own(&self) -> Vec<bool> {
+        let mut own: Vec<bool> = Vec::with_capacity(self.drafts.len());
+        for draft in &self.drafts {
+            own.push(match above(&self.drafts, &draft.target) {
+                None => self.made,
+                Some((at, _)) => {
+                    let Draft { what, reach, .. } = &self.drafts[at];
+                    let made = matches!(what, What::Memory(_) | What::Proc { .. }) || *reach == Reach::Devices;
+                    made && own.get(at) == Some(&true)
+                }
+            });
+        }
+        own
     }
 
     fn mount_point(&mut self, at: usize) -> Result<(), SetupFailure> {
@@ -466,19 +505,6 @@ fn stat(fd: &OwnedFd, path: &Path) -> Result<FileStat, SetupFailure> {
 
 fn is_kind(status: &FileStat, kind: SFlag) -> bool {
     status.st_mode & SFlag::S_IFMT.bits() == kind.bits()
-}
-
-fn etc_directories() -> Result<Vec<PathBuf>, SetupFailure> {
-    let etc = Path::new("/etc");
-    let failed = |error: std::io::Error| host::failed(etc)(Errno::from_raw(error.raw_os_error().unwrap_or(0)));
-    let mut found = Vec::new();
-    for entry in std::fs::read_dir(etc).map_err(failed)? {
-        let name = entry.map_err(failed)?.file_name();
-        if view::ETC_PREFIXES.iter().any(|prefix| name.as_bytes().starts_with(prefix.as_bytes())) {
-            found.push(etc.join(name));
-        }
-    }
-    Ok(found)
 }
 
 pub(super) fn c_string(path: &Path) -> Result<CString, SetupFailure> {

@@ -29,13 +29,13 @@ pub(super) const NULL: (&str, u32, u32) = ("null", 1, 3);
 pub(super) const DEVICES: &[(&str, u32, u32)] =
     &[NULL, ("zero", 1, 5), ("full", 1, 7), ("random", 1, 8), ("urandom", 1, 9), ("tty", 5, 0)];
 
-/// Links in `/dev`.
+/// Links in `/dev`, by name.
 pub(super) const DEVICE_LINKS: &[(&str, &str)] = &[
-    ("dev/fd", "/proc/self/fd"),
-    ("dev/stdin", "/proc/self/fd/0"),
-    ("dev/stdout", "/proc/self/fd/1"),
-    ("dev/stderr", "/proc/self/fd/2"),
-    ("dev/ptmx", "pts/ptmx"),
+    ("fd", "/proc/self/fd"),
+    ("stdin", "/proc/self/fd/0"),
+    ("stdout", "/proc/self/fd/1"),
+    ("stderr", "/proc/self/fd/2"),
+    ("ptmx", "pts/ptmx"),
 ];
 
 /// Files and directories of `/proc` that are about the host and not about the sandbox's processes, if the kernel has

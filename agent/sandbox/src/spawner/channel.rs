@@ -11,8 +11,8 @@ use crate::sys;
 /// The most descriptors that a message can have, SCM_MAX_FD of unix(7). With room for fewer, those of a larger message
 /// would be open here and known to nobody.
 const MAX_FDS: usize = 253;
-/// More bytes than any message has; warnings are cut to fit.
-pub(super) const MAX_BYTES: usize = 64 * 1024;
+/// More bytes than any message has.
+pub(super) const MAX_BYTES: usize = 16 * 1024;
 
 /// What came in one message.
 #[derive(Debug)]

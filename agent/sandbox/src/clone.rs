@@ -37,8 +37,9 @@ const NAMESPACES: libc::c_int = libc::CLONE_NEWUSER
     | libc::CLONE_NEWUTS
     | libc::CLONE_NEWCGROUP;
 
-/// The program's stack until it executes: a few calls deep.
-const STACK: usize = 64 * 1024;
+/// The program's stack until it executes: a few calls deep. So large that it comes from the kernel zeroed, and what is
+/// not used of it is never touched.
+const STACK: usize = 256 * 1024;
 
 /// What one sandbox is made from; init only reads it.
 pub(crate) struct Plan {
@@ -122,7 +123,9 @@ fn own(errno: Errno) -> SetupFailure {
 impl Maker {
     /// Also leaves the caller's session keyring, since keyrings are not namespaced, and heeds SIGCHLD if the caller
     /// was started with it ignored: its children would vanish unseen.
-    pub(crate) fn new() -> Result<Maker, SetupFailure> {
+    ///
+    /// `once`: it makes one sandbox only.
+    pub(crate) fn new(once: bool) -> Result<Maker, SetupFailure> {
         sys::heed_children().map_err(own)?;
         sys::leave_session_keyring()
             .map_err(|errno| SetupFailure::new(Step::Process, errno as i32, Some("keyring".to_owned())))?;
@@ -135,7 +138,7 @@ impl Maker {
             init_filter,
             landlock_abi,
             groups: None,
-            shared: Shared::default(),
+            shared: Shared::new(once),
             ignored: sys::ignored_signals().into(),
             stack: vec![0; STACK],
             alive,

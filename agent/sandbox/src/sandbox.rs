@@ -129,7 +129,7 @@ impl Sandbox {
             return Err(Error::Threads(threads));
         }
         let (result, init_result) = pipe2(OFlag::O_CLOEXEC).context("pipe2 for a result")?;
-        let mut maker = Maker::new()?;
+        let mut maker = Maker::new(true)?;
         let Started { pid, pidfd, locks, leaf, warnings } = maker.start(request, stdio, init_result.as_fd())?;
         drop(init_result);
         let limits = request.policy.limits.mode;

@@ -21,6 +21,9 @@ use crate::sys::{self, MountAttr};
 /// What a maker keeps from one sandbox to the next.
 #[derive(Debug, Default)]
 pub(crate) struct Shared {
+    /// There will be one sandbox only: it gets what is made, and no copy. To close a file system that was never attached
+    /// waits for all processors.
+    once: bool,
     devices: Option<Devices>,
     /// What is masked in `/proc`, as this kernel has it.
     masked: Option<Vec<(&'static str, bool)>>,
@@ -38,18 +41,38 @@ enum Devices {
 }
 
 impl Shared {
+    /// For one sandbox, or for many.
+    pub(crate) fn new(once: bool) -> Shared {
+        Shared { once, ..Shared::default() }
+    }
+
+    /// The file system for a sandbox, and what is kept for others.
+    fn share(&self, tree: OwnedFd, step: Step) -> Result<(OwnedFd, Option<OwnedFd>), SetupFailure> {
+        if self.once {
+            return Ok((tree, None));
+        }
+        let copy = sys::clone_tree(tree.as_fd(), c"");
+        Ok((copy.map_err(|errno| SetupFailure::new(step, errno as i32, None))?, Some(tree)))
+    }
+
     /// A `/dev` with nodes of its own, or none where they can't be made.
     pub(super) fn devices(&mut self) -> Result<Option<OwnedFd>, SetupFailure> {
-        if self.devices.is_none() {
-            self.devices = Some(match make(&devices(), Step::Dev) {
-                Ok(made) => Devices::Made(made),
-                Err(failure) if failure.errno == libc::EPERM => Devices::Refused,
-                Err(failure) => return Err(failure),
-            });
-        }
-        match &self.devices {
-            Some(Devices::Made(tree)) => cloned(tree, Step::Dev).map(Some),
-            Some(Devices::Refused) | None => Ok(None),
+        let tree = match self.devices.take() {
+            Some(Devices::Made(tree)) => Ok(tree),
+            Some(Devices::Refused) => Err(SetupFailure::new(Step::Dev, libc::EPERM, None)),
+            None => make(&devices(), Step::Dev),
+        };
+        match tree {
+            Ok(tree) => {
+                let (given, kept) = self.share(tree, Step::Dev)?;
+                self.devices = kept.map(Devices::Made);
+                Ok(Some(given))
+            }
+            Err(failure) if failure.errno == libc::EPERM => {
+                self.devices = Some(Devices::Refused);
+                Ok(None)
+            }
+            Err(failure) => Err(failure),
         }
     }
 
@@ -75,13 +98,13 @@ impl Shared {
 
     /// A root with this in it.
     pub(super) fn root(&mut self, wanted: Memory) -> Result<OwnedFd, SetupFailure> {
-        match &self.root {
-            Some((memory, tree)) if *memory == wanted => cloned(tree, Step::Root),
-            _ => {
-                let tree = make(&wanted, Step::Root)?;
-                cloned(&self.root.insert((wanted, tree)).1, Step::Root)
-            }
-        }
+        let tree = match self.root.take() {
+            Some((memory, tree)) if memory == wanted => tree,
+            _ => make(&wanted, Step::Root)?,
+        };
+        let (given, kept) = self.share(tree, Step::Root)?;
+        self.root = kept.map(|tree| (wanted, tree));
+        Ok(given)
     }
 
     /// The directories of `/etc` whose names begin as [`view::ETC_PREFIXES`] say. To read it is dear, so it is read again
@@ -116,10 +139,6 @@ fn make(memory: &Memory, step: Step) -> Result<OwnedFd, SetupFailure> {
         let subject = (!failed.subject.is_empty()).then(|| String::from_utf8_lossy(failed.subject).into_owned());
         SetupFailure::new(failed.step, failed.errno, subject)
     })
-}
-
-fn cloned(tree: &OwnedFd, step: Step) -> Result<OwnedFd, SetupFailure> {
-    sys::clone_tree(tree.as_fd(), c"").map_err(|errno| SetupFailure::new(step, errno as i32, None))
 }
 
 /// `/dev`: the devices of [`view::DEVICES`], its links, and where terminals and shared memory are mounted. It is the one

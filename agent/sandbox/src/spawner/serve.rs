@@ -40,7 +40,7 @@ pub fn serve() -> Result<()> {
     let all = SigSet::all();
     all.thread_set_mask().context("sigprocmask in the spawner")?;
     let signals = SignalFd::with_flags(&all, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK).context("signalfd")?;
-    let mut spawner = Serving { maker: Maker::new(), live: HashMap::new() };
+    let mut spawner = Serving { maker: Maker::new(false), live: HashMap::new() };
     let served = spawner.serve(socket, &signals);
     spawner.end_all();
     served

@@ -109,7 +109,7 @@ pub(crate) enum Parent {
         /// Goes before the maker, which removes what the last leaf leaves empty.
         leaf: Option<Box<Leaf>>,
         /// Holds the pipe whose end ends init.
-        _maker: Maker,
+        _maker: Box<Maker>,
         _locks: Locks,
     },
 }
@@ -133,7 +133,7 @@ impl Sandbox {
         let Started { pid, pidfd, locks, leaf, warnings } = maker.start(request, stdio, init_result.as_fd())?;
         drop(init_result);
         let limits = request.policy.limits.mode;
-        let parent = Parent::Own { leaf: leaf.map(Box::new), _maker: maker, _locks: locks };
+        let parent = Parent::Own { leaf: leaf.map(Box::new), _maker: Box::new(maker), _locks: locks };
         Ok(Sandbox { pid, pidfd, result, warnings, limits, parent })
     }
 

@@ -47,7 +47,7 @@ Exit codes:
 pub(crate) struct Options {
     #[command(subcommand)]
     pub(crate) verb: Option<Verb>,
-    /// A policy to begin with (TOML, or JSON where the name ends in .json); options change it, or add to its lists
+    /// A policy to begin with (TOML, or JSON where the name ends in .json; `schema` prints what it takes); options change it, or add to its lists
     #[arg(long, value_name = "FILE")]
     policy: Option<PathBuf>,
     /// A directory that is the root inside, read-only, instead of the default view; it needs /tmp, and,
@@ -267,6 +267,8 @@ impl From<SecondWall> for Landlock {
 pub(crate) enum Verb {
     /// Say what this kernel can do, what is missing, and what to do about it
     Check,
+    /// Print the JSON Schema of --policy files, for editors (`#:schema` in a TOML file's first line)
+    Schema,
 }
 
 impl Options {

@@ -50,6 +50,7 @@ mod record;
 mod request;
 mod rootfs;
 mod sandbox;
+mod schema;
 mod seccomp;
 mod spawner;
 mod step;

@@ -16,6 +16,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use clap::error::ErrorKind;
+use holdfast_sandbox::Policy;
 
 /// The exit code where the sandbox could not be made, or was not asked for rightly.
 const SETUP: u8 = 125;
@@ -32,6 +33,7 @@ fn main() -> ExitCode {
         Ok(cli::Options { verb: Some(cli::Verb::Check), .. }) => {
             check::check().unwrap_or_else(|error| complain(&*error))
         }
+        Ok(cli::Options { verb: Some(cli::Verb::Schema), .. }) => schema().unwrap_or_else(|error| complain(&error)),
         Ok(options) => run::run(options).unwrap_or_else(|error| complain(&*error)),
         Err(error) => {
             let wanted = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
@@ -40,6 +42,12 @@ fn main() -> ExitCode {
             if wanted { ExitCode::SUCCESS } else { ExitCode::from(SETUP) }
         }
     }
+}
+
+/// Prints the JSON Schema of policies.
+fn schema() -> std::io::Result<ExitCode> {
+    writeln!(std::io::stdout(), "{:#}", Policy::schema())?;
+    Ok(ExitCode::SUCCESS)
 }
 
 /// Tells a person. A standard error that is closed or full takes no message; what follows is done all the same.

@@ -12,6 +12,7 @@ use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
 
 use rustix::thread::CpuSet;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::seccomp::SeccompProfile;
@@ -29,7 +30,7 @@ const MOST_LAYERS: usize = 100;
 const NOBODY: u32 = 65_534;
 
 /// Everything that a sandbox is made from, except the program itself ([`crate::Request`]).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Policy {
     /// A directory of the host that is the root inside, read-only, instead of the default view of the host. It needs
@@ -105,7 +106,7 @@ pub enum Dev {
 }
 
 /// The network inside.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Network {
     /// No interface is up: not even 127.0.0.1 can be reached.
@@ -116,7 +117,7 @@ pub enum Network {
 }
 
 /// The filter of system calls.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Seccomp {
     /// What ordinary programs need.
@@ -130,7 +131,7 @@ pub enum Seccomp {
 }
 
 /// A part of the kernel that the default filter keeps from programs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Allow {
     /// ptrace(2) and process_vm_readv(2) among the sandbox's own processes: debuggers, LeakSanitizer.
@@ -138,7 +139,7 @@ pub enum Allow {
 }
 
 /// Landlock, behind the mounts: what they don't allow is refused once more, also for files that are reached past them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Landlock {
     /// Where the kernel has ABI 2 or later (Linux 5.19); elsewhere a warning says that it is absent.
@@ -151,7 +152,7 @@ pub enum Landlock {
 }
 
 /// A host tree shown inside. It is always `nosuid` and `nodev`, and so is everything mounted below it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Bind {
     /// An absolute path on the host: a directory or a file.
@@ -164,7 +165,7 @@ pub struct Bind {
 }
 
 /// Whether a bound tree may be written to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Access {
     /// Read-only, recursively.
@@ -175,7 +176,7 @@ pub enum Access {
 }
 
 /// An empty writable file system in memory.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Tmpfs {
     /// An absolute path inside.
@@ -185,7 +186,7 @@ pub struct Tmpfs {
 }
 
 /// What a program may use. `None` is no limit, unless it is said to be another.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Limits {
     /// Bytes: of all memory of the sandbox, files in its tmpfs too (memory.max, without swap); with
@@ -201,12 +202,15 @@ pub struct Limits {
     pub cpu_weight: Option<u16>,
     /// CPU time of each process (RLIMIT_CPU), rounded up to whole seconds.
     #[serde(rename = "cpu_time_ms", with = "millis")]
+    #[schemars(with = "Option<u64>")]
     pub cpu_time: Option<Duration>,
     /// Wall clock from the program's start; at its end every process of the sandbox gets SIGKILL.
     #[serde(rename = "wall_ms", with = "millis")]
+    #[schemars(with = "Option<u64>")]
     pub wall: Option<Duration>,
     /// Between SIGTERM at the end of the wall clock and SIGKILL. `None`: SIGKILL at once.
     #[serde(rename = "wall_grace_ms", with = "millis")]
+    #[schemars(with = "Option<u64>")]
     pub wall_grace: Option<Duration>,
     /// The CPUs that the program may run on, by number; empty is all that the caller may. It can't change them.
     pub cpus_allowed: Vec<u16>,
@@ -228,7 +232,7 @@ pub struct Limits {
 }
 
 /// How limits are enforced.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum LimitsMode {
     /// The whole sandbox is limited, by cgroup v2, or nothing runs: nobody runs with less without having said so.

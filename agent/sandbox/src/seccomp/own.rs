@@ -10,6 +10,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use nix::errno::Errno;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::compile::{Program, compile};
@@ -17,7 +18,7 @@ use super::profile::{Answers, Case, Check, Is, Rule, WORKLOAD};
 use super::{Action, Arch, aarch64, x86_64};
 
 /// A profile of system calls, by OCI's names.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct SeccompProfile {
     /// The answer to a call that no entry is about.
@@ -28,28 +29,33 @@ pub struct SeccompProfile {
     /// For which architectures it is, `SCMP_ARCH_X86_64` and so on; empty is for all. Entries of other architectures are
     /// refused to every program, whatever is named here.
     #[serde(default, deserialize_with = "or_null", skip_serializing_if = "Vec::is_empty")]
+    #[schemars(with = "Option<Vec<String>>")]
     pub architectures: Vec<String>,
     /// Docker's form of the same.
     #[serde(default, deserialize_with = "or_null", skip_serializing_if = "Vec::is_empty")]
+    #[schemars(with = "Option<Vec<ArchitectureMap>>")]
     pub arch_map: Vec<ArchitectureMap>,
     /// What is answered to which calls.
     #[serde(default, deserialize_with = "or_null")]
+    #[schemars(with = "Option<Vec<SeccompEntry>>")]
     pub syscalls: Vec<SeccompEntry>,
 }
 
 /// An architecture with those whose programs it runs too.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ArchitectureMap {
     /// Its name.
     pub architecture: String,
     /// The others.
     #[serde(default, deserialize_with = "or_null")]
+    #[schemars(with = "Option<Vec<String>>")]
     pub sub_architectures: Vec<String>,
 }
 
 /// What is done with a call.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(transform = name_aliases)]
 pub enum SeccompAction {
     /// It is made, if the default filter allows it too.
     #[serde(rename = "SCMP_ACT_ALLOW")]
@@ -69,7 +75,7 @@ pub enum SeccompAction {
 }
 
 /// The answer to some calls.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct SeccompEntry {
     /// The calls.
@@ -81,6 +87,7 @@ pub struct SeccompEntry {
     pub errno_ret: Option<u32>,
     /// What must all hold of the call's arguments. Several about one argument are alternatives, as runc takes them.
     #[serde(default, deserialize_with = "or_null", skip_serializing_if = "Vec::is_empty")]
+    #[schemars(with = "Option<Vec<SeccompArgument>>")]
     pub args: Vec<SeccompArgument>,
     /// Why. Not used.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -94,7 +101,7 @@ pub struct SeccompEntry {
 }
 
 /// A comparison of one argument, 64 bits without a sign.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct SeccompArgument {
     /// Which, from 0 to 5.
@@ -109,7 +116,7 @@ pub struct SeccompArgument {
 }
 
 /// How an argument is compared.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[allow(missing_docs, reason = "the names say it")]
 pub enum Comparison {
     #[serde(rename = "SCMP_CMP_NE")]
@@ -129,18 +136,28 @@ pub enum Comparison {
 }
 
 /// Docker's conditions of an entry.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Conditions {
     /// Capabilities that the program has; here it has none.
     #[serde(default, deserialize_with = "or_null", skip_serializing_if = "Vec::is_empty")]
+    #[schemars(with = "Option<Vec<String>>")]
     pub caps: Vec<String>,
     /// Architectures, by Go's names.
     #[serde(default, deserialize_with = "or_null", skip_serializing_if = "Vec::is_empty")]
+    #[schemars(with = "Option<Vec<String>>")]
     pub arches: Vec<String>,
     /// The oldest kernel, such as `4.8`. Every kernel that Holdfast runs on is younger than those that profiles name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub min_kernel: Option<String>,
+}
+
+/// The other names of [`SeccompAction::Kill`], which serde's schema leaves out.
+fn name_aliases(schema: &mut schemars::Schema) {
+    if let Some(serde_json::Value::Array(names)) = schema.get_mut("oneOf") {
+        names
+            .extend(["SCMP_ACT_KILL_PROCESS", "SCMP_ACT_KILL_THREAD"].map(|name| serde_json::json!({ "const": name })));
+    }
 }
 
 /// Docker writes an empty list as null.

@@ -84,7 +84,7 @@ pub struct Policy {
 }
 
 /// `/proc` inside.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Proc {
     /// The sandbox's own, masked.
@@ -95,7 +95,7 @@ pub enum Proc {
 }
 
 /// `/dev` inside.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Dev {
     /// null, zero, full, random, urandom, tty, pts, shm, and links to the standard streams.

@@ -86,7 +86,8 @@ pub(crate) struct Maker {
     /// Each is compiled once.
     workload_filters: HashMap<Changes, Arc<Program>>,
     init_filter: Arc<Program>,
-    landlock_abi: u32,
+    /// The kernel's, or why it can't be asked: of who wants none it is no concern.
+    landlock_abi: Result<u32, Errno>,
     /// None before the first sandbox with limits on the whole.
     groups: Option<Groups>,
     /// File systems that all sandboxes may have.
@@ -131,12 +132,11 @@ impl Maker {
             .map_err(|errno| SetupFailure::new(Step::Process, errno as i32, Some("keyring".to_owned())))?;
         let (workload_filters, init_filter) = (HashMap::new(), Arc::new(seccomp::init()));
         let alive = pipe2(OFlag::O_CLOEXEC).map_err(own)?;
-        let landlock_abi = landlock::abi().map_err(|errno| SetupFailure::new(Step::Landlock, errno as i32, None))?;
         Ok(Maker {
             ids: IdSource::new()?,
             workload_filters,
             init_filter,
-            landlock_abi,
+            landlock_abi: landlock::abi(),
             groups: None,
             shared: Shared::new(once),
             ignored: sys::ignored_signals().into(),
@@ -225,7 +225,7 @@ impl Maker {
         };
         let own = match &policy.seccomp {
             Seccomp::Profile(profile) => {
-                let failed = |why| SetupFailure::new(Step::Seccomp, libc::EINVAL, Some(why));
+                let failed = |why| SetupFailure::new(Step::Seccomp, 0, Some(why));
                 Some(seccomp::own(profile, changes).map_err(failed)?)
             }
             Seccomp::Default | Seccomp::Strict => None,

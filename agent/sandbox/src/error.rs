@@ -6,6 +6,7 @@ use nix::errno::Errno;
 
 use crate::outcome::SetupFailure;
 use crate::policy::PolicyError;
+use crate::step;
 
 /// What a caller gets instead of a sandbox.
 #[derive(Debug, thiserror::Error)]
@@ -38,13 +39,17 @@ pub enum Error {
     #[error("SIGSTOP would stop the sandbox's init, and the wall clock with it: a sandbox can be ended, not paused")]
     StopRefused,
     /// A system call on a sandbox's descriptors failed.
-    #[error("{call}: {errno}")]
+    #[error("{call}: {errno}{}", advice(*errno))]
     System {
         /// The call and what it was for.
         call: &'static str,
         /// The system's error.
         errno: Errno,
     },
+}
+
+fn advice(errno: Errno) -> String {
+    step::descriptors(errno as i32).map_or_else(String::new, |text| format!("; {text}"))
 }
 
 /// What functions of this library return.

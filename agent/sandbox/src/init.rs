@@ -95,12 +95,13 @@ fn prepare<'p>(plan: &'p Plan, fds: Descriptors, keep: &[RawFd]) -> Result<Prepa
     sys::heed(&plan.ignored);
     let all = SigSet::all();
     all.thread_set_mask().map_err(Failed::of(Step::Process))?;
-    sys::close_all_but(keep).map_err(Failed::of(Step::InitDescriptors))?;
-    // Set at once for a parent that dies during setup; setresuid clears it.
-    die_with_parent()?;
+    // Set at once for a parent that dies during setup; setresuid clears it. A failure is told when the parent has done its
+    // part, which an init that has ended would make fail too, and seem the cause.
+    let begun = die_with_parent().and_then(|()| sys::close_all_but(keep).map_err(Failed::of(Step::InitDescriptors)));
     // Before it is not dumpable: later the file is the host's root's. A kernel that doesn't count has no such file.
     let transfers = nix::fcntl::open(c"/proc/self/io", OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty()).ok();
     wait_for_maps(fds.mapped);
+    begun?;
     let ranged = fds.lock.is_some();
     if ranged {
         sys::become_ids(User::ROOT, true).map_err(Failed::of(Step::Identity))?;

@@ -73,12 +73,15 @@ pub(crate) fn abi() -> Result<u32, Errno> {
 /// The rules that a policy asks for, and what the caller should know.
 pub(crate) fn plan(
     asked: Landlock,
-    abi: u32,
+    abi: Result<u32, Errno>,
     stdio: Stdio<'_>,
     warnings: &mut Vec<String>,
 ) -> Result<Option<Rules>, SetupFailure> {
+    if asked == Landlock::Off {
+        return Ok(None);
+    }
+    let abi = abi.map_err(|errno| SetupFailure::new(Step::Landlock, errno as i32, None))?;
     match asked {
-        Landlock::Off => return Ok(None),
         Landlock::Required if abi < LEAST_ABI => {
             return Err(SetupFailure::new(Step::Landlock, libc::ENOSYS, Some(format!("ABI {abi}"))));
         }
@@ -89,7 +92,7 @@ pub(crate) fn plan(
             ));
             return Ok(None);
         }
-        Landlock::Auto | Landlock::Required => {}
+        _ => {}
     }
     let (mut given, mut leaves_truncate) = (Vec::new(), false);
     for (_, fd) in stdio.all() {
@@ -204,10 +207,13 @@ mod tests {
             let mut warnings = Vec::new();
             (plan(asked, abi, stdio, &mut warnings).map(|rules| rules.is_some()).map_err(|it| it.step), warnings.len())
         };
-        assert_eq!(run(Landlock::Auto, 1), (Ok(false), 1));
-        assert_eq!(run(Landlock::Required, 1), (Err(Step::Landlock), 0));
-        assert_eq!(run(Landlock::Off, 7), (Ok(false), 0));
-        assert_eq!(run(Landlock::Required, 2), (Ok(true), 0));
+        assert_eq!(run(Landlock::Auto, Ok(1)), (Ok(false), 1));
+        assert_eq!(run(Landlock::Required, Ok(1)), (Err(Step::Landlock), 0));
+        assert_eq!(run(Landlock::Off, Ok(7)), (Ok(false), 0));
+        // What can't be asked may be there, and matters to who wants it.
+        assert_eq!(run(Landlock::Auto, Err(Errno::EPERM)), (Err(Step::Landlock), 0));
+        assert_eq!(run(Landlock::Off, Err(Errno::EPERM)), (Ok(false), 0));
+        assert_eq!(run(Landlock::Required, Ok(2)), (Ok(true), 0));
     }
 
     #[test]
@@ -216,7 +222,7 @@ mod tests {
         let stdio = Stdio { stdin: file.as_fd(), stdout: file.as_fd(), stderr: file.as_fd(), passed: &[] };
         for (abi, leaves, said) in [(2, true, 1), (3, false, 0), (7, false, 0)] {
             let mut warnings = Vec::new();
-            let rules = plan(Landlock::Required, abi, stdio, &mut warnings).unwrap().unwrap();
+            let rules = plan(Landlock::Required, Ok(abi), stdio, &mut warnings).unwrap().unwrap();
             assert_eq!((rules.leaves_truncate, warnings.len()), (leaves, said), "ABI {abi}");
         }
     }

@@ -48,7 +48,10 @@ pub(crate) fn run(options: Options) -> Result<ExitCode, Box<dyn Error>> {
 fn inherit(numbers: &[i32]) -> Result<Vec<(i32, OwnedFd)>, String> {
     let inherit = |number: &i32| match holdfast_sandbox::inherited(*number) {
         Ok(fd) => Ok((*number, fd)),
-        Err(error) => Err(format!("--pass-fd {number}: this process has no such descriptor open ({error})")),
+        Err(holdfast_sandbox::Error::System { errno: Errno::EBADF, .. }) => {
+            Err(format!("--pass-fd {number}: this process has no such descriptor open"))
+        }
+        Err(error) => Err(format!("--pass-fd {number}: {error}")),
     };
     numbers.iter().map(inherit).collect()
 }

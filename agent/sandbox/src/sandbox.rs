@@ -50,9 +50,14 @@ pub(crate) const MOST_PASSED: usize = 16;
 /// Where it is not open, or none that can be passed on.
 pub fn inherited(number: i32) -> Result<OwnedFd> {
     check_number(number)?;
-    rustix::io::fcntl_dupfd_cloexec(sys::borrow(number), HIGHEST_FD + 1)
-        .map_err(|error| Errno::from_raw(error.raw_os_error()))
-        .context("fcntl(F_DUPFD_CLOEXEC)")
+    let copied = rustix::io::fcntl_dupfd_cloexec(sys::borrow(number), HIGHEST_FD + 1);
+    copied
+        .map_err(|error| match Errno::from_raw(error.raw_os_error()) {
+            // No number that high can be had.
+            Errno::EINVAL => Errno::EMFILE,
+            errno => errno,
+        })
+        .context("a copy of the descriptor, by a number above 63")
 }
 
 fn refuse(number: i32, why: &'static str) -> PolicyError {

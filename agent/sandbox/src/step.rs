@@ -164,11 +164,12 @@ type Row = (Step, &'static [i32], &'static str);
 
 #[rustfmt::skip]
 const HINTS: &[Row] = &[
-    (Step::Request, &[], "the request did not arrive whole: is the spawner the same version as its caller?"),
+    (Step::Request, &[libc::EINVAL], "it has a NUL in it, where it would end"),
     (Step::HostPath, &[0], "it leads to the host's /proc, has a procfs mounted in it, or would make the host's root or /sys writable: name only the directory that is meant"),
     (Step::HostPath, &[libc::ENOENT, libc::ENOTDIR], "there is no such path on the host: make it, or leave the option out"),
     (Step::HostPath, &[libc::EACCES], "the caller may not look there: check the directories' modes, also those above it"),
     (Step::HostPath, &[libc::ELOOP], "the path leads through a link of /proc, or through too many links: name the real path"),
+    (Step::HostPath, &[libc::ENOSPC], NAMESPACES),
     (Step::HostPath, &[libc::EPERM], "mounts need CAP_SYS_ADMIN here: run as root with it, or as a normal user"),
     (Step::IdRange, &[libc::EAGAIN, libc::EACCES], "all ranges of ids are in use: let sandboxes end, or run fewer at once"),
     (Step::IdRange, &[], "/run/holdfast must be a directory that root can write: it holds the lock of the id ranges"),
@@ -189,12 +190,12 @@ const HINTS: &[Row] = &[
     (Step::Cgroup, &[libc::EACCES, libc::EPERM, libc::EROFS], "limits on the whole sandbox need a cgroup that is given to it: run this under \
         `systemd-run --scope -p Delegate=yes` (with --user where you are not root); or `--limits rlimit-only` (limits.mode = \"rlimit-only\") bounds each process alone"),
     (Step::Cgroup, &[], "see cgroup.events and cgroup.procs there; or `--limits rlimit-only` (limits.mode = \"rlimit-only\") bounds each process alone"),
-    (Step::Clone, &[libc::ENOSPC, libc::EUSERS], "a limit of namespaces is reached: see the sysctls user.max_*_namespaces"),
+    (Step::Clone, &[libc::ENOSPC, libc::EUSERS], NAMESPACES),
     (Step::Clone, &[libc::EPERM], "the kernel refuses new user namespaces: see the sysctls kernel.unprivileged_userns_clone and \
         kernel.apparmor_restrict_unprivileged_userns, or the seccomp profile of the container around this"),
     (Step::Clone, &[libc::ENOSYS, libc::EINVAL], "the kernel lacks clone3 or a namespace type: Linux 6.1 or later is needed; \
         or a sandbox around this refuses it: give that one --nested"),
-    (Step::Clone, &[libc::EAGAIN, libc::ENOMEM], "the host is out of processes or memory"),
+    (Step::Clone, &[libc::EAGAIN, libc::ENOMEM], PROCESSES),
     (Step::IdMap, &[libc::EPERM], "the ids are not ours to map: root needs CAP_SETUID and the range in its own /proc/self/uid_map"),
     (Step::Root, &[libc::EPERM], "mounts are refused in new user namespaces: look for an AppArmor or SELinux rule (audit log), or a container's profile"),
     (Step::Propagation, &[libc::EPERM, libc::EACCES], "mounts are refused in new user namespaces: look for an AppArmor or SELinux rule (audit log)"),
@@ -210,34 +211,56 @@ const HINTS: &[Row] = &[
     (Step::Proc, &[libc::EPERM], "the /proc around this is masked (a container's is): give that container an unmasked /proc"),
     (Step::Dev, &[libc::ENOENT], "the host's /dev lacks a device that every program expects, or the root directory has no directory dev to mount on"),
     (Step::PivotRoot, &[libc::EINVAL], "the host's root is the initial ramfs, which pivot_root can't leave: switch to a real root first"),
-    (Step::Process, &[libc::EPERM], "something around this refuses it: give a sandbox of Holdfast's around this --nested, and a container \
-        a seccomp profile that allows namespaces"),
+    (Step::Loopback, &[], "the loopback interface can't be brought up: `--net none` (net = \"none\") runs without one"),
     (Step::Stdio, &[libc::EISDIR], "from a directory the program could walk over the host's files: give a file, a pipe or /dev/null"),
     (Step::Cwd, &[], "the working directory does not exist inside, or can't be entered: name another by --cwd"),
     (Step::Limits, &[libc::EINVAL], "none of those CPUs is there, or the caller may not use them: see /sys/devices/system/cpu/online"),
     (Step::Limits, &[libc::EPERM], "a limit is above the caller's own hard limit: ask for less (see `ulimit -Ha`)"),
     (Step::Landlock, &[libc::ENOSYS], "the kernel lacks Landlock of ABI 2: Linux 5.19 or later with `landlock` in its boot parameter lsm= has it; \
         `--landlock auto` (landlock = \"auto\") runs without this second wall where the kernel has none"),
-    (Step::Seccomp, &[], "the kernel lacks seccomp filters (CONFIG_SECCOMP_FILTER)"),
-    (Step::Workload, &[libc::EAGAIN, libc::ENOMEM], "the host is out of processes or memory"),
+    (Step::Landlock, &[], "something around this refuses it, such as a container's seccomp profile: let that allow the landlock_* calls; \
+        `--landlock off` (landlock = \"off\") runs without this second wall"),
+    (Step::Seccomp, &[0], "write the profile as OCI's specification has it, for this architecture"),
+    (Step::Seccomp, &[libc::ENOSYS, libc::EINVAL], "the kernel lacks seccomp filters (CONFIG_SECCOMP_FILTER), without which nothing is run"),
+    (Step::Workload, &[libc::EAGAIN, libc::ENOMEM], PROCESSES),
     (Step::Exec, &[libc::ENOENT, libc::ENOTDIR], "no such program inside, or its interpreter is missing there: show it by --ro, or give a path below /usr"),
     (Step::Exec, &[libc::EACCES], "the file is not executable for the sandbox's user, or lies on a noexec mount: check its mode"),
     (Step::Exec, &[libc::ENOEXEC], "the file is no program for this machine, or a script without a `#!` line"),
     (Step::Exec, &[libc::E2BIG], "the arguments and variables are too long together"),
 ];
 
+const NAMESPACES: &str = "a limit of namespaces is reached: see the sysctls user.max_*_namespaces";
+const PROCESSES: &str =
+    "the host is out of processes or memory, or the caller has as many processes as it may (`ulimit -u`)";
+
+/// Causes that are the same in each step, if the step has no row for them.
+#[rustfmt::skip]
+const GENERAL: &[(i32, &str)] = &[
+    (libc::ENOSYS, "the kernel lacks a call that this needs (Linux 6.1 or later has them all), or the seccomp profile of a container around this hides it"),
+    (libc::EPERM, "something around this refuses it: give a sandbox of Holdfast's around this --nested, and a container a seccomp profile and \
+        capabilities that allow namespaces; or see the audit log for AppArmor's or SELinux's"),
+    (libc::ENOMEM, "the host is out of memory, or this process may have no more (`ulimit -v`)"),
+];
+
 /// What to do about `errno` in `step`.
 pub(crate) fn hint(step: Step, errno: i32) -> &'static str {
-    if matches!(errno, libc::EMFILE | libc::ENFILE) {
-        return "the runner is out of descriptors: raise `ulimit -n`, or run fewer sandboxes at once";
+    if let Some(text) = descriptors(errno) {
+        return text;
     }
     if errno == libc::ESTALE {
         return "the path led to something else a moment before: nobody may change it while a sandbox starts; start it again";
     }
-    HINTS
-        .iter()
-        .find(|(of, errnos, _)| *of == step && (errnos.is_empty() || errnos.contains(&errno)))
-        .map_or("see the manual page of the step's system call; `strace -f` shows it", |(.., text)| text)
+    let own = HINTS.iter().find(|(of, errnos, _)| *of == step && (errnos.is_empty() || errnos.contains(&errno)));
+    let general = || GENERAL.iter().find(|(of, _)| *of == errno).map(|(_, text)| *text);
+    own.map(|(.., text)| *text)
+        .or_else(general)
+        .unwrap_or("see the manual page of the step's system call; `strace -f` shows it")
+}
+
+/// What to do where a process has no descriptor left, whatever it was about to do.
+pub(crate) fn descriptors(errno: i32) -> Option<&'static str> {
+    matches!(errno, libc::EMFILE | libc::ENFILE)
+        .then_some("the runner is out of descriptors: raise `ulimit -n`, or run fewer sandboxes at once")
 }
 
 #[cfg(test)]
@@ -259,5 +282,7 @@ mod tests {
         assert!(hint(Step::Exec, libc::ENOENT).contains("no such program"));
         assert!(hint(Step::Clone, libc::ENOSPC).contains("user.max_"));
         assert!(hint(Step::Root, libc::EIO).contains("strace"));
+        // What is the same everywhere doesn't hide what a step says of it.
+        assert!(hint(Step::Clone, libc::ENOSYS).contains("clone3") && hint(Step::Root, libc::ENOSYS).contains("6.1"));
     }
 }

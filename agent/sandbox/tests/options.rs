@@ -205,7 +205,7 @@ fn check_says_what_is_missing_and_makes_a_sandbox_to_see() {
             (libc::SYS_landlock_create_ruleset, "landlock    missing", 0),
             (libc::SYS_clone3, "sandbox     missing", 125),
         ] {
-            let mut command = fixture.attack_outside(who, &["without", &call.to_string()]);
+            let mut command = fixture.attack_outside(who, &["without", &call.to_string(), "38", "0", "0", "0"]);
             let output = command.arg(fixture.path("sandbox")).arg("check").output().unwrap();
             let text = String::from_utf8_lossy(&output.stdout);
             assert!(output.status.code() == Some(code) && text.contains(line), "{output:?}");

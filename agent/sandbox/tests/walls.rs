@@ -231,7 +231,8 @@ fn a_kernel_without_landlock_is_told_of_or_refused() {
             [("auto", 0, "warning: landlock: "), ("required", 125, "landlock (ABI 0)"), ("off", 0, "")]
         {
             let inner = fixture.path("sandbox");
-            let mut command = fixture.attack_outside(who, &["without", &libc::SYS_landlock_create_ruleset.to_string()]);
+            let call = libc::SYS_landlock_create_ruleset.to_string();
+            let mut command = fixture.attack_outside(who, &["without", &call, "38", "0", "0", "0"]);
             command.arg(inner).args(["--limits", "rlimit-only", "--landlock", asked, "--", "true"]);
             let output = command.output().unwrap();
             let stderr = String::from_utf8_lossy(&output.stderr);

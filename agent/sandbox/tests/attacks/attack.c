@@ -298,17 +298,21 @@ static int spin(void) { for (;;) __asm__ volatile(""); return 0; }
 static int ignore_all(void) { for (int s = 1; s <= 64; s++) signal(s, SIG_IGN); for (;;) pause(); return 0; }
 static int stop_itself(void) { raise(SIGSTOP); return 0; }
 
-// Not an attack: a kernel without one call. `without NUMBER PROGRAM ARGUMENT...`
+// Not an attack: a kernel without one call, or without one flag of it (where the argument's low half, masked, has a value).
+// `without NUMBER ERRNO ARGUMENT MASK VALUE PROGRAM WORD...`
 static int without(void) {
     struct sock_filter f[] = {
         BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, number(0), 0, 1),
-        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ENOSYS),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, number(0), 0, 4),
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args) + 8 * number(2)),
+        BPF_STMT(BPF_ALU | BPF_AND | BPF_K, number(3)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, number(4), 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | number(1)),
         BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
     };
     struct sock_fprog p = { sizeof f / sizeof *f, f };
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) || prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &p)) return -1;
-    return execvp(arg[1], arg + 1);
+    return execvp(arg[5], arg + 5);
 }
 
 static const struct { const char *name; int (*run)(void); } attacks[] = {

@@ -119,8 +119,8 @@ pub(crate) struct Options {
     /// Each file that is written [default: 4G]
     #[arg(long, value_name = "SIZE", value_parser = size)]
     file_size: Option<u64>,
-    /// What can be written to /tmp and, with --image-layers, to the root, both together; in memory, as a part of --memory
-    /// [default: 64M for /tmp, and a read-only root]
+    /// What can be written to /tmp and, with --image-layers, to the root, both together, in memory, as a part of --memory; and as much
+    /// again to --box, by a project quota of its file system [default: 64M for /tmp, a read-only root, an unbounded box]
     #[arg(long, value_name = "SIZE", value_parser = size)]
     disk: Option<u64>,
     /// Open files of each process [default: 1024, which a program can raise to 16384]

@@ -156,7 +156,8 @@ impl Maker {
         let (ids, lock) = self.ids.take()?;
         let user = User::of(&request.policy);
         let directory = request.policy.box_directory.as_deref();
-        let kept_box = directory.map(|directory| Kept::open(directory, ids, user)).transpose()?;
+        let size = request.policy.limits.disk;
+        let kept_box = directory.map(|directory| Kept::open(directory, ids, user, size)).transpose()?;
         let (root, mut warnings) = rootfs::plan(request, ids, kept_box.as_ref(), &mut self.shared)?;
         let leaf = self.leaf(&request.policy.limits)?;
         // A program in a domain of Landlock can mount nothing.

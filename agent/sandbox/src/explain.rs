@@ -60,7 +60,8 @@ fn trees(policy: &Policy) -> String {
 fn kept(policy: &Policy) -> String {
     policy.box_directory.as_ref().map_or("nothing is kept for another run".to_owned(), |directory| {
         let ids = "as root, on the disk they belong to ids that no user and no other sandbox has";
-        format!("{} locked, and its files at /box (writable, nosuid, nodev); {ids}", directory.display())
+        let size = policy.limits.disk.map_or(String::new(), |size| format!("; by its quota it holds {size} bytes"));
+        format!("{} locked, and its files at /box (writable, nosuid, nodev); {ids}{size}", directory.display())
     })
 }
 

@@ -35,9 +35,8 @@ use crate::clone::Plan;
 use crate::exec::{self, Start};
 use crate::idmap::User;
 use crate::record::{Bytes, Ended, Failed, Transfer};
-use crate::rootfs::{self, Bounded};
 use crate::step::Step;
-use crate::sys;
+use crate::{rootfs, sys};
 
 /// The descriptors that init starts with, by number: it has a copy of its parent's table.
 #[derive(Debug, Clone, Copy)]
@@ -83,8 +82,8 @@ struct Prepared {
     signals: SignalFd,
     /// What the program's process is to be restricted by.
     ruleset: Option<OwnedFd>,
-    /// What is bounded like a disk.
-    bounded: Bounded,
+    /// What is bounded like a disk, in memory.
+    bounded: Option<OwnedFd>,
     /// Init's own proc_pid_io(5), in which whoever it waits for is counted when it has ended.
     transfers: Option<OwnedFd>,
 }
@@ -167,9 +166,9 @@ fn start<'p>(plan: &'p Plan, fds: Descriptors, prepared: Prepared, stack: &mut [
     let or_result = |fd: Option<RawFd>| fd.unwrap_or(fds.result);
     let counted = or_result(transfers.as_ref().map(AsRawFd::as_raw_fd));
     let signals_fd = signals.as_fd().as_raw_fd();
-    let [first, second] = bounded.each_ref().map(|place| or_result(place.as_ref().map(AsRawFd::as_raw_fd)));
     let (range, kept) = (or_result(fds.lock), or_result(fds.box_lock));
-    let mut keep = [fds.alive, fds.result, signals_fd, range, kept, counted, first, second];
+    let disk = or_result(bounded.as_ref().map(AsRawFd::as_raw_fd));
+    let mut keep = [fds.alive, fds.result, signals_fd, range, kept, counted, disk];
     keep.sort_unstable();
     let closed = sys::close_all_but(&keep).map_err(Failed::of(Step::InitDescriptors));
     // A failure here ends the program with init; it has run by then, but unguarded it shall not go on.
@@ -188,7 +187,7 @@ fn start<'p>(plan: &'p Plan, fds: Descriptors, prepared: Prepared, stack: &mut [
         read: after.read.saturating_sub(before.read),
         written: after.written.saturating_sub(before.written),
     });
-    let disk = bounded.iter().flatten().any(is_full);
+    let disk = bounded.as_ref().is_some_and(is_full);
     Ok(Ended { setup_memory, transfer, disk, ..ended })
 }
 

@@ -35,6 +35,7 @@ use rustix::fs::{FlockOperation, flock};
 
 use crate::idmap::{Ids, User};
 use crate::outcome::SetupFailure;
+use crate::quota;
 use crate::step::Step;
 
 const OWN: Mode = Mode::S_IRWXU;
@@ -65,17 +66,33 @@ impl AsFd for BoxLock {
 
 impl Kept {
     /// Makes the box if it isn't there, and locks it.
-    pub(crate) fn open(directory: &Path, ids: Ids, user: User) -> Result<Kept, SetupFailure> {
+    /// `size` is how much it can hold.
+    pub(crate) fn open(directory: &Path, ids: Ids, user: User, size: Option<u64>) -> Result<Kept, SetupFailure> {
         // Without a slash at its end, behind which a link would be followed.
         let directory: PathBuf = directory.components().collect();
-        let path = directory.join(FILES);
-        let (files, lock) = open(&directory, ids, user)
-            .map_err(|errno| SetupFailure::new(Step::Box, errno as i32, Some(directory.display().to_string())))?;
-        Ok(Kept { path, files, lock })
+        let failed = |step| {
+            let subject = directory.display().to_string();
+            move |errno: Errno| SetupFailure::new(step, errno as i32, Some(subject.clone()))
+        };
+        let (top, lock) = top(&directory).map_err(failed(Step::Box))?;
+        let files = files(&top, ids, user).map_err(failed(Step::Box))?;
+        if let Some(size) = size {
+            bound(&top, ids, size).map_err(failed(Step::Disk))?;
+        }
+        Ok(Kept { path: directory.join(FILES), files, lock })
     }
 }
 
-fn open(directory: &Path, ids: Ids, user: User) -> Result<(OwnedFd, BoxLock), Errno> {
+fn bound(top: &OwnedFd, ids: Ids, size: u64) -> Result<(), Errno> {
+    if let Ids::Single { .. } = ids {
+        return Err(Errno::EPERM);
+    }
+    let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+    let files = openat(top, FILES, flags, Mode::empty())?;
+    quota::bound(top, &files, is_empty(&files)?, size)
+}
+
+fn top(directory: &Path) -> Result<(OwnedFd, BoxLock), Errno> {
     made(mkdirat(AT_FDCWD, directory, OWN))?;
     let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
     let how = OpenHow::new().flags(flags).resolve(ResolveFlag::RESOLVE_NO_MAGICLINKS);
@@ -85,7 +102,7 @@ fn open(directory: &Path, ids: Ids, user: User) -> Result<(OwnedFd, BoxLock), Er
     }
     let lock = lock(&top)?;
     fchmod(&top, OWN)?;
-    Ok((files(&top, ids, user)?, lock))
+    Ok((top, lock))
 }
 
 fn made(done: Result<(), Errno>) -> Result<(), Errno> {

@@ -46,6 +46,7 @@ mod landlock;
 mod limits;
 mod outcome;
 mod policy;
+mod quota;
 mod record;
 mod request;
 mod rootfs;

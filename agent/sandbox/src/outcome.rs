@@ -110,8 +110,9 @@ pub enum LimitKind {
     Output,
     /// [`crate::Limits::memory`]: an allocation failed, or processes were killed for it. Known with cgroup limits only.
     Memory,
-    /// [`crate::Limits::disk`]: all of it was in use when the program ended, bytes or files. Of one that filled it and made
-    /// room again nobody knows.
+    /// [`crate::Limits::disk`]: all of `/tmp` (and of a root that can be written to) was in use when the program ended, bytes
+    /// or files. Of one that filled it and made room again nobody knows, and not of a box: its file system refuses a write
+    /// while blocks are left, and counts no refusals.
     Disk,
     /// [`crate::Limits::pids`]: a process or thread was refused. Known with cgroup limits only.
     Pids,

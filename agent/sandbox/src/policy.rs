@@ -217,8 +217,9 @@ pub struct Limits {
     /// Bytes of each file that is written (RLIMIT_FSIZE); what would be more gives SIGXFSZ. `None` is 4 GiB.
     pub file_size: Option<u64>,
     /// Bytes in what is like a disk: `/tmp`, and with image layers the root, which can be written to then, both together.
-    /// It is memory, a part of [`Limits::memory`]. `None` is 64 MiB for `/tmp`. What the caller mounts, and `/dev/shm`,
-    /// have sizes of their own.
+    /// It is memory, a part of [`Limits::memory`]. As much again the box can hold, by a project quota of its file system, which
+    /// only root can set. `None` is 64 MiB for `/tmp`, and no bound on the box beyond what it had. What the caller mounts,
+    /// and `/dev/shm`, have sizes of their own.
     pub disk: Option<u64>,
     /// Open files of each process (RLIMIT_NOFILE). `None` is 1,024, which a program can raise to 16,384.
     pub open_files: Option<u32>,
@@ -327,10 +328,6 @@ impl Policy {
             check_source(&Bind { source: root.clone(), target: PathBuf::from("/"), mode: Access::Ro })?;
         }
         self.check_layers()?;
-        if let (Some(_), Some(size)) = (&self.box_directory, self.limits.disk) {
-            let why = "doesn't bound the box: leave one of the two out";
-            return Err(value("the size of the disk", &size.to_string(), why));
-        }
         let mut targets = BTreeSet::new();
         if let Some(directory) = &self.box_directory {
             inside("the box", directory)?;

@@ -20,6 +20,8 @@ pub enum Step {
     Layers,
     /// The box: the directory that is kept between runs.
     Box,
+    /// A bound on what the box can hold.
+    Disk,
     /// A cgroup with the limits of the whole sandbox.
     Cgroup,
     /// clone3(2) into the new namespaces.
@@ -75,12 +77,13 @@ pub enum Step {
 }
 
 /// All steps, in order; a step's byte is its place here.
-const ALL: [Step; 31] = [
+const ALL: [Step; 32] = [
     Step::Request,
     Step::HostPath,
     Step::IdRange,
     Step::Layers,
     Step::Box,
+    Step::Disk,
     Step::Cgroup,
     Step::Clone,
     Step::IdMap,
@@ -123,6 +126,7 @@ impl Step {
             Step::IdRange => "id-range",
             Step::Layers => "layers",
             Step::Box => "box",
+            Step::Disk => "disk",
             Step::Cgroup => "cgroup",
             Step::Clone => "clone",
             Step::IdMap => "id-map",
@@ -185,6 +189,10 @@ const HINTS: &[Row] = &[
     (Step::Box, &[libc::EACCES], "the caller may not make or enter it: check the directories' modes, also those above it"),
     (Step::Box, &[libc::EINVAL], "its file system can't show files under other ids (idmapped mounts): put the box on ext4, xfs or btrfs (a tmpfs can since Linux 6.3, \
         an overlay can't), or run this unprivileged"),
+    (Step::Disk, &[libc::EPERM], "only the host's root can set a quota: run this as root, or leave --disk or --box out"),
+    (Step::Disk, &[libc::EOPNOTSUPP, libc::ENOTTY, libc::ENOSYS], "its file system has no project quota that holds: make an ext4 with `mkfs.ext4 -O project,quota` \
+        or an xfs for boxes and mount it with `-o prjquota`; or leave --disk or --box out"),
+    (Step::Disk, &[libc::EEXIST], "what is in it was made without --disk, and isn't counted: take a new box"),
     (Step::Cgroup, &[0], "limits on the whole sandbox need cgroup v2 with its controllers: boot the host with systemd.unified_cgroup_hierarchy=1, \
         or have them delegated (`Delegate=yes`); or `--limits rlimit-only` (limits.mode = \"rlimit-only\") bounds each process alone"),
     (Step::Cgroup, &[libc::EACCES, libc::EPERM, libc::EROFS], "limits on the whole sandbox need a cgroup that is given to it: run this under \

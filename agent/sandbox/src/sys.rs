@@ -441,6 +441,99 @@ pub(crate) fn pivot_to_working_directory() -> Result<(), Errno> {
     rustix::process::chdir(c"/").map_err(errno)
 }
 
+// ---- project quotas ------------------------------------------------------------------------------------------------
+
+/// `struct fsxattr` of linux/fs.h.
+#[repr(C)]
+#[derive(Default)]
+struct fsxattr {
+    fsx_xflags: u32,
+    fsx_extsize: u32,
+    fsx_nextents: u32,
+    fsx_projid: u32,
+    fsx_cowextsize: u32,
+    fsx_pad: [u8; 8],
+}
+
+const PRJQUOTA: u32 = 2;
+
+/// FS_IOC_FSGETXATTR, which is _IOR('X', 31, struct fsxattr).
+fn attributes_of(file: BorrowedFd<'_>) -> Result<fsxattr, Errno> {
+    const FS_IOC_FSGETXATTR: u32 = 0x801c_581f;
+    let mut attributes = fsxattr::default();
+    // SAFETY: the kernel writes one fsxattr.
+    let done = unsafe { libc::ioctl(file.as_raw_fd(), FS_IOC_FSGETXATTR as _, &raw mut attributes) };
+    Errno::result(done).map(|_| attributes)
+}
+
+/// The project that a file belongs to.
+pub(crate) fn project(file: BorrowedFd<'_>) -> Result<u32, Errno> {
+    attributes_of(file).map(|attributes| attributes.fsx_projid)
+}
+
+/// FS_IOC_FSSETXATTR, which is _IOW('X', 32, struct fsxattr): a directory's project, and that of all that will be made in it.
+pub(crate) fn set_project(directory: BorrowedFd<'_>, project: u32) -> Result<(), Errno> {
+    const FS_IOC_FSSETXATTR: u32 = 0x401c_5820;
+    const FS_XFLAG_PROJINHERIT: u32 = 0x200;
+    let mut attributes = attributes_of(directory)?;
+    attributes.fsx_projid = project;
+    attributes.fsx_xflags |= FS_XFLAG_PROJINHERIT;
+    // SAFETY: the kernel reads one fsxattr.
+    let done = unsafe { libc::ioctl(directory.as_raw_fd(), FS_IOC_FSSETXATTR as _, &raw const attributes) };
+    Errno::result(done).map(drop)
+}
+
+/// quotactl_fd(2) about the projects of the file system that `file` is on.
+fn quotactl<T>(file: BorrowedFd<'_>, command: u32, project: u32, argument: &mut T) -> Result<(), Errno> {
+    let command = (command << 8) | PRJQUOTA;
+    // SAFETY: the callers give the structure that the command takes, and it outlives the call.
+    let done = unsafe { libc::syscall(libc::SYS_quotactl_fd, file.as_raw_fd(), command, project, argument) };
+    Errno::result(done).map(drop)
+}
+
+/// Whether limits of projects hold there: Q_XGETQSTATV.
+pub(crate) fn enforces_projects(file: BorrowedFd<'_>) -> Result<bool, Errno> {
+    const Q_XGETQSTATV: u32 = 0x5808;
+    const FS_QUOTA_PDQ_ENFD: u16 = 1 << 5;
+    /// The beginning of `struct fs_quota_statv` of linux/dqblk_xfs.h, and no less than the rest of its 160 bytes.
+    #[repr(C)]
+    struct Status {
+        version: i8,
+        pad: u8,
+        flags: u16,
+        rest: [u64; 32],
+    }
+    let mut status = Status { version: 1, pad: 0, flags: 0, rest: [0; 32] };
+    match quotactl(file, Q_XGETQSTATV, 0, &mut status) {
+        // No quotas at all, in the words of different file systems.
+        Err(Errno::ENOSYS | Errno::ENOTSUP | Errno::EINVAL | Errno::ESRCH) => Ok(false),
+        done => done.map(|()| status.flags & FS_QUOTA_PDQ_ENFD != 0),
+    }
+}
+
+/// Whether anything belongs to a project: Q_GETQUOTA.
+pub(crate) fn owns_files(file: BorrowedFd<'_>, project: u32) -> Result<bool, Errno> {
+    const Q_GETQUOTA: u32 = 0x0080_0007;
+    // SAFETY: dqblk is plain numbers.
+    let mut quota: libc::dqblk = unsafe { std::mem::zeroed() };
+    match quotactl(file, Q_GETQUOTA, project, &mut quota) {
+        Err(Errno::ENOENT) => Ok(false),
+        done => done.map(|()| quota.dqb_curspace > 0 || quota.dqb_curinodes > 0),
+    }
+}
+
+/// A project's hard limits: Q_SETQUOTA, which counts in units of 1,024 bytes.
+pub(crate) fn limit_project(file: BorrowedFd<'_>, project: u32, bytes: u64, files: u64) -> Result<(), Errno> {
+    const Q_SETQUOTA: u32 = 0x0080_0008;
+    const QIF_LIMITS: u32 = 0b101;
+    // SAFETY: dqblk is plain numbers.
+    let mut quota: libc::dqblk = unsafe { std::mem::zeroed() };
+    quota.dqb_bhardlimit = bytes.div_ceil(1024);
+    quota.dqb_ihardlimit = files;
+    quota.dqb_valid = QIF_LIMITS;
+    quotactl(file, Q_SETQUOTA, project, &mut quota)
+}
+
 // ---- the rest of the namespaces ------------------------------------------------------------------------------------
 
 /// sethostname(2) and setdomainname(2): the host's NIS domain is nobody's business.

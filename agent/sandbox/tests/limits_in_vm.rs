@@ -7,6 +7,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by a panic")]
 
 mod attacks;
+mod kept_box;
 mod support;
 mod workloads;
 
@@ -34,7 +35,7 @@ const MIB: usize = 1 << 20;
 const MEMORY: [&str; 2] = ["--memory", "64M"];
 const TWICE: &str = "128";
 
-const CASES: [(&str, fn()); 16] = [
+const CASES: [(&str, fn()); 19] = [
     ("a_fork_bomb_gets_no_more_than_its_limit_and_it_is_told", fork_bomb),
     ("memory_beyond_the_limit_ends_the_sandbox_and_nothing_else", memory_hog),
     ("memory_that_belongs_to_no_process_counts", memfd_hog),
@@ -51,6 +52,9 @@ const CASES: [(&str, fn()); 16] = [
     ("who_is_not_root_needs_a_cgroup_that_was_given_to_him", unprivileged),
     ("a_controller_that_is_missing_is_named_and_nothing_runs", missing_controller),
     ("the_hostile_set_holds_on_this_kernel_too", hostile_set),
+    ("a_box_holds_no_more_than_its_quota", kept_box::quota),
+    ("a_box_is_kept_where_ids_can_be_mapped_and_refused_elsewhere", kept_box::kept),
+    ("layers_are_one_root_on_this_kernel_too", kept_box::layers),
 ];
 
 fn main() {
@@ -78,6 +82,9 @@ fn boot() {
         support::c_program("workload"),
         "/usr/bin/unshare".into(),
     ];
+    vm.modules = kept_box::MODULES.to_vec();
+    let disk = kept_box::disk();
+    vm.disk = Some(disk.path().to_owned());
     vm.limit = Some(Duration::from_secs(1200));
     let (ended, printed) = vm.output(&Layout::of_this_workspace()).unwrap();
     print!("{printed}");
@@ -392,6 +399,7 @@ fn run_attack(words: &[&str]) {
         }
         ["stay"] => stay(),
         ["memfd", _] => fill(memfd_create(c"hog", MFdFlags::empty()).unwrap(), number(1)),
+        ["own", ..] => kept_box::run_attack(&words[1..]),
         ["file", _] => fill(File::create("/tmp/hog").unwrap().into(), number(1)),
         ["spin", _] => spin(number(1)),
         ["limits"] => limits(),

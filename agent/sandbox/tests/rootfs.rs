@@ -345,6 +345,25 @@ fn a_disk_bounds_tmp_whatever_the_root_is() {
     }
 }
 
+/// Where there is one is a test in the virtual machine.
+#[test]
+fn a_box_is_bounded_by_a_quota_or_nothing_runs() {
+    let fixture = Fixture::new();
+    for who in everyone() {
+        let own = yard(&fixture, who).join("job");
+        let (output, outcome) =
+            fixture.outcome(who, &["--box", own.to_str().unwrap(), "--disk", "1M"], &["echo", "ran"]);
+        let setup = outcome.setup.unwrap();
+        let (errno, hint) = match is_root() && who == Who::Caller {
+            true => (libc::EOPNOTSUPP, "prjquota"),
+            false => (libc::EPERM, "root"),
+        };
+        assert_eq!((output.status.code(), setup.step, setup.errno), (Some(125), Step::Disk, errno), "{output:?}");
+        assert!(setup.hint.contains(hint) && !String::from_utf8_lossy(&output.stdout).contains("ran"), "{output:?}");
+        says(&in_box(&fixture, who, &own, &[], "true"));
+    }
+}
+
 #[test]
 fn layers_that_cannot_be_a_root_are_refused_with_their_step() {
     let fixture = Fixture::new();

@@ -55,16 +55,9 @@ pub(crate) fn place(path: &CStr) -> Result<OwnedFd, Errno> {
     mount_point(AT_FDCWD, path)
 }
 
-/// Places that init looks at when the program has ended, at most those that [`crate::Limits::disk`] bounds.
-pub(crate) type Bounded = [Option<OwnedFd>; 2];
-
-/// Opens them in the root that was moved into.
-pub(crate) fn bounded(root: &Root) -> Result<Bounded, Failed<'_>> {
-    let mut places = [None, None];
-    for (place_of, path) in places.iter_mut().zip(&root.bounded) {
-        *place_of = Some(place(path).map_err(Failed::about(Step::Tmpfs, path.to_bytes()))?);
-    }
-    Ok(places)
+/// The place that init looks at when the program has ended, to see whether it is full.
+pub(crate) fn bounded(root: &Root) -> Result<Option<OwnedFd>, Failed<'_>> {
+    root.bounded.map(|path| place(path).map_err(Failed::about(Step::Tmpfs, path.to_bytes()))).transpose()
 }
 
 /// Options of a procfs: who may not trace a process does not see it.

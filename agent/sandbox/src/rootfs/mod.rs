@@ -52,7 +52,7 @@ use crate::sys::MountAttr;
 
 use layers::Layers;
 
-pub(crate) use build::{Bounded, bounded, build, place};
+pub(crate) use build::{bounded, build, place};
 pub(crate) use plan::plan;
 pub(crate) use shared::Shared;
 
@@ -67,8 +67,8 @@ pub(crate) struct Root {
     mounts: Vec<Mount>,
     /// Whether the root itself can be written to.
     writable: bool,
-    /// What [`crate::Limits::disk`] bounds, by paths from the root.
-    bounded: Vec<CString>,
+    /// Where what [`crate::Limits::disk`] bounds in memory can be looked at, by its path from the root.
+    bounded: Option<&'static CStr>,
 }
 
 /// What everything else is mounted on.

@@ -1,6 +1,6 @@
 //! The plan of the root, made by the parent: host paths opened, everything else written down.
 
-use std::ffi::CString;
+use std::ffi::{CStr, CString};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -44,7 +44,7 @@ pub(crate) fn plan(
         nested,
         base: None,
         layers: None,
-        bounded: Vec::new(),
+        bounded: None,
         drafts: Vec::new(),
         links: Vec::new(),
     };
@@ -84,7 +84,7 @@ pub(crate) fn plan(
     if !planner.layers.as_ref().is_some_and(Layers::is_writable) {
         planner.default_memory(TMP, disk.unwrap_or(DEFAULT_MEMORY));
     }
-    planner.bounded = Vec::from_iter((disk.is_some() && !is_own).then(|| c"tmp".to_owned()));
+    planner.bounded = (disk.is_some() && !is_own).then_some(c"tmp");
     let root = planner.finish(&request.files, &request.policy.hostname, shared)?;
     Ok((root, warnings))
 }
@@ -107,7 +107,7 @@ struct Planner {
     /// Or those of an image.
     layers: Option<Layers>,
     /// See [`Root::bounded`].
-    bounded: Vec<CString>,
+    bounded: Option<&'static CStr>,
     drafts: Vec<Draft>,
     /// Links that are made up: path and target.
     links: Vec<(PathBuf, PathBuf)>,

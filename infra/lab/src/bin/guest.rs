@@ -20,6 +20,7 @@ use std::os::unix::ffi::OsStringExt;
 use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, ExitCode, Stdio};
 
+use nix::kmod::{ModuleInitFlags, finit_module};
 use nix::mount::{MsFlags, mount};
 use nix::sys::reboot::{RebootMode, reboot};
 use nix::sys::termios::{SetArg, cfmakeraw, tcdrain, tcgetattr, tcsetattr};
@@ -30,6 +31,8 @@ use nix::unistd::{Pid, chroot};
 const COMMAND: &str = "/lab/command";
 /// There where standard input is to be the serial line.
 const TYPED: &str = "/lab/typed";
+/// Modules of the kernel, named by their order.
+const MODULES: &str = "/lab/modules";
 const NEW_ROOT: &str = "/lab/root";
 
 /// Type, mount point, options.
@@ -70,6 +73,7 @@ fn serve() -> Result<(), Box<dyn Error>> {
         fs::create_dir_all(directory)?;
         fs::set_permissions(directory, Permissions::from_mode(mode))?;
     }
+    load_modules()?;
     let mut status = line("/dev/ttyS2")?;
     let program = line("/dev/ttyS1")?;
     writeln!(status, "up")?;
@@ -79,6 +83,19 @@ fn serve() -> Result<(), Box<dyn Error>> {
     }
     tcdrain(&program)?;
     tcdrain(&status)?;
+    Ok(())
+}
+
+fn load_modules() -> Result<(), Box<dyn Error>> {
+    if !fs::exists(MODULES)? {
+        return Ok(());
+    }
+    let mut modules = fs::read_dir(MODULES)?.map(|entry| Ok(entry?.path())).collect::<io::Result<Vec<_>>>()?;
+    modules.sort();
+    for module in modules {
+        finit_module(&File::open(&module)?, c"", ModuleInitFlags::empty())
+            .map_err(|errno| format!("load {}: {errno}", module.display()))?;
+    }
     Ok(())
 }
 

@@ -76,6 +76,14 @@ impl Machine {
         Ok(Machine { directory, command, boot_limit })
     }
 
+    /// With an image as its disk. A name that has a comma in it QEMU takes with two.
+    pub(super) fn with_disk(mut self, image: &Path) -> Machine {
+        let file = image.display().to_string().replace(',', ",,");
+        self.command.args(["-drive", &format!("if=none,id=disk,format=raw,snapshot=on,file={file}")]);
+        self.command.args(["-device", "nvme,drive=disk,serial=lab"]);
+        self
+    }
+
     /// Boots and waits for the end; with `stdout` a pipe, returns what came through it.
     pub(super) fn run(
         mut self,

@@ -38,6 +38,10 @@ pub struct Vm {
     pub arguments: Vec<OsString>,
     /// Files and directories that are to be there too; programs among them with their libraries.
     pub files: Vec<PathBuf>,
+    /// The kernel's modules that are loaded before it starts, in this order: paths such as `fs/overlayfs/overlay.ko`.
+    pub modules: Vec<&'static str>,
+    /// An image that is the disk `/dev/nvme0n1`. What is written to it is thrown away.
+    pub disk: Option<PathBuf>,
     /// How long the program may take.
     pub limit: Option<Duration>,
 }
@@ -67,7 +71,7 @@ impl Vm {
         let program = find(program)?;
         let is_file = |word: &&OsString| Path::new(word).is_absolute() && Path::new(word).is_file();
         let files = arguments.iter().filter(is_file).map(PathBuf::from).collect();
-        Ok(Vm { program, arguments, files, limit: None })
+        Ok(Vm { program, arguments, files, modules: Vec::new(), disk: None, limit: None })
     }
 
     /// Boots, with the program's output on standard output, and its input from a terminal where there is one.
@@ -96,7 +100,13 @@ impl Vm {
         }
         archive.program(&self.program)?;
         self.files.iter().try_for_each(|file| archive.program(file))?;
-        Machine::new(&kernel(layout), archive.finish(), accelerator(layout)?)
+        for (number, module) in self.modules.iter().enumerate() {
+            let path = modules(layout).join(module);
+            let content = fs::read(&path).map_err(LabError::file("read", &path))?;
+            archive.file(Path::new(&format!("/lab/modules/{number:02}")), 0o444, &content);
+        }
+        let machine = Machine::new(&kernel(layout), archive.finish(), accelerator(layout)?)?;
+        Ok(self.disk.iter().fold(machine, |machine, disk| machine.with_disk(disk)))
     }
 }
 
@@ -105,8 +115,8 @@ pub fn install_vm(layout: &Layout) -> Result<(), LabError> {
     if !succeeds(Command::new(machine::QEMU).arg("--version")) {
         packages::install(NEED, &["qemu-system-x86"])?;
     }
-    let kernel = kernel(layout);
-    if kernel.exists() {
+    let (kernel, modules) = (kernel(layout), modules(layout));
+    if kernel.exists() && modules.exists() {
         return Ok(());
     }
     let directory = layout.vm();
@@ -117,8 +127,18 @@ pub fn install_vm(layout: &Layout) -> Result<(), LabError> {
     let package = only(path, "linux-image-")?;
     run(Command::new("dpkg-deb").arg("--extract").arg(package).arg(path))?;
     let image = only(&path.join("boot"), "vmlinuz-")?;
-    // Renamed within one file system: another boot sees a whole kernel, or none.
+    let tree = only(&path.join("lib/modules"), "")?.join("kernel");
+    // Renamed within one file system: another boot sees a whole kernel with its modules, or none.
+    if modules.exists() {
+        fs::remove_dir_all(&modules).map_err(LabError::file("remove", &modules))?;
+    }
+    fs::rename(&tree, &modules).map_err(LabError::file("move", &tree))?;
     fs::rename(&image, &kernel).map_err(LabError::file("move", &image))
+}
+
+/// Of the same package as the kernel.
+fn modules(layout: &Layout) -> PathBuf {
+    layout.vm().join("modules")
 }
 
 fn kernel(layout: &Layout) -> PathBuf {

@@ -16,6 +16,11 @@ struct Figure<'a> {
     p99: Option<f64>,
 }
 
+/// Tells one number.
+pub(crate) fn tell(what: &str, value: f64) {
+    print(&Figure { what, value, p10: None, p99: None });
+}
+
 /// Tells how many milliseconds something took: median, 10th and 99th percentile.
 pub(crate) fn tell_times(what: &str, times: &mut [Duration]) {
     times.sort_unstable();

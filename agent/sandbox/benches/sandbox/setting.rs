@@ -12,8 +12,12 @@ pub(crate) struct Setting {
     pub(crate) sandbox: PathBuf,
     /// `floor.c`, built.
     pub(crate) floor: PathBuf,
-    /// Its root directory.
+    /// `load.c`, built.
+    pub(crate) load: PathBuf,
+    /// The floor's root directory.
     pub(crate) root: PathBuf,
+    /// How many runs one spawner is to bear.
+    pub(crate) runs: usize,
     /// Commands that run `/bin/true`, each in its own way.
     pub(crate) peers: Vec<Peer>,
 }
@@ -31,5 +35,10 @@ pub(crate) struct Peer {
 impl Setting {
     pub(crate) fn read(path: &Path) -> Setting {
         serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
+    }
+
+    /// The command of a peer.
+    pub(crate) fn peer(&self, name: &str) -> Vec<String> {
+        self.peers.iter().find(|peer| peer.name == name).unwrap().command.clone()
     }
 }

@@ -5,6 +5,7 @@ use std::io::{Read, Write};
 use std::os::fd::AsFd;
 use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio as Redirect};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use holdfast_sandbox::{Limits, LimitsMode, Policy, Request, Spawner, Stdio};
@@ -158,4 +159,9 @@ impl Drop for WarmFloor {
         self.asks = None;
         self.child.wait().unwrap();
     }
+}
+
+/// How many processors there are.
+pub(crate) fn cores() -> usize {
+    thread::available_parallelism().unwrap().get()
 }

@@ -31,8 +31,11 @@ pub fn run_bench_sandbox(layout: &Layout) -> Result<(), LabError> {
     let figures = Figures::measure(layout, &setting)?;
     let mut report = Report::default();
     starts(&figures, &mut report)?;
+    throughput(&figures, &mut report)?;
+    memory(&figures, &mut report)?;
+    flat(&figures, &mut report)?;
     print!("{}\n{report}", Table::of(&figures)?);
-    Ok(())
+    report.judge()
 }
 
 /// From start to end of `/bin/true`.
@@ -45,6 +48,79 @@ fn starts(figures: &Figures, report: &mut Report) -> Result<(), LabError> {
     ratio("as a whole process, over the floor as one", "whole: ours", "whole: floor", 1.3)?;
     ratio("as a whole process, over bwrap", "whole: ours", "whole: bwrap", 0.5)?;
     ratio("as a whole process, over crun", "whole: ours", "whole: crun", 0.33)
+}
+
+/// With all processors at it.
+fn throughput(figures: &Figures, report: &mut Report) -> Result<(), LabError> {
+    for name in ["warm floor", "warm ours", "whole floor", "whole ours", "whole bwrap"] {
+        let latency = figures.get(&format!("under load: {name}"))?;
+        let (median, p99) = (latency.value, latency.p99.unwrap_or_default());
+        let rate = figures.value(&format!("runs a second: {name}"))?;
+        report.say(
+            format!("runs a second on all cores: {name}"),
+            format!("{rate:.0} (p50 {median:.1} ms, p99 {p99:.1} ms)"),
+        );
+    }
+    let bwrap = figures.value("runs a second: whole bwrap")?;
+    let mut of_ours = |what: &str, name: &str| -> Result<(), LabError> {
+        report.at_most(what, bwrap / figures.value(&format!("runs a second: {name}"))?, 0.5, "");
+        Ok(())
+    };
+    of_ours("runs a second: bwrap's over ours from warm spawners", "warm ours")?;
+    of_ours("runs a second: bwrap's over ours as whole processes", "whole ours")
+}
+
+/// What programs lose inside, and what sandboxes keep while they run.
+fn memory(figures: &Figures, report: &mut Report) -> Result<(), LabError> {
+    for (what, bound) in [
+        ("inside over outside: computing", 1.01),
+        ("inside over outside: calling", 1.10),
+        ("spawner: resident, KiB", 5.0 * 1024.0),
+        ("live: private beside each program, KiB", 150.0),
+    ] {
+        report.at_most(what, figures.value(what)?, bound, "");
+    }
+    for what in [
+        "live: init's private, KiB",
+        "live: spawner resident, KiB",
+        "live: kernel memory of each, KiB",
+        "live: started in, s",
+        "live: gone in, s",
+    ] {
+        report.say(what, format!("{:.1}", figures.value(what)?));
+    }
+    report.promise("live: locks on ids left", figures.value("live: locks on ids left")?, 0.0, "");
+    Ok(())
+}
+
+/// What grows with runs. Some counters are of the whole machine, where others live too; what leaked once in a run would
+/// grow by as much as there were runs.
+fn flat(figures: &Figures, report: &mut Report) -> Result<(), LabError> {
+    let runs = figures.value("runs of one spawner")?;
+    report.say("runs of one spawner", format!("{runs:.0}"));
+    for (what, bound) in [
+        ("spawner's memory, KiB", 256.0),
+        ("spawner's descriptors", 0.0),
+        ("spawner's locks on ids", 0.0),
+        ("spawner's children", 0.0),
+        ("mounts seen outside", 0.0),
+        ("mounts in the kernel", runs / 50.0),
+        ("network namespaces", runs / 50.0),
+        ("cgroups", 0.0),
+        ("dentries in use", runs / 10.0),
+        ("kernel memory, KiB", runs / 5.0),
+    ] {
+        let growth = format!("growth: {what}");
+        let value = figures.value(&growth)?;
+        report.promise(growth, value, bound, "");
+    }
+    let slower = |name: &str| -> Result<f64, LabError> {
+        Ok(figures.value(&format!("last: {name}"))? / figures.value(&format!("first: {name}"))?)
+    };
+    // What the machine does in between happens to the floor too.
+    let ratio = slower("ours")? / slower("floor")?;
+    report.at_most("last 1,000 runs over the first, each over the floor's of then", ratio, 1.1, "");
+    Ok(())
 }
 
 /// Cargo, with the bench of the sandbox; what follows is its.

@@ -53,12 +53,19 @@ pub(super) fn prepare(layout: &Layout, sandbox: &Path) -> Result<PathBuf, LabErr
     let setting = json!({
         "sandbox": sandbox,
         "floor": build(&sources, &directory, "floor")?,
+        "load": build(&sources, &directory, "load")?,
+        "runs": runs(),
         "root": root,
         "peers": peers,
     });
     let path = directory.join("setting.json");
     fs::write(&path, setting.to_string()).map_err(LabError::file("write", &path))?;
     Ok(path)
+}
+
+/// How many runs one spawner is to bear: `HOLDFAST_BENCH_RUNS` gives fewer, for trying.
+fn runs() -> usize {
+    std::env::var("HOLDFAST_BENCH_RUNS").ok().and_then(|runs| runs.parse().ok()).unwrap_or(100_000)
 }
 
 fn peer(name: &str, slow: bool, command: &str) -> Value {

@@ -23,7 +23,7 @@
 use std::collections::BTreeSet;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Write};
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
@@ -35,7 +35,7 @@ use nix::unistd::{AccessFlags, access, geteuid};
 use serde::{Deserialize, Serialize};
 
 use crate::outcome::SetupFailure;
-use crate::policy::Limits;
+use crate::policy::{Limits, LimitsMode};
 use crate::step::Step;
 
 const RUNNER: &str = "holdfast-runner";
@@ -248,6 +248,24 @@ fn lock(path: PathBuf) -> Option<Leaf> {
     let directory = Flock::lock(File::open(&path).ok()?, FlockArg::LockExclusiveNonblock).ok()?;
     let (locked, there) = (directory.metadata().ok()?, fs::metadata(&path).ok()?);
     (locked.ino() == there.ino()).then_some(Leaf { path, directory })
+}
+
+/// The leaf of a sandbox that runs, by its init; none where its limits are rlimits alone.
+pub(crate) fn of_sandbox(init: i32, limits: &Limits) -> Result<Option<OwnedFd>, SetupFailure> {
+    if limits.mode == LimitsMode::RlimitOnly {
+        return Ok(None);
+    }
+    let read = |path: &str| fs::read_to_string(path).map_err(|error| failure(&error, Path::new(path)));
+    let (mounts, groups) = (read("/proc/self/mountinfo")?, read(&format!("/proc/{init}/cgroup"))?);
+    let leaf = mount(&mounts).and_then(|(mounted, point)| {
+        let path = Path::new(groups.lines().find_map(|line| line.strip_prefix("0::"))?);
+        let in_place = path.parent()?.file_name().is_some_and(|name| name == SANDBOXES);
+        in_place.then(|| Some(point.join(path.strip_prefix(mounted).ok()?))).flatten()
+    });
+    let Some(leaf) = leaf else {
+        return Err(failure(&Errno::ENOENT.into(), Path::new(groups.trim())));
+    };
+    File::open(&leaf).map(|file| Some(file.into())).map_err(|error| failure(&error, &leaf))
 }
 
 /// Where our cgroups may be.

@@ -4,9 +4,9 @@ use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use clap::{Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use holdfast_sandbox::{
-    Access, Allow, Bind, Dev, Landlock, Limits, LimitsMode, Network, Policy, Proc, Request, Seccomp, Tmpfs,
+    Access, Allow, Bind, Dev, Landlock, Limits, LimitsMode, Name, Network, Policy, Proc, Request, Seccomp, Tmpfs,
 };
 
 use crate::units::{Limit, cpus, duration, size, thousandths};
@@ -28,6 +28,9 @@ Examples:
   What this machine lacks, and what a run would do:
     holdfast-sandbox check
     holdfast-sandbox --explain --rw ./out:/out -- /tests/run
+  A shell in a sandbox that runs:
+    holdfast-sandbox --name build --rw ./out:/out --wall 10m -- /out/run &
+    holdfast-sandbox exec build -- sh
   The result as JSON, on a machine without cgroup v2:
     holdfast-sandbox --limits rlimit-only --result result.json -- python3 -c 'print(1)'
 
@@ -154,6 +157,22 @@ pub(crate) struct Options {
     /// Let the program make sandboxes of its own inside: no Landlock, and namespaces and mounts are not filtered
     #[arg(long)]
     nested: bool,
+    /// A name by which `exec` finds the sandbox while it runs: letters, digits, `-`, `_` and `.`
+    #[arg(long, value_name = "NAME", value_parser = name)]
+    pub(crate) name: Option<Name>,
+    #[command(flatten)]
+    pub(crate) io: Io,
+    /// Run nothing: print what would be done, step by step, and which attack each step stops
+    #[arg(long)]
+    pub(crate) explain: bool,
+    /// The program (a path inside, or a name that is looked up in PATH) and its arguments
+    #[arg(last = true, required = true, value_name = "PROGRAM ARGS")]
+    program: Vec<String>,
+}
+
+/// What a program is given, and where its result goes.
+#[derive(Debug, Args)]
+pub(crate) struct Io {
     /// Standard input from a file
     #[arg(long, value_name = "FILE")]
     pub(crate) stdin: Option<PathBuf>,
@@ -166,15 +185,9 @@ pub(crate) struct Options {
     /// Pass on a descriptor that is open here, by the same number: 3 to 63; repeat it for others
     #[arg(long, value_name = "N")]
     pub(crate) pass_fd: Vec<i32>,
-    /// Run nothing: print what would be done, step by step, and which attack each step stops
-    #[arg(long)]
-    pub(crate) explain: bool,
     /// Write the result as JSON to a file, or to standard output (-)
     #[arg(long, value_name = "FILE|-")]
     pub(crate) result: Option<PathBuf>,
-    /// The program (a path inside, or a name that is looked up in PATH) and its arguments
-    #[arg(last = true, required = true, value_name = "PROGRAM ARGS")]
-    program: Vec<String>,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -263,12 +276,41 @@ impl From<SecondWall> for Landlock {
 }
 
 /// What else the command does.
-#[derive(Debug, Clone, Copy, Subcommand)]
+#[derive(Debug, Subcommand)]
 pub(crate) enum Verb {
     /// Say what this kernel can do, what is missing, and what to do about it
     Check,
     /// Print the JSON Schema of --policy files, for editors (`#:schema` in a TOML file's first line)
     Schema,
+    /// Run a program in a sandbox that runs already and has a name, behind the same walls
+    Exec(ExecOptions),
+}
+
+const AFTER_EXEC: &str = "\
+The program has the sandbox's view, ids, variables, limits and filters. It counts to the sandbox's limits, as two processes,
+and ends with it; what it leaves running stays until then. Where Landlock is on, it can signal the sandbox's other
+processes but does not see them in /proc, nor do they see it.
+
+Only the user who runs a sandbox can enter it: root finds names in /run/holdfast/sandboxes, others in
+$XDG_RUNTIME_DIR/holdfast/sandboxes. With --limits required, who is not root must be in the same delegated cgroup as the
+runner (`systemd-run --user --scope`).
+
+Exit codes:
+  the program's own; 128 + the signal that ended it (137 where the sandbox ended); 124 where its CPU time ended it;
+  125 where the sandbox can't be entered, or the options are wrong; 126 not executable; 127 not found";
+
+/// `exec`.
+#[derive(Debug, Args)]
+#[command(after_help = AFTER_EXEC)]
+pub(crate) struct ExecOptions {
+    /// The sandbox's name, or the process id of its init or its runner
+    #[arg(value_name = "NAME|PID")]
+    pub(crate) sandbox: String,
+    #[command(flatten)]
+    pub(crate) io: Io,
+    /// The program (a path inside, or a name that is looked up in PATH) and its arguments
+    #[arg(last = true, required = true, value_name = "PROGRAM ARGS")]
+    pub(crate) program: Vec<String>,
 }
 
 impl Options {
@@ -385,6 +427,10 @@ fn tmpfs(text: &str) -> Result<Tmpfs, String> {
 fn variable(text: &str) -> Result<(String, String), String> {
     let (name, value) = text.split_once('=').ok_or("a name and a value, such as LANG=C")?;
     Ok((name.to_owned(), value.to_owned()))
+}
+
+fn name(text: &str) -> Result<Name, String> {
+    text.parse().map_err(|error: holdfast_sandbox::PolicyError| error.to_string())
 }
 
 fn count(text: &str) -> Result<u32, String> {

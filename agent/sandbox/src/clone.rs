@@ -16,6 +16,7 @@ use nix::sys::wait::waitpid;
 use nix::unistd::{Pid, pipe2, write};
 
 use crate::cgroup::{Groups, Leaf};
+use crate::enter::{self, Door};
 use crate::exec::Workload;
 use crate::idmap::{IdSource, Ids, RangeLock, User};
 use crate::init::{self, Descriptors};
@@ -82,7 +83,7 @@ pub(crate) struct Filters {
 /// A process that makes sandboxes: single-threaded, and their parent.
 #[derive(Debug)]
 pub(crate) struct Maker {
-    ids: IdSource,
+    pub(crate) ids: IdSource,
     /// Each is compiled once.
     workload_filters: HashMap<Changes, Arc<Program>>,
     init_filter: Arc<Program>,
@@ -93,11 +94,13 @@ pub(crate) struct Maker {
     /// File systems that all sandboxes may have.
     shared: Shared,
     /// See [`Plan::ignored`].
-    ignored: Arc<[i32]>,
+    pub(crate) ignored: Arc<[i32]>,
     /// Where each program's process begins, in its init's copy of this memory.
-    stack: Vec<u8>,
+    pub(crate) stack: Vec<u8>,
     /// Inits hold the reading end, and end when the writing end does.
-    alive: (OwnedFd, OwnedFd),
+    pub(crate) alive: (OwnedFd, OwnedFd),
+    /// Whether what it makes can be entered.
+    pub(crate) enterable: bool,
 }
 
 /// An init that is on its way.
@@ -107,6 +110,8 @@ pub(crate) struct Started {
     pub(crate) locks: Locks,
     /// To be kept until init is reaped, and its figures are read.
     pub(crate) leaf: Option<Leaf>,
+    /// Where it can be entered.
+    pub(crate) door: Option<Door>,
     pub(crate) warnings: Vec<String>,
 }
 
@@ -142,6 +147,7 @@ impl Maker {
             ignored: sys::ignored_signals().into(),
             stack: vec![0; STACK],
             alive,
+            enterable: false,
         })
     }
 
@@ -160,9 +166,7 @@ impl Maker {
         let kept_box = directory.map(|directory| Kept::open(directory, ids, user, size)).transpose()?;
         let (root, mut warnings) = rootfs::plan(request, ids, kept_box.as_ref(), &mut self.shared)?;
         let leaf = self.leaf(&request.policy.limits)?;
-        // A program in a domain of Landlock can mount nothing.
-        let asked = if request.policy.nested { Landlock::Off } else { request.policy.landlock };
-        let landlock = landlock::plan(asked, self.landlock_abi, stdio, &mut warnings)?;
+        let landlock = self.second_wall(&request.policy, stdio, &mut warnings)?;
         let untruncated = landlock.as_ref().is_some_and(|rules| rules.leaves_truncate);
         let plan = Plan {
             root,
@@ -179,6 +183,7 @@ impl Maker {
             in_leaf: leaf.is_some(),
             ignored: Arc::clone(&self.ignored),
         };
+        let ready = self.enterable.then(enter::ready).transpose().map_err(own)?;
         let (mapped, map_written) = pipe2(OFlag::O_CLOEXEC).map_err(own)?;
         let fds = Descriptors {
             mapped: mapped.as_raw_fd(),
@@ -186,15 +191,17 @@ impl Maker {
             result: result.as_raw_fd(),
             lock: lock.as_ref().map(|lock| lock.as_fd().as_raw_fd()),
             box_lock: kept_box.as_ref().map(|kept| kept.lock.as_fd().as_raw_fd()),
+            ready: ready.as_ref().map(|ready| ready.as_fd().as_raw_fd()),
         };
         let keep = kept(&fds, &plan);
         let stack = &mut self.stack;
         let cloned = sys::clone3(NAMESPACES, leaf.as_ref().map(AsFd::as_fd), || init::run(&plan, fds, &keep, stack));
         let (pid, pidfd) = cloned.map_err(|errno| SetupFailure::new(Step::Clone, errno as i32, None))?;
-        match admit(pid, ids, user, &map_written) {
-            Ok(()) => {
+        let door = ready.map(|ready| Door::of(pid, lock.is_some(), &request.policy, &plan.root, ready)).transpose();
+        match door.map_err(own).and_then(|door| admit(pid, ids, user, &map_written).map(|()| door)) {
+            Ok(door) => {
                 let locks = Locks { _range: lock, _kept: kept_box.map(|kept| kept.lock) };
-                Ok(Started { pid, pidfd, locks, leaf, warnings })
+                Ok(Started { pid, pidfd, locks, leaf, door, warnings })
             }
             Err(failure) => {
                 // Init sees the pipe end, and exits.
@@ -216,7 +223,19 @@ impl Maker {
         groups.leaf(limits).map(Some)
     }
 
-    fn filters(&mut self, policy: &Policy, untruncated: bool) -> Result<Filters, SetupFailure> {
+    /// Landlock's rules, where the policy has them.
+    pub(crate) fn second_wall(
+        &self,
+        policy: &Policy,
+        stdio: Stdio<'_>,
+        warnings: &mut Vec<String>,
+    ) -> Result<Option<landlock::Rules>, SetupFailure> {
+        // A program in a domain of Landlock can mount nothing.
+        let asked = if policy.nested { Landlock::Off } else { policy.landlock };
+        landlock::plan(asked, self.landlock_abi, stdio, warnings)
+    }
+
+    pub(crate) fn filters(&mut self, policy: &Policy, untruncated: bool) -> Result<Filters, SetupFailure> {
         let changes = Changes {
             tracing: policy.allow.contains(&Allow::Ptrace),
             pinned: !policy.limits.cpus_allowed.is_empty(),
@@ -236,14 +255,14 @@ impl Maker {
     }
 }
 
-fn given(stdio: Stdio<'_>) -> Vec<Given> {
+pub(crate) fn given(stdio: Stdio<'_>) -> Vec<Given> {
     let mut given: Vec<_> = stdio.all().map(|(to, fd)| Given { from: fd.as_raw_fd(), to }).collect();
     given.sort_unstable_by_key(|given| given.to);
     given
 }
 
 /// A directory is a way out: openat(2) with `..` walks from it over the host's files.
-fn refuse_directories(stdio: Stdio<'_>) -> Result<(), SetupFailure> {
+pub(crate) fn refuse_directories(stdio: Stdio<'_>) -> Result<(), SetupFailure> {
     for (number, fd) in stdio.all() {
         let name = || match number {
             0 => "standard input".to_owned(),
@@ -276,6 +295,7 @@ fn kept(fds: &Descriptors, plan: &Plan) -> Vec<RawFd> {
     keep.extend([fds.mapped, fds.alive, fds.result]);
     keep.extend(fds.lock);
     keep.extend(fds.box_lock);
+    keep.extend(fds.ready);
     keep.sort_unstable();
     keep
 }

@@ -6,6 +6,7 @@ use nix::errno::Errno;
 
 use crate::outcome::SetupFailure;
 use crate::policy::PolicyError;
+use crate::runtime::RuntimeError;
 use crate::step;
 
 /// What a caller gets instead of a sandbox.
@@ -18,6 +19,9 @@ pub enum Error {
     /// A step of making the sandbox failed; nothing of the program ran. It converts into an [`crate::Outcome`].
     #[error(transparent)]
     Setup(#[from] SetupFailure),
+    /// A sandbox's name.
+    #[error(transparent)]
+    Runtime(#[from] RuntimeError),
     /// The spawner could not be started.
     #[error("the spawner {} could not be started: {source}; it is the static `holdfast-sandbox` command", .binary.display())]
     Start {

@@ -1,7 +1,8 @@
 //! The program's process, from its start to execve(2).
 //!
 //! It starts as a vfork of init: it has init's memory until it executes, so whatever fails it writes there, and no
-//! descriptor for errors has to be given to it. It is process 2: as process 1 it would lose the default actions of
+//! descriptor for errors has to be given to it. What enters a running sandbox (`enter.rs`) starts in the same way, from its
+//! keeper. The first is process 2: as process 1 it would lose the default actions of
 //! signals (abort(3), SIGTERM), and its verdicts would be wrong.
 //!
 //! Attacks stopped here: a descriptor of the runner left open (CVE-2024-21626: `/proc/self/fd/7` was a directory of the
@@ -13,7 +14,8 @@ use std::path::Path;
 
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, fcntl};
-use nix::sys::signal::SigSet;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::signal::{SigSet, Signal};
 use nix::sys::stat::{Mode, umask};
 use nix::unistd::{chdir, setsid};
 use rustix::thread::CpuSet;
@@ -86,6 +88,8 @@ pub(crate) struct Start<'p> {
     pub(crate) ruleset: Option<RawFd>,
     /// What become its descriptors.
     pub(crate) given: &'p [Given],
+    /// Both ends of a pipe that ends with the parent, where it isn't init, whose end ends all.
+    pub(crate) parent: Option<[RawFd; 2]>,
     /// Why the program did not start.
     pub(crate) failed: Option<Failed<'p>>,
 }
@@ -106,6 +110,9 @@ fn run<'p>(start: &Start<'p>) -> Failed<'p> {
 
 fn prepare<'p>(start: &Start<'p>) -> Result<(), Failed<'p>> {
     let workload = start.workload;
+    if let Some(ends) = start.parent {
+        end_with(ends).map_err(Failed::of(Step::Process))?;
+    }
     sys::set_personality(workload.aslr).map_err(Failed::of(Step::Process))?;
     setsid().map_err(Failed::of(Step::Session))?;
     // Before `connect` closes the ruleset; what comes after it opens no file.
@@ -123,6 +130,18 @@ fn prepare<'p>(start: &Start<'p>) -> Result<(), Failed<'p>> {
     sys::attach_filter(&start.filters.workload).map_err(Failed::of(Step::Seccomp))?;
     // Last, since it may refuse to attach another.
     start.filters.own.as_ref().map_or(Ok(()), sys::attach_filter).map_err(Failed::of(Step::Seccomp))
+}
+
+/// Ends this process when its parent ends, which may be now.
+fn end_with([reader, writer]: [RawFd; 2]) -> Result<(), Errno> {
+    nix::sys::prctl::set_pdeathsig(Signal::SIGKILL)?;
+    // The parent alone has the other copy.
+    sys::close_range(writer, writer)?;
+    let mut fds = [PollFd::new(sys::borrow(reader), PollFlags::POLLIN)];
+    match poll(&mut fds, PollTimeout::ZERO)? {
+        0 => Ok(()),
+        _ => Err(Errno::ESRCH),
+    }
 }
 
 /// Moves them first away, since one may be where another has to go, then into place; closes all else.

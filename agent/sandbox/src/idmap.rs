@@ -57,7 +57,7 @@ const RANGES: u32 = 4094;
 /// The first of 65,536 ids that own files at rest and that no process has: what systemd calls the foreign range, made
 /// for trees that are used under other ids (<https://systemd.io/UIDS-GIDS/>).
 const AT_REST: u32 = 0x7ffe_0000;
-const RUNTIME_DIRECTORY: &str = "/run/holdfast";
+pub(crate) const RUNTIME_DIRECTORY: &str = "/run/holdfast";
 
 /// The ids of one sandbox.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -187,6 +187,11 @@ impl IdSource {
         Ok(IdSource { ranges: Some(Ranges::new(Path::new(RUNTIME_DIRECTORY))?) })
     }
 
+    /// Whether they are ranges.
+    pub(crate) fn is_ranged(&self) -> bool {
+        self.ranges.is_some()
+    }
+
     /// The ids of one more sandbox.
     pub(crate) fn take(&mut self) -> Result<(Ids, Option<RangeLock>), SetupFailure> {
         match &mut self.ranges {
@@ -233,7 +238,8 @@ impl Ranges {
     }
 }
 
-fn lock_byte(file: &File, byte: u32) -> Result<(), Errno> {
+/// Takes an open-file-description lock on one byte, if nobody has it.
+pub(crate) fn lock_byte(file: &File, byte: u32) -> Result<(), Errno> {
     let lock = libc::flock {
         l_type: libc::F_WRLCK as libc::c_short,
         l_whence: libc::SEEK_SET as libc::c_short,

@@ -51,6 +51,8 @@ pub(crate) struct Descriptors {
     pub(crate) lock: Option<RawFd>,
     /// Holds the box.
     pub(crate) box_lock: Option<RawFd>,
+    /// An eventfd that tells that the program has started.
+    pub(crate) ready: Option<RawFd>,
 }
 
 /// From the owner: the program has written more than it may. The kernel sends this signal for a file's size, to the
@@ -72,7 +74,7 @@ pub(crate) fn run(plan: &Plan, fds: Descriptors, keep: &[RawFd], stack: &mut [u8
 }
 
 /// One write, smaller than PIPE_BUF, is whole or not at all. A reader that has gone away wants no answer.
-fn tell(result: RawFd, record: &Bytes) {
+pub(crate) fn tell(result: RawFd, record: &Bytes) {
     while nix::unistd::write(sys::borrow(result), record.as_slice()) == Err(Errno::EINTR) {}
 }
 
@@ -109,22 +111,27 @@ fn prepare<'p>(plan: &'p Plan, fds: Descriptors, keep: &[RawFd]) -> Result<Prepa
     umask(Mode::empty());
     rootfs::build(&plan.root)?;
     let bounded = rootfs::bounded(&plan.root)?;
-    let ruleset = plan.landlock.as_ref().map(|rules| rules.make(&plan.root, &plan.given)).transpose()?;
+    let ruleset = plan.landlock.as_ref().map(|rules| rules.make(plan.root.reaches(), &plan.given)).transpose()?;
     sys::set_names(&plan.hostname).map_err(Failed::of(Step::Hostname))?;
     if plan.loopback {
         sys::loopback_up().map_err(Failed::of(Step::Loopback))?;
     }
     setsid()?;
-    sys::drop_bounding_set().map_err(Failed::of(Step::Capabilities))?;
-    if ranged {
-        sys::become_ids(plan.user, false).map_err(Failed::of(Step::Identity))?;
-    }
-    sys::drop_capabilities().map_err(Failed::of(Step::Capabilities))?;
+    give_up(plan.user, ranged)?;
     die_with_parent()?;
-    nix::sys::prctl::set_dumpable(false).map_err(Failed::of(Step::Process))?;
-    nix::sys::prctl::set_no_new_privs().map_err(Failed::of(Step::Process))?;
     let signals = SignalFd::with_flags(&all, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK);
     Ok(Prepared { signals: signals.map_err(Failed::of(Step::Process))?, ruleset, bounded, transfers })
+}
+
+/// Takes the program's ids, and gives up whatever they would not have: what is left can't be traced by who has them too.
+pub(crate) fn give_up<'p>(user: User, ranged: bool) -> Result<(), Failed<'p>> {
+    sys::drop_bounding_set().map_err(Failed::of(Step::Capabilities))?;
+    if ranged {
+        sys::become_ids(user, false).map_err(Failed::of(Step::Identity))?;
+    }
+    sys::drop_capabilities().map_err(Failed::of(Step::Capabilities))?;
+    nix::sys::prctl::set_dumpable(false).map_err(Failed::of(Step::Process))?;
+    nix::sys::prctl::set_no_new_privs().map_err(Failed::of(Step::Process))
 }
 
 /// A session of its own, so that no terminal's hang-up or key reaches it.
@@ -153,7 +160,8 @@ fn start<'p>(plan: &'p Plan, fds: Descriptors, prepared: Prepared, stack: &mut [
     let Prepared { signals, ruleset, bounded, transfers } = prepared;
     let before = transfers.as_ref().and_then(transferred);
     let (workload, filters, given) = (&plan.workload, &plan.filters, plan.given.as_slice());
-    let mut start = Start { workload, filters, ruleset: ruleset.as_ref().map(AsRawFd::as_raw_fd), given, failed: None };
+    let ruleset_fd = ruleset.as_ref().map(AsRawFd::as_raw_fd);
+    let mut start = Start { workload, filters, ruleset: ruleset_fd, given, parent: None, failed: None };
     let setup_memory = if plan.in_leaf { memory_in_use().map_err(Failed::of(Step::Cgroup))? } else { 0 };
     let begin = Instant::now();
     let pid = sys::vfork(stack, exec::main, &mut start).map_err(Failed::of(Step::Workload))?;
@@ -161,6 +169,10 @@ fn start<'p>(plan: &'p Plan, fds: Descriptors, prepared: Prepared, stack: &mut [
         return Err(failed);
     }
     drop(ruleset);
+    if let Some(ready) = fds.ready {
+        // An eventfd that nobody has counted up takes it.
+        let _ = nix::unistd::write(sys::borrow(ready), &1u64.to_ne_bytes());
+    }
     // The program runs from here on. Init keeps no descriptor of its input and output, so that their readers see the
     // end when the program ends.
     let or_result = |fd: Option<RawFd>| fd.unwrap_or(fds.result);
@@ -197,7 +209,7 @@ fn is_full(place: &OwnedFd) -> bool {
 }
 
 /// What init and all for whom it waited have read and written.
-fn transferred(file: &OwnedFd) -> Option<Transfer> {
+pub(crate) fn transferred(file: &OwnedFd) -> Option<Transfer> {
     let mut text = [0; 256];
     lseek(file, 0, Whence::SeekSet).ok()?;
     let length = nix::unistd::read(file, &mut text).ok()?;
@@ -361,7 +373,7 @@ impl Watch {
 /// Whether a signal that RLIMIT_CPU sends ended the program, and it had used about that much. For the limit the kernel
 /// counts ticks, and for rusage exact time; on a busy or virtual machine they differ by a good part. SIGXCPU comes
 /// at the limit, SIGKILL a second of CPU time later.
-fn used_up(status: i32, cpu: Duration, limit: u64) -> bool {
+pub(crate) fn used_up(status: i32, cpu: Duration, limit: u64) -> bool {
     let part = |percent: u64| Duration::from_millis(limit.saturating_mul(10 * percent));
     match libc::WIFSIGNALED(status).then(|| libc::WTERMSIG(status)) {
         Some(libc::SIGXCPU) => cpu >= part(50),
@@ -379,11 +391,11 @@ fn usage(who: UsageWho) -> (u64, u64, u64) {
     })
 }
 
-fn micros(seconds: i64, micros: i64) -> u64 {
+pub(crate) fn micros(seconds: i64, micros: i64) -> u64 {
     u64::try_from(seconds.saturating_mul(1_000_000).saturating_add(micros)).unwrap_or(0)
 }
 
-fn cpu(usage: &libc::rusage) -> Duration {
+pub(crate) fn cpu(usage: &libc::rusage) -> Duration {
     let of = |time: libc::timeval| Duration::from_micros(micros(time.tv_sec, time.tv_usec));
     of(usage.ru_utime) + of(usage.ru_stime)
 }

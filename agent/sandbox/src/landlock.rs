@@ -27,7 +27,7 @@ use crate::clone::Given;
 use crate::outcome::SetupFailure;
 use crate::policy::Landlock;
 use crate::record::Failed;
-use crate::rootfs::{self, Reach, Root};
+use crate::rootfs::{self, Reach};
 use crate::sandbox::Stdio;
 use crate::step::Step;
 use crate::sys;
@@ -139,11 +139,16 @@ fn rights_of(fd: BorrowedFd<'_>) -> Result<(u64, bool), Errno> {
 }
 
 impl Rules {
-    /// The ruleset, made by init in its new root. Nothing here allocates.
-    pub(crate) fn make<'p>(&self, root: &'p Root, given: &[Given]) -> Result<OwnedFd, Failed<'p>> {
+    /// The ruleset, made in the sandbox's root: each mount's path from there, the same for messages, and what it allows.
+    /// Nothing here allocates.
+    pub(crate) fn make<'p>(
+        &self,
+        reaches: impl Iterator<Item = (&'p CStr, &'p CStr, Reach)>,
+        given: &[Given],
+    ) -> Result<OwnedFd, Failed<'p>> {
         let ruleset = sys::landlock_ruleset(self.handled).map_err(Failed::of(Step::Landlock))?;
         self.allow(&ruleset, c".", READ_FILE | READ_DIR | EXECUTE).map_err(Failed::of(Step::Landlock))?;
-        for (target, shown, reach) in root.reaches() {
+        for (target, shown, reach) in reaches {
             let rights = match reach {
                 Reach::Read => continue,
                 Reach::Devices => WRITE_FILE | IOCTL_DEV,

@@ -36,6 +36,8 @@
 
 mod cgroup;
 mod clone;
+mod enter;
+mod entered;
 mod error;
 mod exec;
 mod idmap;
@@ -50,14 +52,18 @@ mod quota;
 mod record;
 mod request;
 mod rootfs;
+mod runtime;
 mod sandbox;
 mod schema;
+mod sealed;
 mod seccomp;
 mod spawner;
 mod step;
 #[expect(unsafe_code, reason = "the one room for it")]
 mod sys;
 
+pub use enter::ExecRequest;
+pub use entered::{Entered, Running};
 pub use error::{Error, Result};
 pub use kernel::{Finding, examine};
 pub use outcome::{EndedBy, LimitKind, Outcome, SetupFailure, Source};
@@ -65,7 +71,9 @@ pub use policy::{
     Access, Allow, Bind, Dev, Landlock, Limits, LimitsMode, Network, Policy, PolicyError, Proc, Seccomp, Tmpfs,
 };
 pub use request::{InputFile, Request};
+pub use runtime::{Name, RuntimeError};
 pub use sandbox::{Sandbox, Stdio, inherited};
+pub use sealed::execute_sealed_copy;
 pub use seccomp::{
     ArchitectureMap, Comparison, Conditions, SeccompAction, SeccompArgument, SeccompEntry, SeccompProfile,
 };

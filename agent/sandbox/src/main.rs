@@ -6,6 +6,7 @@
 
 mod check;
 mod cli;
+mod enter_command;
 mod explain;
 mod relay;
 mod run;
@@ -34,6 +35,9 @@ fn main() -> ExitCode {
             check::check().unwrap_or_else(|error| complain(&*error))
         }
         Ok(cli::Options { verb: Some(cli::Verb::Schema), .. }) => schema().unwrap_or_else(|error| complain(&error)),
+        Ok(cli::Options { verb: Some(cli::Verb::Exec(options)), .. }) => {
+            enter_command::exec(&options).unwrap_or_else(|error| complain(&*error))
+        }
         Ok(options) => run::run(options).unwrap_or_else(|error| complain(&*error)),
         Err(error) => {
             let wanted = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);

@@ -77,15 +77,7 @@ impl Request {
     /// The first thing that is wrong.
     pub fn check(&self) -> Result<(), PolicyError> {
         self.policy.check()?;
-        let refuse = |what, value: &str, why| Err(PolicyError::Value { what, value: value.to_owned(), why });
-        if self.program.is_empty() {
-            return refuse("the program's name", "", "is empty");
-        }
-        for word in std::iter::once(&self.program).chain(&self.args) {
-            if word.contains('\0') {
-                return refuse("the argument", word, "has a NUL in it, where it would end");
-            }
-        }
+        check_words(&self.program, &self.args)?;
         for file in &self.files {
             check_file(file, &self.policy)?;
         }
@@ -140,6 +132,20 @@ impl Request {
 
 fn errno_of(error: &std::io::Error) -> Errno {
     error.raw_os_error().map_or(Errno::EIO, Errno::from_raw)
+}
+
+/// A program and its arguments.
+pub(crate) fn check_words(program: &str, args: &[String]) -> Result<(), PolicyError> {
+    let refuse = |what, value: &str, why| Err(PolicyError::Value { what, value: value.to_owned(), why });
+    if program.is_empty() {
+        return refuse("the program's name", "", "is empty");
+    }
+    for word in std::iter::once(program).chain(args.iter().map(String::as_str)) {
+        if word.contains('\0') {
+            return refuse("the argument", word, "has a NUL in it, where it would end");
+        }
+    }
+    Ok(())
 }
 
 fn check_file(file: &InputFile, policy: &Policy) -> Result<(), PolicyError> {

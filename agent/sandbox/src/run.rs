@@ -3,18 +3,18 @@
 use std::error::Error;
 use std::fs::File;
 use std::io::Write;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 use std::process::ExitCode;
 
 use crate::relay::Relay;
-use holdfast_sandbox::{EndedBy, Outcome, Sandbox, Stdio};
+use holdfast_sandbox::{EndedBy, Entered, Limits, Outcome, Sandbox, Stdio};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 
-use crate::cli::Options;
+use crate::cli::{Io, Options};
 
 /// Signals to this process that are meant for the program. Those of job control stop this process, as they should.
 const PASSED_ON: [Signal; 6] =
@@ -23,18 +23,31 @@ const PASSED_ON: [Signal; 6] =
 /// Runs the program, and gives its exit code.
 pub(crate) fn run(options: Options) -> Result<ExitCode, Box<dyn Error>> {
     // Before a file of this process takes the number of one that isn't open.
-    let passed = inherit(&options.pass_fd)?;
+    let passed = inherit(&options.io.pass_fd)?;
     let request = options.request()?;
     request.check()?;
     if options.explain {
-        write!(std::io::stdout(), "{}", crate::explain::explain(&request, &options.pass_fd))?;
+        write!(std::io::stdout(), "{}", crate::explain::explain(&request, &options.io.pass_fd))?;
         return Ok(ExitCode::SUCCESS);
     }
-    let files = Files::open(&options)?;
-    let report = options.result.as_deref().map(Report::open).transpose()?;
-    let outcome = match watch(&request, &files, &passed) {
+    report(&options.io, &passed, &request.policy.limits, |stdio| match &options.name {
+        Some(name) => Sandbox::start_named(&request, stdio, name),
+        None => Sandbox::start(&request, stdio),
+    })
+}
+
+/// Starts a program with its files, waits for it, and tells how it ended.
+pub(crate) fn report<R: Run>(
+    io: &Io,
+    passed: &[(i32, OwnedFd)],
+    limits: &Limits,
+    start: impl FnOnce(Stdio<'_>) -> holdfast_sandbox::Result<R>,
+) -> Result<ExitCode, Box<dyn Error>> {
+    let files = Files::open(io)?;
+    let report = io.result.as_deref().map(Report::open).transpose()?;
+    let outcome = match watch(limits, &files, passed, start) {
         Ok(outcome) => outcome,
-        Err(Failure::Setup(failure)) => Outcome { limits: request.policy.limits.mode, ..failure.into() },
+        Err(Failure::Setup(failure)) => Outcome { limits: limits.mode, ..failure.into() },
         Err(Failure::Other(error)) => return Err(error),
     };
     if let Some(line) = remark(&outcome) {
@@ -44,8 +57,46 @@ pub(crate) fn run(options: Options) -> Result<ExitCode, Box<dyn Error>> {
     Ok(ExitCode::from(outcome.exit_code()))
 }
 
+/// What runs.
+pub(crate) trait Run {
+    fn warnings(&self) -> &[String];
+    fn outcome_fd(&self) -> BorrowedFd<'_>;
+    fn signal(&self, signal: Signal) -> holdfast_sandbox::Result<()>;
+    fn end_for_output(&self) -> holdfast_sandbox::Result<()>;
+    fn outcome(self) -> holdfast_sandbox::Result<Outcome>;
+}
+
+macro_rules! runs {
+    ($kind:ty) => {
+        impl Run for $kind {
+            fn warnings(&self) -> &[String] {
+                self.warnings()
+            }
+
+            fn outcome_fd(&self) -> BorrowedFd<'_> {
+                self.outcome_fd()
+            }
+
+            fn signal(&self, signal: Signal) -> holdfast_sandbox::Result<()> {
+                self.signal(signal)
+            }
+
+            fn end_for_output(&self) -> holdfast_sandbox::Result<()> {
+                self.end_for_output()
+            }
+
+            fn outcome(self) -> holdfast_sandbox::Result<Outcome> {
+                self.outcome()
+            }
+        }
+    };
+}
+
+runs!(Sandbox);
+runs!(Entered);
+
 /// The descriptors that are to be passed on. Of 0, 1 and 2 the library says that they aren't to be.
-fn inherit(numbers: &[i32]) -> Result<Vec<(i32, OwnedFd)>, String> {
+pub(crate) fn inherit(numbers: &[i32]) -> Result<Vec<(i32, OwnedFd)>, String> {
     let inherit = |number: &i32| match holdfast_sandbox::inherited(*number) {
         Ok(fd) => Ok((*number, fd)),
         Err(holdfast_sandbox::Error::System { errno: Errno::EBADF, .. }) => {
@@ -81,7 +132,7 @@ impl From<Errno> for Failure {
 struct Files([Option<File>; 3]);
 
 impl Files {
-    fn open(options: &Options) -> Result<Files, String> {
+    fn open(options: &Io) -> Result<Files, String> {
         let failed = |path: &Path, error: std::io::Error| format!("{} can't be opened: {error}", path.display());
         let create = |path: &Path| File::create(path).map_err(|error| failed(path, error));
         let stdin = options.stdin.as_deref().map(|path| File::open(path).map_err(|error| failed(path, error)));
@@ -97,7 +148,12 @@ impl Files {
     }
 }
 
-fn watch(request: &holdfast_sandbox::Request, files: &Files, passed: &[(i32, OwnedFd)]) -> Result<Outcome, Failure> {
+fn watch<R: Run>(
+    limits: &Limits,
+    files: &Files,
+    passed: &[(i32, OwnedFd)],
+    start: impl FnOnce(Stdio<'_>) -> holdfast_sandbox::Result<R>,
+) -> Result<Outcome, Failure> {
     let mask: SigSet = PASSED_ON.into_iter().collect();
     mask.thread_block()?;
     let signals = SignalFd::with_flags(&mask, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)?;
@@ -105,10 +161,10 @@ fn watch(request: &holdfast_sandbox::Request, files: &Files, passed: &[(i32, Own
     let [own_stdin, own_stdout, own_stderr] = files.0.each_ref().map(|file| file.as_ref().map(AsFd::as_fd));
     let stdin = own_stdin.unwrap_or(stdin.as_fd());
     let (stdout, stderr) = (own_stdout.unwrap_or(stdout.as_fd()), own_stderr.unwrap_or(stderr.as_fd()));
-    let mut relay = request.policy.limits.output.map(|limit| Relay::new([stdout, stderr], limit)).transpose()?;
+    let mut relay = limits.output.map(|limit| Relay::new([stdout, stderr], limit)).transpose()?;
     let [stdout, stderr] = relay.as_ref().and_then(Relay::entrances).unwrap_or([stdout, stderr]);
     let passed: Vec<_> = passed.iter().map(|(number, fd)| (*number, fd.as_fd())).collect();
-    let sandbox = Sandbox::start(request, Stdio { stdin, stdout, stderr, passed: &passed })?;
+    let sandbox = start(Stdio { stdin, stdout, stderr, passed: &passed })?;
     if let Some(relay) = &mut relay {
         relay.started();
     }

@@ -4,7 +4,6 @@
 //! kernel kills a PID namespace whose init is gone), so dropping a `Sandbox` leaves nothing behind.
 
 use std::collections::BTreeSet;
-use std::io::{ErrorKind, Read};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
 
@@ -17,12 +16,14 @@ use nix::unistd::pipe2;
 
 use crate::cgroup::Leaf;
 use crate::clone::{Locks, Maker, Started};
+use crate::enter::Door;
 use crate::error::{Context, Error, Result};
 use crate::init::TOO_MUCH_OUTPUT;
 use crate::outcome::Outcome;
 use crate::policy::{LimitsMode, PolicyError};
 use crate::record;
 use crate::request::Request;
+use crate::runtime::{Claim, Name};
 use crate::sys;
 
 /// The caller's descriptors that become the program's.
@@ -109,14 +110,22 @@ pub struct Sandbox {
 pub(crate) enum Parent {
     /// The spawner does.
     Spawner,
-    /// This process is init's parent. It keeps the cgroup and the locks until init is reaped.
-    Own {
-        /// Goes before the maker, which removes what the last leaf leaves empty.
-        leaf: Option<Box<Leaf>>,
-        /// Holds the pipe whose end ends init.
-        _maker: Box<Maker>,
-        _locks: Locks,
-    },
+    /// This process is.
+    Own(Box<Own>),
+}
+
+/// What this process keeps of a sandbox until init is reaped.
+#[derive(Debug)]
+pub(crate) struct Own {
+    /// Goes before the maker, which removes what the last leaf leaves empty.
+    leaf: Option<Leaf>,
+    /// Holds the pipe whose end ends init.
+    _maker: Maker,
+    _locks: Locks,
+    /// Where it can be entered.
+    door: Option<Door>,
+    /// Its name.
+    claim: Option<Claim>,
 }
 
 impl Sandbox {
@@ -127,19 +136,47 @@ impl Sandbox {
     /// # Errors
     /// A refused request, a process with threads, or a failed step before clone3.
     pub fn start(request: &Request, stdio: Stdio<'_>) -> Result<Sandbox> {
+        Sandbox::make(request, stdio, None)
+    }
+
+    /// The same, and others of this user can find the sandbox by its name ([`crate::Running`]). It returns when the program has
+    /// started, or the sandbox has ended.
+    ///
+    /// # Errors
+    /// As [`Sandbox::start`], or a name that can't be had.
+    pub fn start_named(request: &Request, stdio: Stdio<'_>, name: &Name) -> Result<Sandbox> {
+        Sandbox::make(request, stdio, Some(name))
+    }
+
+    fn make(request: &Request, stdio: Stdio<'_>, name: Option<&Name>) -> Result<Sandbox> {
         request.check()?;
         stdio.check()?;
-        let threads = std::fs::metadata("/proc/self/task").map_or(1, |it| it.nlink().saturating_sub(2));
-        if threads > 1 {
-            return Err(Error::Threads(threads));
-        }
+        refuse_threads()?;
+        let claim = name.map(Claim::take).transpose()?;
         let (result, init_result) = pipe2(OFlag::O_CLOEXEC).context("pipe2 for a result")?;
         let mut maker = Maker::new(true)?;
-        let Started { pid, pidfd, locks, leaf, warnings } = maker.start(request, stdio, init_result.as_fd())?;
+        maker.enterable = claim.is_some();
+        let Started { pid, pidfd, locks, leaf, door, warnings } = maker.start(request, stdio, init_result.as_fd())?;
         drop(init_result);
         let limits = request.policy.limits.mode;
-        let parent = Parent::Own { leaf: leaf.map(Box::new), _maker: Box::new(maker), _locks: locks };
-        Ok(Sandbox { pid, pidfd, result, warnings, limits, parent })
+        let parent = Parent::Own(Box::new(Own { leaf, _maker: maker, _locks: locks, door, claim }));
+        let sandbox = Sandbox { pid, pidfd, result, warnings, limits, parent };
+        sandbox.publish()?;
+        Ok(sandbox)
+    }
+
+    /// Writes down how to find the sandbox, if it has a name, when its program runs.
+    fn publish(&self) -> Result<()> {
+        let Parent::Own(own) = &self.parent else { return Ok(()) };
+        let (Some(claim), Some(door)) = (&own.claim, &own.door) else { return Ok(()) };
+        let mut fds =
+            [PollFd::new(door.ready.as_fd(), PollFlags::POLLIN), PollFd::new(self.pidfd.as_fd(), PollFlags::POLLIN)];
+        while poll(&mut fds, PollTimeout::NONE) == Err(Errno::EINTR) {}
+        match fds[1].any() == Some(true) {
+            // Its outcome says why.
+            true => Ok(()),
+            false => Ok(claim.publish(self.pid, door)?),
+        }
     }
 
     /// The process id of the sandbox's init, as the spawner sees it.
@@ -193,50 +230,56 @@ impl Sandbox {
     /// # Errors
     /// Only where a system call on the sandbox's own descriptors fails.
     pub fn outcome(self) -> Result<Outcome> {
-        const MOST: usize = 2 * record::MAX;
-        let mut bytes = Vec::with_capacity(record::MAX);
-        let mut pipe = std::fs::File::from(self.result.try_clone().map_err(|error| Error::System {
-            call: "dup of a result pipe",
-            errno: error.raw_os_error().map_or(Errno::EIO, Errno::from_raw),
-        })?);
-        let mut buffer = [0; record::MAX];
-        while bytes.len() <= MOST {
-            match pipe.read(&mut buffer) {
-                Ok(0) => break,
-                Ok(length) => bytes.extend_from_slice(&buffer[..length]),
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) => {
-                    let errno = error.raw_os_error().map_or(Errno::EIO, Errno::from_raw);
-                    return Err(Error::System { call: "read of a result pipe", errno });
-                }
-            }
-        }
-        self.wait_for_init()?;
+        let bytes = read_record(&self.result)?;
+        // The pipe ends when init's descriptors are closed; a moment later the last process is gone.
+        wait_for_end(self.pidfd.as_fd())?;
         let (record, figures) = record::split(&bytes);
         let figures = match &self.parent {
-            Parent::Own { leaf, .. } => leaf.as_deref().map(Leaf::figures),
+            Parent::Own(own) => own.leaf.as_ref().map(Leaf::figures),
             Parent::Spawner => figures,
         };
         record::decode(record, self.limits, figures)
     }
+}
 
-    /// The pipe ends when init's descriptors are closed; a moment later the last process is gone.
-    fn wait_for_init(&self) -> Result<()> {
-        loop {
-            let mut fds = [PollFd::new(self.pidfd.as_fd(), PollFlags::POLLIN)];
-            match poll(&mut fds, PollTimeout::NONE) {
-                Err(Errno::EINTR) => {}
-                other => break other.context("poll of a sandbox's pidfd").map(drop),
-            }
+/// All that comes through a result pipe.
+pub(crate) fn read_record(pipe: &OwnedFd) -> Result<Vec<u8>> {
+    const MOST: usize = 2 * record::MAX;
+    let mut bytes = Vec::with_capacity(record::MAX);
+    let mut buffer = [0; record::MAX];
+    while bytes.len() <= MOST {
+        match nix::unistd::read(pipe, &mut buffer) {
+            Ok(0) => break,
+            Ok(length) => bytes.extend_from_slice(&buffer[..length]),
+            Err(Errno::EINTR) => {}
+            Err(errno) => return Err(Error::System { call: "read of a result pipe", errno }),
         }
     }
+    Ok(bytes)
+}
+
+/// Waits until a process has ended.
+pub(crate) fn wait_for_end(pidfd: BorrowedFd<'_>) -> Result<()> {
+    loop {
+        let mut fds = [PollFd::new(pidfd, PollFlags::POLLIN)];
+        match poll(&mut fds, PollTimeout::NONE) {
+            Err(Errno::EINTR) => {}
+            other => break other.context("poll of a sandbox's pidfd").map(drop),
+        }
+    }
+}
+
+/// A copy of a process with threads has locks that nobody unlocks.
+pub(crate) fn refuse_threads() -> Result<()> {
+    let threads = std::fs::metadata("/proc/self/task").map_or(1, |it| it.nlink().saturating_sub(2));
+    if threads > 1 { Err(Error::Threads(threads)) } else { Ok(()) }
 }
 
 impl Drop for Sandbox {
     fn drop(&mut self) {
         // A sandbox that has ended already gives ESRCH, which is what is wanted.
         let _ = sys::pidfd_send_signal(self.pidfd.as_fd(), Signal::SIGKILL);
-        if let Parent::Own { .. } = self.parent {
+        if let Parent::Own(_) = self.parent {
             while waitid(Id::PIDFd(self.pidfd.as_fd()), WaitPidFlag::WEXITED) == Err(Errno::EINTR) {}
         }
     }

@@ -74,10 +74,12 @@ pub enum Step {
     Seccomp,
     /// Executing the program.
     Exec,
+    /// Joining the namespaces of a running sandbox.
+    Enter,
 }
 
 /// All steps, in order; a step's byte is its place here.
-const ALL: [Step; 32] = [
+const ALL: [Step; 33] = [
     Step::Request,
     Step::HostPath,
     Step::IdRange,
@@ -110,6 +112,7 @@ const ALL: [Step; 32] = [
     Step::Landlock,
     Step::Seccomp,
     Step::Exec,
+    Step::Enter,
 ];
 
 impl Step {
@@ -153,6 +156,7 @@ impl Step {
             Step::Landlock => "landlock",
             Step::Seccomp => "seccomp",
             Step::Exec => "exec",
+            Step::Enter => "enter",
         }
     }
 }
@@ -235,6 +239,8 @@ const HINTS: &[Row] = &[
     (Step::Exec, &[libc::EACCES], "the file is not executable for the sandbox's user, or lies on a noexec mount: check its mode"),
     (Step::Exec, &[libc::ENOEXEC], "the file is no program for this machine, or a script without a `#!` line"),
     (Step::Exec, &[libc::E2BIG], "the arguments and variables are too long together"),
+    (Step::Enter, &[libc::ESRCH], "the sandbox has ended, or its program has not started"),
+    (Step::Enter, &[libc::EPERM, libc::EACCES], "only who runs a sandbox can enter it; root needs CAP_SYS_ADMIN and CAP_SYS_PTRACE"),
 ];
 
 const NAMESPACES: &str = "a limit of namespaces is reached: see the sysctls user.max_*_namespaces";

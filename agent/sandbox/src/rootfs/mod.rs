@@ -45,6 +45,7 @@ use std::path::PathBuf;
 
 use nix::errno::Errno;
 use nix::sys::stat::fstat;
+use serde::{Deserialize, Serialize};
 
 use crate::idmap::User;
 use crate::step::Step;
@@ -138,7 +139,8 @@ struct Mount {
 }
 
 /// What a mount allows besides reading and executing, for Landlock's rules.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub(crate) enum Reach {
     Read,
     /// Devices that are there already.

@@ -155,7 +155,7 @@ impl Serving {
             Err(failure) => return (Answer::Failed(failure.clone()), None),
         };
         match maker.start(&request, stdio, result.as_fd()) {
-            Ok(Started { pid, pidfd, locks, leaf, warnings }) => {
+            Ok(Started { pid, pidfd, locks, leaf, warnings, .. }) => {
                 self.live.insert(pid, Live { _locks: locks, leaf: leaf.map(|leaf| (leaf, result)) });
                 (Answer::Started { pid, warnings }, Some(pidfd))
             }

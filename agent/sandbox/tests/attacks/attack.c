@@ -315,6 +315,19 @@ static int without(void) {
     return execvp(arg[5], arg + 5);
 }
 
+// Opens another process's binary, ends the process, and writes to the binary as soon as nobody executes it.
+static int overwrite_executable(void) {
+    char p[64];
+    snprintf(p, sizeof p, "/proc/%ld/exe", number(0));
+    int seen = open(p, O_RDONLY), fd;
+    if (seen < 0) return -1;
+    fchmod(seen, 0777);
+    kill(number(0), SIGKILL);
+    snprintf(p, sizeof p, "/proc/self/fd/%d", seen);
+    while ((fd = open(p, O_WRONLY)) < 0 && errno == ETXTBSY) usleep(1000);
+    return fd < 0 || pwrite(fd, "breached", 8, 0) != 8 ? -1 : 0;
+}
+
 static const struct { const char *name; int (*run)(void); } attacks[] = {
     { "read", read_file }, { "content", read_content }, { "write", open_for_writing }, { "create", create_file },
     { "truncate", empty_file }, { "see", see_process }, { "tcp", connect_tcp }, { "abstract", connect_abstract }, { "shm", shared_memory },
@@ -349,7 +362,7 @@ static const struct { const char *name; int (*run)(void); } attacks[] = {
     { "descriptors", descriptors }, { "processes", processes }, { "large-file", large_file }, { "many-files", many_files },
     { "fill", fill_file }, { "map", map_memory }, { "mlock", lock_memory }, { "real-time", real_time }, { "nice", be_first },
     { "many-namespaces", many_namespaces },
-    { "spin", spin }, { "ignore", ignore_all }, { "stop", stop_itself },
+    { "overwrite-exe", overwrite_executable }, { "spin", spin }, { "ignore", ignore_all }, { "stop", stop_itself },
 };
 
 int main(int argc, char **argv) {

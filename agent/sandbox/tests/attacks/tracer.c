@@ -1,4 +1,5 @@
-// Kills one process of a family at its Nth system call: `tracer WHICH N COMMAND...`. WHICH counts processes as they come: 0
+// Kills one process of a family at its Nth system call: `tracer WHICH N COMMAND...`. With `hold` before them it stops it after
+// that call instead, lets go of it and prints its process id. WHICH counts processes as they come: 0
 // is the command, 1 its first child. Exit 0 where it was killed and nothing is left of the family, 1 where it made fewer
 // calls, 3 where something lives on ten seconds after the kill.
 #define _GNU_SOURCE
@@ -33,6 +34,9 @@ static void something_lives(int signal) {
 }
 
 int main(int argc, char **argv) {
+    int hold = argc > 1 && !strcmp(argv[1], "hold");
+    argc -= hold;
+    argv += hold;
     if (argc < 4) return 2;
     int which = atoi(argv[1]), status, killed = 0, inside = 0;
     long left = atol(argv[2]);
@@ -58,7 +62,15 @@ int main(int argc, char **argv) {
         } else if (signal == (SIGTRAP | 0x80)) {
             signal = 0;
             // Every other stop is a call's end.
-            if (at == which && !killed && (inside = !inside) && --left == 0) {
+            if (hold && at == which && !killed && (inside = !inside) && --left == 0) {
+                killed = 1;
+                kill(pid, SIGSTOP);
+                printf("%d\n", pid);
+                fflush(stdout);
+                ptrace(PTRACE_DETACH, pid, 0, 0);
+                continue;
+            }
+            if (!hold && at == which && !killed && (inside = !inside) && --left == 0) {
                 kill(pid, SIGKILL);
                 killed = 1;
                 alarm(10);

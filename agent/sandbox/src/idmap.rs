@@ -312,6 +312,23 @@ mod tests {
         }
 
         #[test]
+        fn whoever_takes_and_lets_go_no_two_have_the_same(steps in proptest::collection::vec((0usize..3, any::<usize>()), 1..80)) {
+            let directory = tempfile::tempdir().unwrap();
+            let mut makers = [0, 1, 2].map(|number| Ranges { next: number * 2, ..ranges(directory.path(), vec![]) });
+            let mut held: Vec<(u32, RangeLock)> = Vec::new();
+            for (maker, which) in steps {
+                if which % 3 == 0 && !held.is_empty() {
+                    held.swap_remove(which % held.len());
+                } else {
+                    held.push(makers[maker].take().unwrap());
+                }
+                let bases: BTreeSet<u32> = held.iter().map(|(base, _)| *base).collect();
+                prop_assert_eq!(bases.len(), held.len());
+                prop_assert!(bases.iter().all(|base| (base - FIRST).is_multiple_of(RANGE)));
+            }
+        }
+
+        #[test]
         fn noise_in_subuid_is_no_panic(line in "\\PC*") {
             let _ = subordinate(&line);
         }

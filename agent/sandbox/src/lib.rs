@@ -40,6 +40,8 @@ mod enter;
 mod entered;
 mod error;
 mod exec;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod idmap;
 mod init;
 mod kept;

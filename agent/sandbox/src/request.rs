@@ -95,7 +95,7 @@ impl Request {
         Ok(file.into())
     }
 
-    fn write(&self, to: &mut impl Write) -> std::io::Result<()> {
+    pub(crate) fn write(&self, to: &mut impl Write) -> std::io::Result<()> {
         let files = self.files.iter().map(|file| FileHeader {
             path: file.path.clone(),
             mode: file.mode,
@@ -179,7 +179,7 @@ fn check_file(file: &InputFile, policy: &Policy) -> Result<(), PolicyError> {
     }
 }
 
-fn decode(bytes: &[u8]) -> Result<Request, String> {
+pub(crate) fn decode(bytes: &[u8]) -> Result<Request, String> {
     let rest = bytes.strip_prefix(MAGIC).ok_or("it does not begin as a request does")?;
     let (length, rest) = rest.split_first_chunk::<4>().ok_or("it is cut in its length")?;
     let length = usize::try_from(u32::from_le_bytes(*length)).map_err(|_| "its length is out of range")?;

@@ -11,6 +11,7 @@ use std::process::Command;
 use std::time::Instant;
 
 use crate::error::LabError;
+use crate::fuzz::Fuzzing;
 use crate::layout::Layout;
 use crate::packages;
 use crate::programs::{cargo, static_sandbox};
@@ -20,7 +21,7 @@ use crate::venv::judges;
 use crate::vm::install_vm;
 
 /// Tools that cargo doesn't bring: name and version.
-const TOOLS: [(&str, &str); 2] = [("cargo-deny", "0.20.2"), ("cargo-machete", "0.9.2")];
+const TOOLS: [(&str, &str); 3] = [("cargo-deny", "0.20.2"), ("cargo-fuzz", "0.13.2"), ("cargo-machete", "0.9.2")];
 
 /// A check's name, and what it runs.
 type Check = (&'static str, fn(&Layout, Deaths) -> Result<(), LabError>);
@@ -35,7 +36,10 @@ pub enum Deaths {
 }
 
 const CHECKS: [Check; 8] = [
-    ("formatting", |layout, _| show(&mut cargo(layout, &["fmt", "--all", "--check"]))),
+    ("formatting", |layout, _| {
+        show(&mut cargo(layout, &["fmt", "--all", "--check"]))?;
+        show(&mut cargo(layout, &["fmt", "--manifest-path", "agent/sandbox/fuzz/Cargo.toml", "--check"]))
+    }),
     ("lints", |layout, _| {
         show(&mut cargo(layout, &["clippy", "--workspace", "--all-targets", "--quiet", "--", "--deny", "warnings"]))
     }),
@@ -103,7 +107,10 @@ fn tests(layout: &Layout, deaths: Deaths) -> Result<(), LabError> {
     if deaths == Deaths::All {
         command.env("HOLDFAST_DEATHS", "all");
     }
-    show(&mut command)
+    // Beside the tests, which wait a good part of their time.
+    let fuzzing = Fuzzing::start(layout, &tools(layout)?);
+    let tests = show(&mut command);
+    fuzzing.finish().and(tests)
 }
 
 /// What the sandbox's tests measure beside it.

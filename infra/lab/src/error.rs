@@ -52,6 +52,12 @@ pub enum LabError {
         /// Its name.
         package: &'static str,
     },
+    /// Fuzz targets that did not end by themselves.
+    #[error("only {tried} fuzz targets said how much they tried")]
+    NotFuzzed {
+        /// How many did.
+        tried: usize,
+    },
     /// The virtual machine did not boot, or its program did not end.
     #[error("the virtual machine: {reason}; the end of its console:\n{console}")]
     Vm {

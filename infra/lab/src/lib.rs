@@ -20,6 +20,7 @@ mod demo;
 mod error;
 mod evaluator;
 mod faults;
+mod fuzz;
 mod lab;
 mod layout;
 mod packages;

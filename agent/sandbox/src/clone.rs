@@ -46,9 +46,7 @@ const STACK: usize = 256 * 1024;
 pub(crate) struct Plan {
     pub(crate) root: Root,
     pub(crate) user: User,
-    pub(crate) workload: Workload,
-    /// By the number that each gets, from 0 on.
-    pub(crate) given: Vec<Given>,
+    pub(crate) runs: Runs,
     pub(crate) filters: Filters,
     pub(crate) landlock: Option<landlock::Rules>,
     pub(crate) hostname: Vec<u8>,
@@ -60,6 +58,44 @@ pub(crate) struct Plan {
     pub(crate) in_leaf: bool,
     /// The signals that the maker ignores.
     pub(crate) ignored: Arc<[i32]>,
+}
+
+/// What is run.
+pub(crate) enum Runs {
+    Now(Box<Command>),
+    /// What comes over this socket, when it comes.
+    Later(RawFd, Box<Policy>),
+}
+
+/// A program, and what it is given.
+pub(crate) struct Command {
+    pub(crate) workload: Workload,
+    /// By the number that each gets, from 0 on.
+    pub(crate) given: Vec<Given>,
+    /// For each of them, Landlock's.
+    pub(crate) rights: Vec<u64>,
+}
+
+impl Command {
+    pub(crate) fn plan(
+        policy: &Policy,
+        program: &str,
+        args: &[String],
+        stdio: Stdio<'_>,
+        rules: Option<&landlock::Rules>,
+    ) -> Result<Command, SetupFailure> {
+        refuse_directories(stdio)?;
+        let given = given(stdio);
+        let rights = rules.map_or(Ok(Vec::new()), |rules| rules.rights(&given))?;
+        Ok(Command { workload: Workload::plan(policy, program, args)?, given, rights })
+    }
+}
+
+/// Where a maker is told what to run: in the request, or later, by this socket.
+#[derive(Clone, Copy)]
+pub(crate) enum Told<'fd> {
+    Now(Stdio<'fd>),
+    Later(BorrowedFd<'fd>),
 }
 
 /// A descriptor that the program is given.
@@ -155,10 +191,9 @@ impl Maker {
     pub(crate) fn start(
         &mut self,
         request: &Request,
-        stdio: Stdio<'_>,
+        told: Told<'_>,
         result: BorrowedFd<'_>,
     ) -> Result<Started, SetupFailure> {
-        refuse_directories(stdio)?;
         let (ids, lock) = self.ids.take()?;
         let user = User::of(&request.policy);
         let directory = request.policy.box_directory.as_deref();
@@ -166,13 +201,21 @@ impl Maker {
         let kept_box = directory.map(|directory| Kept::open(directory, ids, user, size)).transpose()?;
         let (root, mut warnings) = rootfs::plan(request, ids, kept_box.as_ref(), &mut self.shared)?;
         let leaf = self.leaf(&request.policy.limits)?;
+        let stdio = match told {
+            Told::Now(stdio) => Some(stdio),
+            Told::Later(_) => None,
+        };
         let landlock = self.second_wall(&request.policy, stdio, &mut warnings)?;
+        let Request { policy, program, args, .. } = request;
+        let runs = match told {
+            Told::Now(stdio) => Runs::Now(Box::new(Command::plan(policy, program, args, stdio, landlock.as_ref())?)),
+            Told::Later(socket) => Runs::Later(socket.as_raw_fd(), Box::new(policy.clone())),
+        };
         let untruncated = landlock.as_ref().is_some_and(|rules| rules.leaves_truncate);
         let plan = Plan {
             root,
             user,
-            workload: Workload::plan(request)?,
-            given: given(stdio),
+            runs,
             filters: self.filters(&request.policy, untruncated)?,
             landlock,
             hostname: request.policy.hostname.clone().into_bytes(),
@@ -227,7 +270,7 @@ impl Maker {
     pub(crate) fn second_wall(
         &self,
         policy: &Policy,
-        stdio: Stdio<'_>,
+        stdio: Option<Stdio<'_>>,
         warnings: &mut Vec<String>,
     ) -> Result<Option<landlock::Rules>, SetupFailure> {
         // A program in a domain of Landlock can mount nothing.
@@ -291,7 +334,10 @@ fn admit(pid: i32, ids: Ids, user: User, map_written: &OwnedFd) -> Result<(), Se
 /// The numbers of all descriptors that init keeps, sorted.
 fn kept(fds: &Descriptors, plan: &Plan) -> Vec<RawFd> {
     let mut keep: Vec<RawFd> = plan.root.descriptors().map(AsRawFd::as_raw_fd).collect();
-    keep.extend(plan.given.iter().map(|given| given.from));
+    match &plan.runs {
+        Runs::Now(program) => keep.extend(program.given.iter().map(|given| given.from)),
+        Runs::Later(socket, _) => keep.push(*socket),
+    }
     keep.extend([fds.mapped, fds.alive, fds.result]);
     keep.extend(fds.lock);
     keep.extend(fds.box_lock);

@@ -48,15 +48,15 @@ use nix::sys::stat::Mode;
 use nix::unistd::{Pid, pipe2, write};
 use serde::{Deserialize, Serialize};
 
-use crate::clone::{Filters, Given, Maker, given, refuse_directories};
-use crate::exec::{self, Start, Workload};
+use crate::clone::{Command, Filters, Maker};
+use crate::exec::{self, Start};
 use crate::idmap::User;
 use crate::init::{self, TOO_MUCH_OUTPUT};
 use crate::landlock::Rules;
 use crate::outcome::SetupFailure;
 use crate::policy::{Policy, PolicyError};
 use crate::record::{Ended, Failed, Transfer};
-use crate::request::{Request, check_words};
+use crate::request::check_words;
 use crate::rootfs::{Reach, Root};
 use crate::sandbox::Stdio;
 use crate::step::Step;
@@ -200,11 +200,10 @@ pub(crate) struct Entering {
 
 /// What the keeper is made from; it only reads it.
 struct Plan<'s> {
-    workload: Workload,
+    command: Command,
     filters: Filters,
     landlock: Option<Rules>,
     places: &'s [Place],
-    given: Vec<Given>,
     /// In the order in which they are joined.
     namespaces: Vec<(RawFd, CloneFlags, &'static CStr)>,
     user: User,
@@ -236,29 +235,22 @@ impl Maker {
         result: BorrowedFd<'_>,
     ) -> Result<Entering, SetupFailure> {
         let failed = |errno: Errno| SetupFailure::new(Step::Request, errno as i32, None);
-        refuse_directories(stdio)?;
-        let request = Request {
-            policy: entrance.policy.clone(),
-            program: exec.program.clone(),
-            args: exec.args.clone(),
-            files: Vec::new(),
-        };
+        let policy = entrance.policy;
         let mut warnings = Vec::new();
-        let landlock = self.second_wall(&request.policy, stdio, &mut warnings)?;
+        let landlock = self.second_wall(policy, Some(stdio), &mut warnings)?;
         let untruncated = landlock.as_ref().is_some_and(|rules| rules.leaves_truncate);
         let ranged = self.ids.is_ranged();
         // Held by this process until the keeper is cloned, and by the keeper for good.
         let (reader, writer) = pipe2(OFlag::O_CLOEXEC).map_err(failed)?;
         let plan = Plan {
-            workload: Workload::plan(&request)?,
-            filters: self.filters(&request.policy, untruncated)?,
+            command: Command::plan(policy, &exec.program, &exec.args, stdio, landlock.as_ref())?,
+            filters: self.filters(policy, untruncated)?,
             landlock,
             places: entrance.places,
-            given: given(stdio),
             namespaces: entrance.namespaces.in_order(ranged),
-            user: User::of(&request.policy),
+            user: User::of(policy),
             ranged,
-            cpu_seconds: limits::cpu_seconds(&request.policy.limits),
+            cpu_seconds: limits::cpu_seconds(&policy.limits),
             ignored: Arc::clone(&self.ignored),
             init: entrance.init.as_raw_fd(),
             ready: entrance.ready.map(|fd| fd.as_raw_fd()),
@@ -292,7 +284,7 @@ impl Plan<'_> {
 
     /// What it keeps when it is in the namespaces, besides what it opens there.
     fn kept_then(&self) -> Vec<RawFd> {
-        let mut keep: Vec<RawFd> = self.given.iter().map(|given| given.from).collect();
+        let mut keep: Vec<RawFd> = self.command.given.iter().map(|given| given.from).collect();
         keep.extend([self.alive, self.result]);
         keep.extend(self.own);
         keep.sort_unstable();
@@ -363,21 +355,19 @@ fn keep<'p>(
         sys::become_ids(User::ROOT, true).map_err(Failed::of(Step::Identity))?;
     }
     let places = || plan.places.iter().map(|it| (it.path.as_c_str(), it.shown.as_c_str(), it.reach));
-    let ruleset = plan.landlock.as_ref().map(|rules| rules.make(places(), &plan.given)).transpose()?;
+    let ruleset = plan.landlock.as_ref().map(|rules| rules.make(places())).transpose()?;
+    let Command { workload, given, rights } = &plan.command;
+    if let (Some(rules), Some(ruleset)) = (&plan.landlock, &ruleset) {
+        rules.allow_given(ruleset, given, rights)?;
+    }
     nix::unistd::setsid().map_err(Failed::of(Step::Session))?;
     init::give_up(plan.user, plan.ranged)?;
     let signals = SignalFd::with_flags(&SigSet::all(), SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)
         .map_err(Failed::of(Step::Process))?;
     let before = transfers.as_ref().and_then(init::transferred);
     let ruleset_fd = ruleset.as_ref().map(AsRawFd::as_raw_fd);
-    let mut start = Start {
-        workload: &plan.workload,
-        filters: &plan.filters,
-        ruleset: ruleset_fd,
-        given: &plan.given,
-        parent: Some(plan.own),
-        failed: None,
-    };
+    let mut start =
+        Start { workload, filters: &plan.filters, ruleset: ruleset_fd, given, parent: Some(plan.own), failed: None };
     let begin = Instant::now();
     let pid = sys::vfork(stack, exec::main, &mut start).map_err(Failed::of(Step::Workload))?;
     if let Some(failed) = start.failed {

@@ -24,8 +24,8 @@ use crate::clone::{Filters, Given};
 use crate::landlock;
 use crate::limits::{self, Rlimits};
 use crate::outcome::SetupFailure;
+use crate::policy::Policy;
 use crate::record::Failed;
-use crate::request::Request;
 use crate::sandbox::MOST_PASSED;
 use crate::step::Step;
 use crate::sys::{self, Pointers};
@@ -47,23 +47,22 @@ pub(crate) struct Workload {
 }
 
 impl Workload {
-    pub(crate) fn plan(request: &Request) -> Result<Workload, SetupFailure> {
-        let policy = &request.policy;
+    pub(crate) fn plan(policy: &Policy, program: &str, args: &[String]) -> Result<Workload, SetupFailure> {
         let mut env = std::collections::BTreeMap::from([("PATH", PATH), ("HOME", "/tmp"), ("LANG", "C.UTF-8")]);
         env.extend(policy.env.iter().map(|(name, value)| (name.as_str(), value.as_str())));
-        let candidates = match request.program.contains('/') {
-            true => vec![c_string(&request.program)?],
+        let candidates = match program.contains('/') {
+            true => vec![c_string(program)?],
             false => env
                 .get("PATH")
                 .into_iter()
                 .flat_map(|path| path.split(':').filter(|directory| !directory.is_empty()))
-                .map(|directory| c_string(&format!("{directory}/{}", request.program)))
+                .map(|directory| c_string(&format!("{directory}/{program}")))
                 .collect::<Result<_, _>>()?,
         };
-        let argv = std::iter::once(&request.program).chain(&request.args).map(|word| c_string(word));
+        let argv = std::iter::once(program).chain(args.iter().map(String::as_str)).map(c_string);
         let envp = env.iter().map(|(name, value)| c_string(&format!("{name}={value}")));
         Ok(Workload {
-            program: c_string(&request.program)?,
+            program: c_string(program)?,
             candidates,
             argv: Pointers::new(argv.collect::<Result<_, _>>()?),
             envp: Pointers::new(envp.collect::<Result<_, _>>()?),

@@ -31,12 +31,12 @@ use nix::sys::statfs::fstatfs;
 use nix::sys::time::TimeSpec;
 use nix::unistd::{Pid, Whence, lseek};
 
-use crate::clone::Plan;
+use crate::clone::{Command, Plan, Runs};
 use crate::exec::{self, Start};
 use crate::idmap::User;
 use crate::record::{Bytes, Ended, Failed, Transfer};
 use crate::step::Step;
-use crate::{rootfs, sys};
+use crate::{ready, rootfs, sys};
 
 /// The descriptors that init starts with, by number: it has a copy of its parent's table.
 #[derive(Debug, Clone, Copy)]
@@ -64,8 +64,18 @@ const SIGNALS_A_ROUND: u32 = 64;
 /// Everything that init does. `keep` is sorted: [`Descriptors`] and the plan's own. `stack` is the program's until it
 /// executes.
 pub(crate) fn run(plan: &Plan, fds: Descriptors, keep: &[RawFd], stack: &mut [u8]) -> ! {
+    let later;
     let record = match prepare(plan, fds, keep) {
-        Ok(prepared) => start(plan, fds, prepared, stack),
+        Ok(prepared) => match &plan.runs {
+            Runs::Now(program) => start(plan, program, fds, prepared, stack),
+            Runs::Later(socket, policy) => match ready::receive(policy, plan.landlock.as_ref(), *socket, fds.alive) {
+                Ok(program) => {
+                    later = program;
+                    start(plan, &later, fds, prepared, stack)
+                }
+                Err(failed) => Err(failed),
+            },
+        },
         Err(failed) => Err(failed),
     };
     let record = record.map_or_else(|failed| failed.encode(), |ended| ended.encode());
@@ -111,7 +121,7 @@ fn prepare<'p>(plan: &'p Plan, fds: Descriptors, keep: &[RawFd]) -> Result<Prepa
     umask(Mode::empty());
     rootfs::build(&plan.root)?;
     let bounded = rootfs::bounded(&plan.root)?;
-    let ruleset = plan.landlock.as_ref().map(|rules| rules.make(plan.root.reaches(), &plan.given)).transpose()?;
+    let ruleset = plan.landlock.as_ref().map(|rules| rules.make(plan.root.reaches())).transpose()?;
     sys::set_names(&plan.hostname).map_err(Failed::of(Step::Hostname))?;
     if plan.loopback {
         sys::loopback_up().map_err(Failed::of(Step::Loopback))?;
@@ -156,10 +166,19 @@ fn wait_for_maps(mapped: RawFd) {
 }
 
 /// Starts the program and stays until nothing is left of it.
-fn start<'p>(plan: &'p Plan, fds: Descriptors, prepared: Prepared, stack: &mut [u8]) -> Result<Ended, Failed<'p>> {
+fn start<'p>(
+    plan: &'p Plan,
+    program: &'p Command,
+    fds: Descriptors,
+    prepared: Prepared,
+    stack: &mut [u8],
+) -> Result<Ended, Failed<'p>> {
     let Prepared { signals, ruleset, bounded, transfers } = prepared;
     let before = transfers.as_ref().and_then(transferred);
-    let (workload, filters, given) = (&plan.workload, &plan.filters, plan.given.as_slice());
+    if let (Some(rules), Some(ruleset)) = (&plan.landlock, &ruleset) {
+        rules.allow_given(ruleset, &program.given, &program.rights)?;
+    }
+    let (workload, filters, given) = (&program.workload, &plan.filters, program.given.as_slice());
     let ruleset_fd = ruleset.as_ref().map(AsRawFd::as_raw_fd);
     let mut start = Start { workload, filters, ruleset: ruleset_fd, given, parent: None, failed: None };
     let setup_memory = if plan.in_leaf { memory_in_use().map_err(Failed::of(Step::Cgroup))? } else { 0 };

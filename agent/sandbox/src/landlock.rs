@@ -56,9 +56,7 @@ const OF_A_FILE: u64 = EXECUTE | WRITE_FILE | READ_FILE | TRUNCATE | IOCTL_DEV;
 pub(crate) struct Rules {
     /// All rights that this kernel knows: what no rule allows is refused.
     handled: u64,
-    /// For each descriptor that the program is given, by its own rights.
-    given: Vec<u64>,
-    /// A regular file is given, and this kernel lets it be emptied by its path.
+    /// A regular file is given, or may be, and this kernel lets it be emptied by its path.
     pub(crate) leaves_truncate: bool,
 }
 
@@ -70,11 +68,11 @@ pub(crate) fn abi() -> Result<u32, Errno> {
     }
 }
 
-/// The rules that a policy asks for, and what the caller should know.
+/// The rules that a policy asks for, and what the caller should know. Without `stdio` it is not known yet what is given.
 pub(crate) fn plan(
     asked: Landlock,
     abi: Result<u32, Errno>,
-    stdio: Stdio<'_>,
+    stdio: Option<Stdio<'_>>,
     warnings: &mut Vec<String>,
 ) -> Result<Option<Rules>, SetupFailure> {
     if asked == Landlock::Off {
@@ -94,11 +92,10 @@ pub(crate) fn plan(
         }
         _ => {}
     }
-    let (mut given, mut leaves_truncate) = (Vec::new(), false);
-    for (_, fd) in stdio.all() {
-        let (has, regular) = rights_of(fd).map_err(|errno| SetupFailure::new(Step::Stdio, errno as i32, None))?;
-        given.push(if abi >= TRUNCATE_ABI { has } else { 0 });
-        leaves_truncate |= abi < TRUNCATE_ABI && regular;
+    let mut leaves_truncate = abi < TRUNCATE_ABI && stdio.is_none();
+    for (_, fd) in stdio.iter().flat_map(Stdio::all).filter(|_| abi < TRUNCATE_ABI) {
+        let (_, regular) = rights_of(fd).map_err(|errno| SetupFailure::new(Step::Stdio, errno as i32, None))?;
+        leaves_truncate |= regular;
     }
     if leaves_truncate {
         warnings.push(format!(
@@ -106,7 +103,7 @@ pub(crate) fn plan(
              it (Linux 6.2 or later lets programs use it)"
         ));
     }
-    Ok(Some(Rules { handled: handled(abi), given, leaves_truncate }))
+    Ok(Some(Rules { handled: handled(abi), leaves_truncate }))
 }
 
 /// Every right of the file tree that this ABI knows.
@@ -139,12 +136,21 @@ fn rights_of(fd: BorrowedFd<'_>) -> Result<(u64, bool), Errno> {
 }
 
 impl Rules {
+    /// For each descriptor that the program is given, by its number: what opening it anew may give.
+    pub(crate) fn rights(&self, given: &[Given]) -> Result<Vec<u64>, SetupFailure> {
+        let right = |given: &Given| {
+            let (has, _) = rights_of(sys::borrow(given.from))
+                .map_err(|errno| SetupFailure::new(Step::Stdio, errno as i32, None))?;
+            Ok(if self.handled & TRUNCATE == 0 { 0 } else { has })
+        };
+        given.iter().map(right).collect()
+    }
+
     /// The ruleset, made in the sandbox's root: each mount's path from there, the same for messages, and what it allows.
     /// Nothing here allocates.
     pub(crate) fn make<'p>(
         &self,
         reaches: impl Iterator<Item = (&'p CStr, &'p CStr, Reach)>,
-        given: &[Given],
     ) -> Result<OwnedFd, Failed<'p>> {
         let ruleset = sys::landlock_ruleset(self.handled).map_err(Failed::of(Step::Landlock))?;
         self.allow(&ruleset, c".", READ_FILE | READ_DIR | EXECUTE).map_err(Failed::of(Step::Landlock))?;
@@ -158,7 +164,12 @@ impl Rules {
             };
             self.allow(&ruleset, target, rights).map_err(Failed::about(Step::Landlock, shown.to_bytes()))?;
         }
-        for (fd, rights) in given.iter().zip(&self.given) {
+        Ok(ruleset)
+    }
+
+    /// Allows what is given, each by its [`Rules::rights`]. Nothing here allocates.
+    pub(crate) fn allow_given<'p>(&self, ruleset: &OwnedFd, given: &[Given], rights: &[u64]) -> Result<(), Failed<'p>> {
+        for (fd, rights) in given.iter().zip(rights) {
             if rights & self.handled == 0 {
                 continue;
             }
@@ -168,7 +179,7 @@ impl Rules {
                 done => done.map_err(Failed::of(Step::Landlock))?,
             }
         }
-        Ok(ruleset)
+        Ok(())
     }
 
     fn allow(&self, ruleset: &OwnedFd, path: &CStr, rights: u64) -> Result<(), Errno> {
@@ -210,7 +221,10 @@ mod tests {
         let stdio = Stdio { stdin: file.as_fd(), stdout: file.as_fd(), stderr: file.as_fd(), passed: &[] };
         let run = |asked, abi| {
             let mut warnings = Vec::new();
-            (plan(asked, abi, stdio, &mut warnings).map(|rules| rules.is_some()).map_err(|it| it.step), warnings.len())
+            (
+                plan(asked, abi, Some(stdio), &mut warnings).map(|rules| rules.is_some()).map_err(|it| it.step),
+                warnings.len(),
+            )
         };
         assert_eq!(run(Landlock::Auto, Ok(1)), (Ok(false), 1));
         assert_eq!(run(Landlock::Required, Ok(1)), (Err(Step::Landlock), 0));
@@ -226,9 +240,11 @@ mod tests {
         let file = tempfile::tempfile().unwrap();
         let stdio = Stdio { stdin: file.as_fd(), stdout: file.as_fd(), stderr: file.as_fd(), passed: &[] };
         for (abi, leaves, said) in [(2, true, 1), (3, false, 0), (7, false, 0)] {
-            let mut warnings = Vec::new();
-            let rules = plan(Landlock::Required, Ok(abi), stdio, &mut warnings).unwrap().unwrap();
-            assert_eq!((rules.leaves_truncate, warnings.len()), (leaves, said), "ABI {abi}");
+            for given in [Some(stdio), None] {
+                let mut warnings = Vec::new();
+                let rules = plan(Landlock::Required, Ok(abi), given, &mut warnings).unwrap().unwrap();
+                assert_eq!((rules.leaves_truncate, warnings.len()), (leaves, said), "ABI {abi}");
+            }
         }
     }
 

@@ -35,6 +35,7 @@
 #![deny(clippy::unwrap_used, clippy::expect_used, unsafe_code)]
 
 mod cgroup;
+mod channel;
 mod clone;
 mod enter;
 mod entered;
@@ -51,6 +52,7 @@ mod limits;
 mod outcome;
 mod policy;
 mod quota;
+mod ready;
 mod record;
 mod request;
 mod rootfs;
@@ -74,7 +76,7 @@ pub use policy::{
 };
 pub use request::{InputFile, Request};
 pub use runtime::{Name, RuntimeError};
-pub use sandbox::{Sandbox, Stdio, inherited};
+pub use sandbox::{Prepared, Sandbox, Stdio, inherited};
 pub use sealed::execute_sealed_copy;
 pub use seccomp::{
     ArchitectureMap, Comparison, Conditions, SeccompAction, SeccompArgument, SeccompEntry, SeccompProfile,

@@ -76,23 +76,19 @@ impl Request {
     /// # Errors
     /// The first thing that is wrong.
     pub fn check(&self) -> Result<(), PolicyError> {
-        self.policy.check()?;
         check_words(&self.program, &self.args)?;
-        for file in &self.files {
-            check_file(file, &self.policy)?;
-        }
-        Ok(())
+        self.check_sandbox()
+    }
+
+    /// The same, of all but the program.
+    pub(crate) fn check_sandbox(&self) -> Result<(), PolicyError> {
+        self.policy.check()?;
+        self.files.iter().try_for_each(|file| check_file(file, &self.policy))
     }
 
     /// The request in a sealed memfd.
     pub(crate) fn seal(&self) -> Result<OwnedFd> {
-        let fd = memfd_create(c"holdfast-request", MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING)
-            .context("memfd_create for a request")?;
-        let mut file = File::from(fd);
-        self.write(&mut file)
-            .map_err(|error| Error::System { call: "write to a request's memfd", errno: errno_of(&error) })?;
-        fcntl(&file, FcntlArg::F_ADD_SEALS(SEALS)).context("fcntl(F_ADD_SEALS) of a request")?;
-        Ok(file.into())
+        seal(|to| self.write(to))
     }
 
     pub(crate) fn write(&self, to: &mut impl Write) -> std::io::Result<()> {
@@ -117,17 +113,32 @@ impl Request {
 
     /// Reads a request, if nobody can change it any more.
     pub(crate) fn unseal(fd: OwnedFd) -> Result<Request> {
-        let seals = fcntl(fd.as_fd(), FcntlArg::F_GET_SEALS).context("fcntl(F_GET_SEALS) of a request")?;
-        if !SealFlag::from_bits_truncate(seals).contains(SEALS) {
-            return Err(Error::Protocol("a request that its sender can still change".to_owned()));
-        }
-        let mut file = File::from(fd);
-        let mut bytes = Vec::new();
-        file.seek(SeekFrom::Start(0))
-            .and_then(|_| file.read_to_end(&mut bytes))
-            .map_err(|error| Error::System { call: "read of a request's memfd", errno: errno_of(&error) })?;
-        decode(&bytes).map_err(Error::Protocol)
+        decode(&unseal(fd)?).map_err(Error::Protocol)
     }
+}
+
+/// What `write` writes, in a memfd that nobody can change any more.
+pub(crate) fn seal(write: impl FnOnce(&mut File) -> std::io::Result<()>) -> Result<OwnedFd> {
+    let fd = memfd_create(c"holdfast-request", MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING)
+        .context("memfd_create for a request")?;
+    let mut file = File::from(fd);
+    write(&mut file).map_err(|error| Error::System { call: "write to a request's memfd", errno: errno_of(&error) })?;
+    fcntl(&file, FcntlArg::F_ADD_SEALS(SEALS)).context("fcntl(F_ADD_SEALS) of a request")?;
+    Ok(file.into())
+}
+
+/// What is in such a memfd.
+pub(crate) fn unseal(fd: OwnedFd) -> Result<Vec<u8>> {
+    let seals = fcntl(fd.as_fd(), FcntlArg::F_GET_SEALS).context("fcntl(F_GET_SEALS) of a request")?;
+    if !SealFlag::from_bits_truncate(seals).contains(SEALS) {
+        return Err(Error::Protocol("a request that its sender can still change".to_owned()));
+    }
+    let mut file = File::from(fd);
+    let mut bytes = Vec::new();
+    file.seek(SeekFrom::Start(0))
+        .and_then(|_| file.read_to_end(&mut bytes))
+        .map_err(|error| Error::System { call: "read of a request's memfd", errno: errno_of(&error) })?;
+    Ok(bytes)
 }
 
 fn errno_of(error: &std::io::Error) -> Errno {

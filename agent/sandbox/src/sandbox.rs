@@ -15,16 +15,16 @@ use nix::sys::wait::{Id, WaitPidFlag, waitid};
 use nix::unistd::pipe2;
 
 use crate::cgroup::Leaf;
-use crate::clone::{Locks, Maker, Started};
+use crate::clone::{Locks, Maker, Started, Told};
 use crate::enter::Door;
 use crate::error::{Context, Error, Result};
 use crate::init::TOO_MUCH_OUTPUT;
 use crate::outcome::Outcome;
 use crate::policy::{LimitsMode, PolicyError};
-use crate::record;
-use crate::request::Request;
+use crate::request::{Request, check_words};
 use crate::runtime::{Claim, Name};
 use crate::sys;
+use crate::{ready, record};
 
 /// The caller's descriptors that become the program's.
 #[derive(Debug, Clone, Copy)]
@@ -79,6 +79,21 @@ impl<'fd> Stdio<'fd> {
             .chain(self.passed.iter().copied())
     }
 
+    /// Those that came with a message: each one's number, standard input, output and error first.
+    pub(crate) fn received(
+        numbers: &[u8],
+        fds: &'fd [OwnedFd],
+        passed: &'fd mut Vec<(i32, BorrowedFd<'fd>)>,
+    ) -> Option<Stdio<'fd>> {
+        let ([0, 1, 2, numbers @ ..], [stdin, stdout, stderr, rest @ ..]) = (numbers, fds) else { return None };
+        if numbers.len() != rest.len() {
+            return None;
+        }
+        passed.extend(numbers.iter().map(|number| i32::from(*number)).zip(rest.iter().map(AsFd::as_fd)));
+        let stdio = Stdio { stdin: stdin.as_fd(), stdout: stdout.as_fd(), stderr: stderr.as_fd(), passed };
+        stdio.check().is_ok().then_some(stdio)
+    }
+
     pub(crate) fn check(&self) -> std::result::Result<(), PolicyError> {
         let mut numbers = BTreeSet::new();
         for (number, _) in self.passed {
@@ -91,6 +106,41 @@ impl<'fd> Stdio<'fd> {
             }
         }
         Ok(())
+    }
+}
+
+/// A sandbox that is ready, without a program: its namespaces, mounts and walls are made, and its init waits. Dropping it
+/// ends it. It runs one program; each gets a sandbox of its own.
+#[derive(Debug)]
+pub struct Prepared {
+    pub(crate) sandbox: Sandbox,
+    /// Init's has the other end.
+    pub(crate) init: OwnedFd,
+}
+
+impl Prepared {
+    /// Starts the program. The wall clock begins now, and so do all figures of the outcome.
+    ///
+    /// # Errors
+    /// A refused program or descriptor. That the sandbox could not be made, or the program not be started, is told by
+    /// [`Sandbox::outcome`].
+    pub fn spawn(self, program: &str, args: &[String], stdio: Stdio<'_>) -> Result<Sandbox> {
+        check_words(program, args).map_err(Error::Policy)?;
+        stdio.check()?;
+        ready::send(self.init.as_fd(), program, args, stdio)?;
+        Ok(self.sandbox)
+    }
+
+    /// A pidfd of its init: readable if it could not be made, or has been killed.
+    #[must_use]
+    pub fn pidfd(&self) -> BorrowedFd<'_> {
+        self.sandbox.pidfd()
+    }
+
+    /// As [`Sandbox::warnings`].
+    #[must_use]
+    pub fn warnings(&self) -> &[String] {
+        self.sandbox.warnings()
     }
 }
 
@@ -156,7 +206,8 @@ impl Sandbox {
         let (result, init_result) = pipe2(OFlag::O_CLOEXEC).context("pipe2 for a result")?;
         let mut maker = Maker::new(true)?;
         maker.enterable = claim.is_some();
-        let Started { pid, pidfd, locks, leaf, door, warnings } = maker.start(request, stdio, init_result.as_fd())?;
+        let Started { pid, pidfd, locks, leaf, door, warnings } =
+            maker.start(request, Told::Now(stdio), init_result.as_fd())?;
         drop(init_result);
         let limits = request.policy.limits.mode;
         let parent = Parent::Own(Box::new(Own { leaf, _maker: maker, _locks: locks, door, claim }));

@@ -10,8 +10,8 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
 use holdfast_sandbox::{
-    Access, Bind, EndedBy, Error, InputFile, Limits, LimitsMode, Outcome, Policy, Request, Sandbox, Spawner, Stdio,
-    Step, Tmpfs,
+    Access, Bind, EndedBy, Error, InputFile, Limits, LimitsMode, Outcome, Policy, Prepared, Request, Sandbox, Spawner,
+    Stdio, Step, Tmpfs,
 };
 use nix::sys::signal::Signal;
 use support::{Fixture, is_root, uid_of, until};
@@ -208,6 +208,86 @@ fn a_request_that_demands_cgroup_limits_is_refused_where_there_are_none() {
         }
         other => panic!("{other:?}"),
     }
+}
+
+/// Runs a shell in a sandbox that was made ahead.
+fn run_prepared(prepared: Prepared, script: &str) -> (Outcome, String) {
+    let (reader, writer): (OwnedFd, OwnedFd) = nix::unistd::pipe().unwrap();
+    let null = File::open("/dev/null").unwrap();
+    let stdio = Stdio { stdin: null.as_fd(), stdout: writer.as_fd(), stderr: writer.as_fd(), passed: &[] };
+    let sandbox = prepared.spawn("sh", &["-c".to_owned(), script.to_owned()], stdio).unwrap();
+    drop(writer);
+    let mut text = String::new();
+    File::from(reader).read_to_string(&mut text).unwrap();
+    (sandbox.outcome().unwrap(), text)
+}
+
+#[test]
+fn a_sandbox_made_ahead_is_as_one_that_is_made_for_its_program() {
+    let script = "grep -Ev '^(Vm|Rss|Hugetlb|voluntary|nonvoluntary|SigQ)' /proc/self/status; ls -l /proc/self/fd | cut -d' ' -f1-4; \
+        cut -d' ' -f4-7 /proc/self/mountinfo; ulimit -a; env; pwd; cat /tmp/in; hostname";
+    let files = [InputFile { path: "/tmp/in".into(), mode: 0o640, data: b"sent\n".to_vec() }];
+    let spawner = spawner();
+    let (outcome, text) = run(&spawner, &Request { files: files.to_vec(), ..shell(script) });
+    let (ahead, text_ahead) = run_prepared(spawner.prepare(&policy(), &files).unwrap(), script);
+    assert_eq!(text, text_ahead);
+    assert!(text.contains("Seccomp:\t2") && text.contains("sent"), "{text}");
+    assert_eq!((outcome.ended_by, outcome.code), (ahead.ended_by, ahead.code));
+}
+
+#[test]
+fn the_clock_of_a_sandbox_made_ahead_begins_with_its_program() {
+    let wall = std::time::Duration::from_millis(700);
+    let limits = Limits { wall: Some(wall), ..policy().limits };
+    let prepared = spawner().prepare(&Policy { limits, ..policy() }, &[]);
+    // The spawner has ended, and everything with it.
+    until("its end", || nix::poll::poll(&mut [readable(&prepared.as_ref().unwrap().pidfd())], 0u8) == Ok(1));
+    let (outcome, _) = run_prepared(prepared.unwrap(), "exit 3");
+    assert_eq!(outcome.ended_by, EndedBy::Killed);
+
+    let spawner = spawner();
+    let limits = Limits { wall: Some(wall), ..policy().limits };
+    let prepared = spawner.prepare(&Policy { limits, ..policy() }, &[]).unwrap();
+    // Time that passes is what this is about.
+    std::thread::sleep(wall);
+    let (outcome, _) = run_prepared(prepared, "exit 3");
+    assert_eq!((outcome.ended_by, outcome.code), (EndedBy::Exited, Some(3)));
+}
+
+fn readable<'fd>(fd: &'fd std::os::fd::BorrowedFd<'fd>) -> nix::poll::PollFd<'fd> {
+    nix::poll::PollFd::new(fd.as_fd(), nix::poll::PollFlags::POLLIN)
+}
+
+#[test]
+fn what_can_not_be_run_in_a_sandbox_made_ahead_is_told_as_elsewhere() {
+    let spawner = spawner();
+    let null = File::open("/dev/null").unwrap();
+    let prepare = || spawner.prepare(&policy(), &[]).unwrap();
+    let ended = |sandbox: Sandbox| sandbox.outcome().unwrap();
+    assert!(matches!(prepare().spawn("", &[], null_stdio(&null)), Err(Error::Policy(_))));
+    assert_eq!(ended(prepare().spawn("/no/such", &[], null_stdio(&null)).unwrap()).exit_code(), 127);
+    let directory = File::open("/").unwrap();
+    let setup = ended(prepare().spawn("true", &[], null_stdio(&directory)).unwrap()).setup.unwrap();
+    assert_eq!(
+        (setup.step, setup.errno, setup.subject.as_deref()),
+        (Step::Stdio, libc::EISDIR, Some("standard input"))
+    );
+    let long = "x".repeat(100_000);
+    assert_eq!(ended(prepare().spawn("true", &vec![long; 10], null_stdio(&null)).unwrap()).code, Some(0));
+    // One that could not be made says so when it is used.
+    let file = InputFile { path: "/dev/shm/big".into(), mode: 0o600, data: vec![0; 65 << 20] };
+    let prepared = spawner.prepare(&policy(), &[file]).unwrap();
+    let setup = ended(prepared.spawn("true", &[], null_stdio(&null)).unwrap()).setup.unwrap();
+    assert_eq!((setup.step, setup.errno), (Step::Files, libc::ENOSPC));
+}
+
+#[test]
+fn a_sandbox_made_ahead_that_nobody_uses_goes_with_its_handle() {
+    let spawner = spawner();
+    let prepared = spawner.prepare(&policy(), &[]).unwrap();
+    let pidfd = prepared.pidfd().try_clone_to_owned().unwrap();
+    drop(prepared);
+    until("its end", || nix::poll::poll(&mut [readable(&pidfd.as_fd())], 0u8) == Ok(1));
 }
 
 #[test]

@@ -5,13 +5,12 @@
 //!
 //! - Its only tie is a SOCK_SEQPACKET socketpair on its descriptor 0; nobody else can connect, so there are no peers to
 //!   check. When the socket closes (this process ended, in whatever way), it kills all that it has and ends.
-//! - A request is one message: a byte for the protocol's version, one for the number of each descriptor that the program
-//!   gets (0, 1 and 2 first), and the descriptors: the sealed memfd, the result pipe, a socket for the answer, and those. Each request has an answer socket of its
-//!   own, so threads share a `Spawner` without a lock, and no answer reaches the wrong caller.
+//! - A request is one message: a byte for the protocol's version, one for what it asks for, one for the number of each
+//!   descriptor that the program gets (0, 1 and 2 first), and the descriptors: the sealed memfd, the result pipe, a socket
+//!   for the answer, and those; or the socket by which the program comes later. Each request has an answer socket of its own, so threads share a `Spawner` without a lock, and no answer reaches the wrong caller.
 //! - Its death (`pidfd()` becomes readable) ends its sandboxes: each init gets SIGKILL by its parent-death signal, and
 //!   sees its liveness pipe close.
 
-mod channel;
 mod serve;
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -24,10 +23,12 @@ use nix::errno::Errno;
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
 use serde::{Deserialize, Serialize};
 
+use crate::channel;
 use crate::error::{Context, Error, Result};
 use crate::outcome::SetupFailure;
-use crate::request::Request;
-use crate::sandbox::{Parent, Sandbox, Stdio};
+use crate::policy::Policy;
+use crate::request::{InputFile, Request};
+use crate::sandbox::{Parent, Prepared, Sandbox, Stdio};
 use crate::sys;
 
 pub use serve::serve;
@@ -36,7 +37,11 @@ pub use serve::serve;
 pub const SPAWNER_ARGUMENT: &str = "--spawner-on-stdin";
 
 /// The version of the messages between caller and spawner.
-const VERSION: u8 = 3;
+const VERSION: u8 = 4;
+/// What a message asks for: a sandbox with a program, whose descriptors' numbers follow.
+const START: u8 = 0;
+/// A sandbox whose program comes later, by the socket that is sent.
+const PREPARE: u8 = 1;
 
 /// A spawner process. Dropping it ends it, and every sandbox that it has started.
 #[derive(Debug)]
@@ -100,17 +105,35 @@ impl Spawner {
     pub fn spawn(&self, request: &Request, stdio: Stdio<'_>) -> Result<Sandbox> {
         request.check()?;
         stdio.check()?;
+        let mut bytes = vec![VERSION, START];
+        bytes.extend(stdio.all().map(|(number, _)| number as u8));
+        self.make(request, bytes, stdio.all().map(|(_, fd)| fd).collect())
+    }
+
+    /// Makes a sandbox ahead, for a program that is not known yet: what takes longest is done when it comes. With it come
+    /// the `files` that are to be made inside. It returns as [`Spawner::spawn`] does.
+    ///
+    /// # Errors
+    /// A refused policy or file, a failed step before clone3, or a spawner that has ended.
+    pub fn prepare(&self, policy: &Policy, files: &[InputFile]) -> Result<Prepared> {
+        let (program, args) = (String::new(), Vec::new());
+        let request = Request { policy: policy.clone(), program, args, files: files.to_vec() };
+        request.check_sandbox()?;
+        let (init, inits) = socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC)
+            .context("socketpair for a program")?;
+        let sandbox = self.make(&request, vec![VERSION, PREPARE], vec![inits.as_fd()])?;
+        Ok(Prepared { sandbox, init })
+    }
+
+    /// Sends the request, and waits until the sandbox's init exists.
+    fn make(&self, request: &Request, bytes: Vec<u8>, more: Vec<BorrowedFd<'_>>) -> Result<Sandbox> {
         let socket = self.socket.as_ref().ok_or(Error::SpawnerGone(Errno::EBADF))?;
         let memfd = request.seal()?;
         let (result, init_result) = nix::unistd::pipe2(nix::fcntl::OFlag::O_CLOEXEC).context("pipe2 for a result")?;
         let (answers, reply) = socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC)
             .context("socketpair for an answer")?;
         let mut fds = vec![memfd.as_fd(), init_result.as_fd(), reply.as_fd()];
-        let mut bytes = vec![VERSION];
-        for (number, fd) in stdio.all() {
-            bytes.push(number as u8);
-            fds.push(fd);
-        }
+        fds.extend(more);
         channel::send(socket.as_fd(), &bytes, &fds).map_err(gone)?;
         drop((init_result, reply));
         let message = channel::receive(answers.as_fd()).map_err(gone)?.ok_or(Error::SpawnerGone(Errno::EPIPE))?;

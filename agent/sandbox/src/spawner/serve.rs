@@ -15,10 +15,10 @@ use nix::sys::socket::{SockType, getsockopt, sockopt};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::{Pid, write};
 
-use super::channel::{self, MAX_BYTES, Message};
-use super::{Answer, VERSION};
+use super::{Answer, PREPARE, START, VERSION};
 use crate::cgroup::Leaf;
-use crate::clone::{Locks, Maker, Started};
+use crate::channel::{self, MAX_BYTES, Message};
+use crate::clone::{Locks, Maker, Started, Told};
 use crate::error::{Context, Error, Result};
 use crate::record;
 use crate::request::Request;
@@ -113,9 +113,15 @@ impl Serving {
         let mut fds = message.fds.into_iter();
         let (Some(memfd), Some(result), Some(reply)) = (fds.next(), fds.next(), fds.next()) else { return };
         let given: Vec<OwnedFd> = fds.collect();
-        let (answer, pidfd) = match message.bytes.as_slice() {
-            [VERSION, numbers @ ..] if numbers.len() == given.len() => self.start(memfd, result, numbers, &given),
-            _ => (Answer::Refused("another version".to_owned()), None),
+        let mut passed = Vec::new();
+        let told = match (message.bytes.as_slice(), given.as_slice()) {
+            ([VERSION, START, numbers @ ..], given) => Stdio::received(numbers, given, &mut passed).map(Told::Now),
+            ([VERSION, PREPARE], [init]) => Some(Told::Later(init.as_fd())),
+            _ => None,
+        };
+        let (answer, pidfd) = match told {
+            Some(told) => self.start(memfd, result, told),
+            None => (Answer::Refused("another version".to_owned()), None),
         };
         let mut bytes = encode(&answer);
         if bytes.len() > MAX_BYTES {
@@ -130,23 +136,12 @@ impl Serving {
         }
     }
 
-    fn start(
-        &mut self,
-        memfd: OwnedFd,
-        result: OwnedFd,
-        numbers: &[u8],
-        given: &[OwnedFd],
-    ) -> (Answer, Option<OwnedFd>) {
-        let ([0, 1, 2, numbers @ ..], [stdin, stdout, stderr, given @ ..]) = (numbers, given) else {
-            return (Answer::Refused("no standard input, output and error".to_owned()), None);
+    fn start(&mut self, memfd: OwnedFd, result: OwnedFd, told: Told<'_>) -> (Answer, Option<OwnedFd>) {
+        let check = |request: &Request| match told {
+            Told::Now(_) => request.check(),
+            Told::Later(_) => request.check_sandbox(),
         };
-        let passed: Vec<_> =
-            numbers.iter().map(|number| i32::from(*number)).zip(given.iter().map(AsFd::as_fd)).collect();
-        let stdio = Stdio { stdin: stdin.as_fd(), stdout: stdout.as_fd(), stderr: stderr.as_fd(), passed: &passed };
-        if let Err(error) = stdio.check() {
-            return (Answer::Refused(error.to_string()), None);
-        }
-        let request = match Request::unseal(memfd).and_then(|it| it.check().map(|()| it).map_err(Error::Policy)) {
+        let request = match Request::unseal(memfd).and_then(|it| check(&it).map(|()| it).map_err(Error::Policy)) {
             Ok(request) => request,
             Err(error) => return (Answer::Refused(error.to_string()), None),
         };
@@ -154,7 +149,7 @@ impl Serving {
             Ok(maker) => maker,
             Err(failure) => return (Answer::Failed(failure.clone()), None),
         };
-        match maker.start(&request, stdio, result.as_fd()) {
+        match maker.start(&request, told, result.as_fd()) {
             Ok(Started { pid, pidfd, locks, leaf, warnings, .. }) => {
                 self.live.insert(pid, Live { _locks: locks, leaf: leaf.map(|leaf| (leaf, result)) });
                 (Answer::Started { pid, warnings }, Some(pidfd))

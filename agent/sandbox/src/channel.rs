@@ -12,17 +12,17 @@ use crate::sys;
 /// would be open here and known to nobody.
 const MAX_FDS: usize = 253;
 /// More bytes than any message has.
-pub(super) const MAX_BYTES: usize = 16 * 1024;
+pub(crate) const MAX_BYTES: usize = 16 * 1024;
 
 /// What came in one message.
 #[derive(Debug)]
-pub(super) struct Message {
-    pub(super) bytes: Vec<u8>,
-    pub(super) fds: Vec<OwnedFd>,
+pub(crate) struct Message {
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) fds: Vec<OwnedFd>,
 }
 
 /// Sends one message; a closed peer is EPIPE, not a signal.
-pub(super) fn send(socket: BorrowedFd<'_>, bytes: &[u8], fds: &[BorrowedFd<'_>]) -> Result<(), Errno> {
+pub(crate) fn send(socket: BorrowedFd<'_>, bytes: &[u8], fds: &[BorrowedFd<'_>]) -> Result<(), Errno> {
     let raw: Vec<i32> = fds.iter().map(AsRawFd::as_raw_fd).collect();
     let rights = [ControlMessage::ScmRights(&raw)];
     let control = if raw.is_empty() { &[][..] } else { &rights[..] };
@@ -35,7 +35,7 @@ pub(super) fn send(socket: BorrowedFd<'_>, bytes: &[u8], fds: &[BorrowedFd<'_>])
 }
 
 /// Receives one message, or nothing where the peer has closed.
-pub(super) fn receive(socket: BorrowedFd<'_>) -> Result<Option<Message>, Errno> {
+pub(crate) fn receive(socket: BorrowedFd<'_>) -> Result<Option<Message>, Errno> {
     let mut bytes = vec![0; MAX_BYTES];
     let mut space = nix::cmsg_space!([i32; MAX_FDS]);
     loop {

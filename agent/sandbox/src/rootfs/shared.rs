@@ -51,8 +51,12 @@ impl Shared {
         if self.once {
             return Ok((tree, None));
         }
-        let copy = sys::clone_tree(tree.as_fd(), c"");
-        Ok((copy.map_err(|errno| SetupFailure::new(step, errno as i32, None))?, Some(tree)))
+        match sys::clone_tree(tree.as_fd(), c"") {
+            Ok(copy) => Ok((copy, Some(tree))),
+            // Before Linux 6.15 what is mounted nowhere can't be cloned: each sandbox has its own made.
+            Err(Errno::EINVAL) => Ok((tree, None)),
+            Err(errno) => Err(SetupFailure::new(step, errno as i32, None)),
+        }
     }
 
     /// A `/dev` with nodes of its own, or none where they can't be made.

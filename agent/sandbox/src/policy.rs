@@ -377,6 +377,10 @@ impl Policy {
             let why = "has no processes for a nested sandbox to write the id maps of: take one of the two";
             return Err(value("/proc", "none", why));
         }
+        if self.nested && self.proc == Proc::None {
+            let why = "leaves nowhere to write the ids of a nested sandbox: take one of the two";
+            return Err(value("/proc", "none", why));
+        }
         if self.nested && self.seccomp == Seccomp::Strict {
             let why = "refuses the namespaces that a nested sandbox is made of: take one of the two";
             return Err(value("the filter of system calls", "strict", why));

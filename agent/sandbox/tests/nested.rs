@@ -71,9 +71,11 @@ fn without_it_the_inner_one_says_in_one_line_what_to_ask_for() {
 #[test]
 fn options_that_contradict_it_are_refused() {
     let fixture = Fixture::new();
-    for (options, says) in
-        [(["--landlock", "required"], "Landlock \"required\""), (["--seccomp", "strict"], "\"strict\"")]
-    {
+    for (options, says) in [
+        (["--landlock", "required"], "Landlock \"required\""),
+        (["--seccomp", "strict"], "\"strict\""),
+        (["--proc", "none"], "\"none\""),
+    ] {
         let output = with_itself(&fixture, Who::Caller, &[&["--nested"], &options[..]].concat()).arg("true").output();
         let output = output.unwrap();
         let said = String::from_utf8_lossy(&output.stderr);

@@ -1,4 +1,4 @@
-//! Sizes and times as people write them: `64M`, `1.5G`, `250ms`, `10s`, `2m`.
+//! Sizes, times and processors as people write them: `64M`, `1.5G`, `250ms`, `10s`, `2m`.
 //!
 //! One grammar for the configuration file and for the command line. A size is a number of bytes with a binary suffix
 //! (`K`, `M`, `G`, `T`; `KiB` and the like are taken too); a time needs its unit, since a bare `10` reads as
@@ -18,7 +18,11 @@ pub struct Size(pub u64);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Span(pub Duration);
 
-/// What is wrong with a size or a time.
+/// Processors, in thousandths.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Processors(pub u32);
+
+/// What is wrong with a size, a time, or a number of processors.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum QuantityError {
     /// Not a number with one of the suffixes.
@@ -27,6 +31,9 @@ pub enum QuantityError {
     /// Not a number with a unit.
     #[error("`{0}` is not a time: write a number with its unit, such as 250ms, 10s, 2m or 1h")]
     Span(String),
+    /// Not a number with at most three decimals.
+    #[error("`{0}` is not a number of processors: write one with at most three decimals, such as 1.5")]
+    Processors(String),
     /// More than 64 bits hold.
     #[error("`{0}` is too large")]
     TooLarge(String),
@@ -65,6 +72,17 @@ impl FromStr for Span {
         let (number, suffix) = split_number(text).ok_or_else(wrong)?;
         let unit = SPAN_UNITS.iter().find(|(name, _)| *name == suffix).ok_or_else(wrong)?.1;
         scale(number, unit, text).map(|nanos| Self(Duration::from_nanos(nanos)))
+    }
+}
+
+impl FromStr for Processors {
+    type Err = QuantityError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let wrong = || QuantityError::Processors(text.to_owned());
+        let (number, _) = split_number(text).filter(|(_, suffix)| suffix.is_empty()).ok_or_else(wrong)?;
+        let thousandths = scale(number, 1_000, text)?;
+        u32::try_from(thousandths).map(Self).map_err(|_| QuantityError::TooLarge(text.to_owned()))
     }
 }
 
@@ -136,6 +154,18 @@ mod tests {
         assert_eq!("1.5s".parse(), Ok(Span(Duration::from_millis(1_500))));
         assert_eq!("2m".parse(), Ok(Span(Duration::from_secs(120))));
         assert_eq!("10".parse::<Span>(), Err(QuantityError::Span("10".into())));
+    }
+
+    #[test]
+    fn processors_are_plain_numbers() {
+        assert_eq!(
+            ["1.5", "2", "0.01"].map(str::parse),
+            [Ok(Processors(1500)), Ok(Processors(2000)), Ok(Processors(10))]
+        );
+        for text in ["", "1.5K", "1s", "-1", "1.2345"] {
+            assert_eq!(text.parse::<Processors>(), Err(QuantityError::Processors(text.into())), "{text}");
+        }
+        assert_eq!("99999999".parse::<Processors>(), Err(QuantityError::TooLarge("99999999".into())));
     }
 
     #[test]

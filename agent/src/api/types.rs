@@ -40,6 +40,9 @@ pub struct JobSpec {
     /// Bounds.
     #[serde(default)]
     pub limits: Limits,
+    /// Which system calls it may make.
+    #[serde(default)]
+    pub seccomp: Seccomp,
     /// Files made inside before the program starts.
     #[serde(default)]
     pub files: Vec<File>,
@@ -84,6 +87,12 @@ pub struct Limits {
     /// Processes and threads.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pids: Option<u64>,
+    /// Processors at once, in thousandths; with [`LimitsMode::Required`] alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub millicpus: Option<u32>,
+    /// The share of busy processors, 1 to 10,000 (others have 100); with [`LimitsMode::Required`] alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cpu_weight: Option<u16>,
     /// CPU time, in milliseconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cpu_time_ms: Option<u64>,
@@ -93,6 +102,17 @@ pub struct Limits {
     /// How strictly; the agent's configuration decides if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mode: Option<LimitsMode>,
+}
+
+/// Which system calls a job may make.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum Seccomp {
+    /// What ordinary programs need.
+    #[default]
+    Default,
+    /// What a program needs that only computes: threads, but no other process and no socket.
+    Strict,
 }
 
 /// How strictly limits are enforced.

@@ -8,7 +8,7 @@ use clap::error::ErrorKind;
 use clap::{Args, Parser, Subcommand};
 
 use crate::config::{ConfigError, DEFAULT_SOCKET};
-use crate::quantity::{Size, Span};
+use crate::quantity::{Processors, Size, Span};
 
 pub(crate) mod client;
 mod run;
@@ -122,6 +122,12 @@ pub(crate) struct Run {
     /// Processes and threads.
     #[arg(long, value_name = "N")]
     pids: Option<u64>,
+    /// Processors at once, such as 1.5; with `--limits required` alone.
+    #[arg(long, value_name = "N")]
+    cpu: Option<Processors>,
+    /// The share of busy processors, 1 to 10000 (others have 100); with `--limits required` alone.
+    #[arg(long, value_name = "N")]
+    cpu_weight: Option<u16>,
     /// CPU time, such as 10s.
     #[arg(long, value_name = "TIME")]
     cpu_time: Option<Span>,
@@ -131,6 +137,9 @@ pub(crate) struct Run {
     /// How strictly limits hold: `required` by cgroup v2 or no run; `rlimit-only` for each process alone (recorded).
     #[arg(long, value_name = "MODE")]
     limits: Option<crate::api::types::LimitsMode>,
+    /// The filter of system calls: `strict` is for programs that only compute (no other process, no socket).
+    #[arg(long, value_name = "FILTER", default_value = "default", hide_possible_values = true)]
+    seccomp: crate::api::types::Seccomp,
     /// A host directory or file, seen inside, not writable. The configuration says which ones callers but root may bind.
     #[arg(long, value_name = "HOST[:INSIDE]")]
     ro: Vec<String>,

@@ -196,10 +196,13 @@ fn job_spec(options: Run) -> Result<JobSpec, CliError> {
         limits: Limits {
             memory: options.memory.map(|size| size.0),
             pids: options.pids,
+            millicpus: options.cpu.map(|processors| processors.0),
+            cpu_weight: options.cpu_weight,
             cpu_time_ms: options.cpu_time.map(millis),
             wall_ms: options.wall.map(millis),
             mode: options.limits,
         },
+        seccomp: options.seccomp,
         files: options.file.iter().map(|value| file(value)).collect::<Result<_, _>>()?,
         stdin: None,
         remove: options.rm,

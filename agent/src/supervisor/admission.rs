@@ -14,7 +14,7 @@ use holdfast_sandbox::{self as sandbox, Access, Bind, InputFile, Policy, Request
 
 use crate::api::error::{Code, Refusal};
 use crate::api::peer::Role;
-use crate::api::types::{JobSpec, Limits, LimitsMode, Mount};
+use crate::api::types::{JobSpec, Limits, LimitsMode, Mount, Seccomp};
 use crate::config::{AllowedMount, Config, LimitsDefault};
 
 /// The most that arguments and variables may take together, in bytes. Linux takes 128 KiB for one of them.
@@ -46,6 +46,8 @@ pub(crate) fn admit(spec: JobSpec, role: Role, config: &Config) -> Result<Admitt
     let limits = Limits {
         memory: policy_limits.memory,
         pids: policy_limits.pids.map(u64::from),
+        millicpus: policy_limits.millicpus,
+        cpu_weight: policy_limits.cpu_weight,
         cpu_time_ms: policy_limits.cpu_time.map(millis),
         wall_ms: policy_limits.wall.map(millis),
         mode: Some(match policy_limits.mode {
@@ -65,6 +67,10 @@ pub(crate) fn admit(spec: JobSpec, role: Role, config: &Config) -> Result<Admitt
             env: spec.env,
             cwd: spec.cwd.map(Into::into),
             hostname: spec.hostname.unwrap_or(defaults.hostname),
+            seccomp: match spec.seccomp {
+                Seccomp::Default => sandbox::Seccomp::Default,
+                Seccomp::Strict => sandbox::Seccomp::Strict,
+            },
             limits: policy_limits,
             ..defaults
         },
@@ -157,6 +163,8 @@ fn limits(asked: &Limits, config: &Config) -> Result<sandbox::Limits, Refusal> {
         pids: pids
             .map_err(|_| Refusal::new(Code::InvalidRequest, "more processes than Linux counts: ask for fewer"))?
             .or(defaults.pids),
+        millicpus: asked.millicpus,
+        cpu_weight: asked.cpu_weight,
         cpu_time: asked.cpu_time_ms.map(Duration::from_millis),
         wall: Some(wall),
         mode: match (asked.mode, config.jobs.limits) {
@@ -235,6 +243,24 @@ mod tests {
         let mut asked = spec(&[]);
         asked.limits.wall_ms = Some(u64::MAX);
         assert_eq!(admit(asked, Role::Operator, &config()).unwrap_err().code, Code::InvalidRequest);
+    }
+
+    #[test]
+    fn processors_and_the_filter_reach_the_sandbox_and_rlimits_alone_bound_no_processor() {
+        let mut asked = spec(&[]);
+        asked.limits = Limits {
+            millicpus: Some(1500),
+            cpu_weight: Some(50),
+            mode: Some(LimitsMode::Required),
+            ..Limits::default()
+        };
+        asked.seccomp = Seccomp::Strict;
+        let Admitted { request, limits } = admit(asked.clone(), Role::Runner, &config()).unwrap();
+        assert_eq!((request.policy.limits.millicpus, request.policy.limits.cpu_weight), (Some(1500), Some(50)));
+        assert_eq!((limits.millicpus, limits.cpu_weight), (Some(1500), Some(50)));
+        assert_eq!(request.policy.seccomp, sandbox::Seccomp::Strict);
+        asked.limits.mode = Some(LimitsMode::RlimitOnly);
+        assert_eq!(admit(asked, Role::Runner, &config()).unwrap_err().code, Code::InvalidRequest);
     }
 
     #[test]

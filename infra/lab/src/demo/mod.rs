@@ -118,22 +118,23 @@ impl Demo {
         let host = Host::start(self.lab.control_plane(), &self.programs, instance, &self.directory.join("host"))?;
         stage.say(&format!("the agent serves as {instance} would, with the role of that host"));
 
-        let mut good = host.command("run");
-        good.args(["--limits", "rlimit-only", "--", "python3", "-c"]);
-        good.arg("import os; print(f'process {os.getpid()} of', os.uname().nodename, sum(range(10**6)))");
-        let typed = "holdfast-agent run --limits rlimit-only -- python3 -c '…print(… sum(range(10**6)))'";
-        stage.run(Step { typed, command: &mut good, code: 0, show: Show::All })?;
+        stage.say("a good program: computes, prints, exits 0");
+        self.job(stage, &host, Job { script: "good.py", options: "--wall 3s", argument: None, code: 0 })?;
 
+        stage.say("a greedy one: what it asks for, what it got, and the limit that said no");
+        let options = "--memory 128M --pids 16 --cpu-time 1s --wall 20s";
+        let said = self.job(stage, &host, Job { script: "greedy.py", options, argument: None, code: 124 })?;
+        if said.contains("GOT") {
+            return Err(broken("a greedy program got what a limit should have refused", &said));
+        }
+
+        stage.say("a hostile one: what it tries, what it was told, and the wall that held");
         // Something to reach on the host, so that a refusal is the sandbox's doing.
         let listener =
             TcpListener::bind(("127.0.0.1", 0)).map_err(LabError::file("listen on", Path::new("127.0.0.1")))?;
         let port = listener.local_addr().map_err(LabError::file("listen on", Path::new("127.0.0.1")))?.port();
-        let mut hostile = host.command("run");
-        hostile.arg("--file").arg(format!("{}:/tmp/hostile.py", self.scripts.join("hostile.py").display()));
-        hostile.args(["--limits", "rlimit-only", "--wall", "3s", "--memory", "256M", "--pids", "32", "--"]);
-        hostile.args(["python3", "/tmp/hostile.py", &port.to_string()]);
-        let typed = "holdfast-agent run --limits rlimit-only --wall 3s --file hostile.py:/tmp/hostile.py -- python3 /tmp/hostile.py";
-        let said = stage.run(Step { typed, command: &mut hostile, code: 124, show: Show::All })?;
+        let argument = Some(port.to_string());
+        let said = self.job(stage, &host, Job { script: "hostile.py", options: "--wall 3s", argument, code: 124 })?;
         if said.contains("SUCCEEDED") {
             return Err(broken("a hostile program got through a wall", &said));
         }
@@ -141,6 +142,27 @@ impl Demo {
         jobs.arg("--all");
         stage.run(Step { typed: "holdfast-agent ps --all", command: &mut jobs, code: 0, show: Show::All })?;
         host.stop()
+    }
+
+    /// Runs a script as a job, and shows what it printed and the job's result.
+    fn job(&self, stage: &mut Stage, host: &Host, job: Job) -> Result<String, LabError> {
+        let inside = format!("/tmp/{}", job.script);
+        let file = format!("{}:{inside}", self.scripts.join(job.script).display());
+        let mut command = host.command("run");
+        command.args(["--limits", "rlimit-only"]).args(job.options.split(' ')).arg("--file").arg(file);
+        command.args(["--", "python3", &inside]).args(&job.argument);
+        let typed = format!(
+            "holdfast-agent run --limits rlimit-only {} --file {}:{inside} -- python3 {inside}",
+            job.options, job.script
+        );
+        let said = stage.run(Step { typed: &typed, command: &mut command, code: job.code, show: Show::All })?;
+        let jobs = self.output(host.command("ps").args(["--all", "--json"]))?;
+        let jobs: Value = serde_json::from_str(&jobs).unwrap_or_default();
+        let is_it = |known: &&Value| known["args"][0] == inside.as_str();
+        let outcome = jobs.as_array().into_iter().flatten().find(is_it).map(|known| &known["result"]["outcome"]);
+        let Some(outcome) = outcome else { return Err(broken("the agent knows no such job", &jobs.to_string())) };
+        stage.say(&result(outcome));
+        Ok(said)
     }
 
     /// Promise 3: both are in the trail, and the trail tells when it was tampered with.
@@ -267,6 +289,31 @@ impl Demo {
         let path = self.directory.join("estate.toml");
         fs::write(&path, text).map_err(LabError::file("write", &path))
     }
+}
+
+/// A program of the demo's for the agent.
+struct Job {
+    script: &'static str,
+    /// Options of `run`, as they are typed.
+    options: &'static str,
+    argument: Option<String>,
+    /// How it ends.
+    code: i32,
+}
+
+/// A job's outcome in a line.
+fn result(outcome: &Value) -> String {
+    let seconds = |micros: &str| outcome[micros].as_u64().unwrap_or_default() as f64 / 1e6;
+    let hit: Vec<_> = outcome["limits_hit"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+    let hit = if hit.is_empty() { "none".to_owned() } else { hit.join(", ") };
+    format!(
+        "result: ended_by {}, limits_hit {hit}, {:.2} s of CPU, {:.2} s in all, {} bytes read, {} written",
+        outcome["ended_by"].as_str().unwrap_or("?"),
+        seconds("user_us") + seconds("system_us"),
+        seconds("wall_us"),
+        outcome["read_bytes"],
+        outcome["written_bytes"]
+    )
 }
 
 /// An empty directory, whatever an earlier demo left.

@@ -28,8 +28,9 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
-use nix::fcntl::{Flock, FlockArg};
+use nix::fcntl::{Flock, FlockArg, OFlag, openat};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::stat::Mode;
 use nix::sys::statfs::{CGROUP2_SUPER_MAGIC, statfs};
 use nix::unistd::{AccessFlags, access, geteuid};
 use serde::{Deserialize, Serialize};
@@ -63,6 +64,39 @@ pub(crate) struct Figures {
     pub(crate) peak_pids: Option<u64>,
     pub(crate) user_us: Option<u64>,
     pub(crate) system_us: Option<u64>,
+}
+
+/// What a sandbox uses now, by its cgroup: its program, what the program started and what has entered it, and init. A figure
+/// whose file the kernel lacks is absent.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stats {
+    /// Bytes, with what setup was charged.
+    pub memory: Option<u64>,
+    /// Processes and threads, without init.
+    pub pids: Option<u64>,
+    /// Microseconds of user time since the sandbox was made.
+    pub user_us: Option<u64>,
+    /// Microseconds of system time, setup's among them.
+    pub system_us: Option<u64>,
+}
+
+impl Stats {
+    /// Of a leaf that is open.
+    pub(crate) fn read(leaf: BorrowedFd<'_>) -> Stats {
+        let text = |file: &str| {
+            let flags = OFlag::O_RDONLY | OFlag::O_CLOEXEC;
+            io::read_to_string(File::from(openat(leaf, file, flags, Mode::empty()).ok()?)).ok()
+        };
+        let number = |file: &str| text(file)?.trim().parse::<u64>().ok();
+        let cpu = text("cpu.stat");
+        let entry = |key| cpu.as_deref().and_then(|text| keyed(text, key));
+        Stats {
+            memory: number("memory.current"),
+            pids: number("pids.current").map(|pids| pids.saturating_sub(1)),
+            user_us: entry("user_usec"),
+            system_us: entry("system_usec"),
+        }
+    }
 }
 
 /// The place for leaves.
@@ -251,8 +285,8 @@ fn lock(path: PathBuf) -> Option<Leaf> {
 }
 
 /// The leaf of a sandbox that runs, by its init; none where its limits are rlimits alone.
-pub(crate) fn of_sandbox(init: i32, limits: &Limits) -> Result<Option<OwnedFd>, SetupFailure> {
-    if limits.mode == LimitsMode::RlimitOnly {
+pub(crate) fn of_sandbox(init: i32, mode: LimitsMode) -> Result<Option<OwnedFd>, SetupFailure> {
+    if mode == LimitsMode::RlimitOnly {
         return Ok(None);
     }
     let read = |path: &str| fs::read_to_string(path).map_err(|error| failure(&error, Path::new(path)));

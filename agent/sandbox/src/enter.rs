@@ -178,6 +178,29 @@ impl Door {
     }
 }
 
+impl Door {
+    /// Enters. `pid` is the sandbox's init, which is not reaped yet, and `init` a pidfd of it.
+    pub(crate) fn open<T>(
+        &self,
+        pid: i32,
+        init: BorrowedFd<'_>,
+        leaf: Option<BorrowedFd<'_>>,
+        enter: impl FnOnce(&Entrance<'_>) -> T,
+    ) -> Result<T, SetupFailure> {
+        let opened;
+        let namespaces = match &self.namespaces {
+            Some(held) => held,
+            None => {
+                let failed = |errno| SetupFailure::new(Step::Enter, errno as i32, None);
+                opened = Namespaces::of(pid).map_err(failed)?;
+                &opened
+            }
+        };
+        let (policy, places, ready) = (&self.policy, self.places.as_slice(), Some(self.ready.as_fd()));
+        Ok(enter(&Entrance { policy, places, namespaces, init, ready, leaf }))
+    }
+}
+
 /// A sandbox, as who enters it needs it.
 pub(crate) struct Entrance<'s> {
     pub(crate) policy: &'s Policy,
@@ -265,7 +288,7 @@ impl Maker {
             (Some(_), Errno::EACCES | Errno::EPERM | Errno::ENODEV | Errno::EBUSY | Errno::EOPNOTSUPP) => {
                 SetupFailure::new(Step::Cgroup, errno as i32, Some("joining the sandbox's cgroup".to_owned()))
             }
-            _ => SetupFailure::new(Step::Workload, errno as i32, None),
+            _ => SetupFailure::new(Step::Enter, errno as i32, None),
         })?;
         Ok(Entering { pid, pidfd, warnings })
     }

@@ -22,6 +22,9 @@ pub enum Error {
     /// A sandbox's name.
     #[error(transparent)]
     Runtime(#[from] RuntimeError),
+    /// A sandbox that this process made itself, and that has no name, has nothing that leads into it.
+    #[error("this sandbox can't be entered: start it with a name, or by a Spawner")]
+    NotEnterable,
     /// The spawner could not be started.
     #[error("the spawner {} could not be started: {source}; it is the static `holdfast-sandbox` command", .binary.display())]
     Start {

@@ -12,6 +12,9 @@
 //! in init (`init.rs`, `prepare`), in the program's process (`exec.rs`, `prepare`). Each step has a [`Step`] by which
 //! its failure is told; a step that fails ends the sandbox before one byte of the program runs.
 //!
+//! A running sandbox can be entered by another program, behind the same walls (`enter.rs`): by its handle ([`Sandbox::exec`]),
+//! or by a name from another process ([`Running`]).
+//!
 //! What is promised: the program sees and reaches nothing of the host but the trees that it was given, the kernel's
 //! system calls that its filter allows, and the machine's time. What is not: a kernel bug behind an allowed call, side
 //! channels of shared hardware, and, with [`LimitsMode::RlimitOnly`], a bound on the memory of all its processes
@@ -66,6 +69,7 @@ mod step;
 #[expect(unsafe_code, reason = "the one room for it")]
 mod sys;
 
+pub use cgroup::Stats;
 pub use enter::ExecRequest;
 pub use entered::{Entered, Running};
 pub use error::{Error, Result};

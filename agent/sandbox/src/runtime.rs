@@ -353,7 +353,7 @@ impl Directory {
             Some(numbers) => Namespaces::held_by(record.runner, numbers),
             None => Namespaces::of(record.init),
         };
-        let leaf = cgroup::of_sandbox(record.init, &record.policy.limits);
+        let leaf = cgroup::of_sandbox(record.init, record.policy.limits.mode);
         if !is_held(file).map_err(self.failed(name.as_str()))? {
             return Ok(None);
         }

@@ -6,6 +6,7 @@
 use std::collections::BTreeSet;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
+use std::sync::Weak;
 
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
@@ -14,17 +15,18 @@ use nix::sys::signal::Signal;
 use nix::sys::wait::{Id, WaitPidFlag, waitid};
 use nix::unistd::pipe2;
 
-use crate::cgroup::Leaf;
+use crate::cgroup::{self, Leaf, Stats};
 use crate::clone::{Locks, Maker, Started, Told};
-use crate::enter::Door;
+use crate::enter::{Door, ExecRequest};
+use crate::entered::Entered;
 use crate::error::{Context, Error, Result};
 use crate::init::TOO_MUCH_OUTPUT;
-use crate::outcome::Outcome;
+use crate::outcome::{Outcome, SetupFailure};
 use crate::policy::{LimitsMode, PolicyError};
 use crate::request::{Request, check_words};
 use crate::runtime::{Claim, Name};
-use crate::sys;
-use crate::{ready, record};
+use crate::step::Step;
+use crate::{ready, record, spawner, sys};
 
 /// The caller's descriptors that become the program's.
 #[derive(Debug, Clone, Copy)]
@@ -158,8 +160,8 @@ pub struct Sandbox {
 /// Who reaps init.
 #[derive(Debug)]
 pub(crate) enum Parent {
-    /// The spawner does.
-    Spawner,
+    /// The spawner does, which has the other end of this socket while it lives.
+    Spawner(Weak<OwnedFd>),
     /// This process is.
     Own(Box<Own>),
 }
@@ -276,6 +278,38 @@ impl Sandbox {
         }
     }
 
+    /// What it uses now. Nothing where that isn't known: limits are rlimits alone, or the sandbox has ended.
+    ///
+    /// # Errors
+    /// Its cgroup can't be found from here.
+    pub fn stats(&self) -> Result<Option<Stats>> {
+        let has_ended = || {
+            let mut fds = [PollFd::new(self.pidfd.as_fd(), PollFlags::POLLIN)];
+            poll(&mut fds, PollTimeout::ZERO).map(|ready| ready > 0).context("poll of a sandbox's pidfd")
+        };
+        let read = sys::pid_of(self.pidfd.as_fd())
+            .ok_or(SetupFailure::new(Step::Cgroup, libc::ESRCH, None))
+            .and_then(|pid| cgroup::of_sandbox(pid, self.limits))
+            .map(|leaf| leaf.map(|leaf| Stats::read(leaf.as_fd())));
+        // As init lives, its number was its own.
+        if has_ended()? { Ok(None) } else { Ok(read?) }
+    }
+
+    /// Starts another program in it, behind the same walls. It waits for the sandbox's own to start.
+    ///
+    /// # Errors
+    /// A refused request, a failed step before the program's keeper is cloned, or a sandbox that can't be entered: this process
+    /// made it, without a name.
+    pub fn exec(&self, exec: &ExecRequest, stdio: Stdio<'_>) -> Result<Entered> {
+        let own = match &self.parent {
+            Parent::Spawner(socket) => return spawner::enter(socket, self, exec, stdio),
+            Parent::Own(own) => own,
+        };
+        let door = own.door.as_ref().ok_or(Error::NotEnterable)?;
+        let leaf = own.leaf.as_ref().map(AsFd::as_fd);
+        door.open(self.pid, self.pidfd.as_fd(), leaf, |entrance| Entered::start(entrance, exec, stdio))?
+    }
+
     /// Waits until nothing of the sandbox is left, and says how it ended.
     ///
     /// # Errors
@@ -287,7 +321,7 @@ impl Sandbox {
         let (record, figures) = record::split(&bytes);
         let figures = match &self.parent {
             Parent::Own(own) => own.leaf.as_ref().map(Leaf::figures),
-            Parent::Spawner => figures,
+            Parent::Spawner(_) => figures,
         };
         record::decode(record, self.limits, figures)
     }

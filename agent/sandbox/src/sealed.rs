@@ -2,7 +2,8 @@
 //!
 //! Attack stopped here (CVE-2019-5736): what enters a sandbox shows its binary to what runs there, by `/proc/PID/exe`, if it can
 //! be brought to execute `/proc/self/exe`. Where the sandbox's user is the binary's owner, he opens it for writing as soon
-//! as nobody executes it, or changes its mode, and the next run outside is his. A memfd with its seals takes no write.
+//! as nobody executes it, or changes its mode, and the next run outside is his. A memfd with its seals takes no write. So `exec`
+//! runs from one, and the spawner of who is not root.
 
 use std::fs::File;
 use std::os::fd::{AsFd, AsRawFd};

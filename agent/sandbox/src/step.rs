@@ -240,6 +240,7 @@ const HINTS: &[Row] = &[
     (Step::Exec, &[libc::ENOEXEC], "the file is no program for this machine, or a script without a `#!` line"),
     (Step::Exec, &[libc::E2BIG], "the arguments and variables are too long together"),
     (Step::Enter, &[libc::ESRCH], "the sandbox has ended, or its program has not started"),
+    (Step::Enter, &[libc::EAGAIN], "the sandbox has reached its limit of processes (--pids), or the host its own"),
     (Step::Enter, &[libc::EPERM, libc::EACCES], "only who runs a sandbox can enter it; root needs CAP_SYS_ADMIN and CAP_SYS_PTRACE"),
 ];
 

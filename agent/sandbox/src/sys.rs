@@ -34,6 +34,13 @@ pub(crate) fn pidfd_send_signal(pidfd: BorrowedFd<'_>, signal: Signal) -> Result
     rustix::process::pidfd_send_signal(pidfd.as_fd(), signal).map_err(errno)
 }
 
+/// The process id that a pidfd stands for (pidfd_open(2)), while the process is not reaped.
+pub(crate) fn pid_of(pidfd: BorrowedFd<'_>) -> Option<i32> {
+    let text = std::fs::read_to_string(format!("/proc/self/fdinfo/{}", pidfd.as_raw_fd())).ok()?;
+    let pid = text.lines().find_map(|line| line.strip_prefix("Pid:"))?.trim().parse().ok()?;
+    (pid > 0).then_some(pid)
+}
+
 // ---- processes -----------------------------------------------------------------------------------------------------
 
 /// Of linux/sched.h; the libc crate's have too few bits.

@@ -5,12 +5,16 @@
 mod support;
 
 use std::fs;
-use std::io::{BufRead, BufReader, Write};
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::{PermissionsExt, chown, symlink};
 use std::path::PathBuf;
 use std::process::{ChildStdin, ChildStdout, Command, Output, Stdio};
 
-use holdfast_sandbox::{EndedBy, Outcome};
+use holdfast_sandbox::{
+    EndedBy, Entered, Error, ExecRequest, Limits, LimitsMode, Outcome, Policy, Request, Sandbox, Spawner, Step,
+};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use support::{Ended, Fixture, Who, everyone, init_of, is_root, marked, until};
@@ -432,4 +436,99 @@ fn a_working_directory_leads_to_no_descriptor_of_who_enters() {
         sandbox.tell("ln -sfn /work /shared/at");
         assert_eq!(String::from_utf8_lossy(&sandbox.output(&["pwd", "-P"]).stdout), "/work\n");
     }
+}
+
+fn shell(script: &str) -> ExecRequest {
+    ExecRequest { program: "sh".to_owned(), args: vec!["-c".to_owned(), script.to_owned()] }
+}
+
+/// Starts something with its output in a pipe.
+fn with_output<T>(start: impl FnOnce(holdfast_sandbox::Stdio<'_>) -> T) -> (T, File) {
+    let (reader, writer): (OwnedFd, OwnedFd) = nix::unistd::pipe().unwrap();
+    let null = File::open("/dev/null").unwrap();
+    let stdio =
+        holdfast_sandbox::Stdio { stdin: null.as_fd(), stdout: writer.as_fd(), stderr: writer.as_fd(), passed: &[] };
+    (start(stdio), reader.into())
+}
+
+fn policy() -> Policy {
+    Policy { limits: Limits { mode: LimitsMode::RlimitOnly, ..Limits::default() }, ..Policy::default() }
+}
+
+fn spawned(spawner: &Spawner, script: &str) -> (Sandbox, File) {
+    let ExecRequest { program, args } = shell(script);
+    let request = Request { policy: policy(), program, args, files: vec![] };
+    let (sandbox, output) = with_output(|stdio| spawner.spawn(&request, stdio));
+    (sandbox.unwrap(), output)
+}
+
+fn entered(sandbox: &Sandbox, script: &str) -> (Entered, File) {
+    let (entered, output) = with_output(|stdio| sandbox.exec(&shell(script), stdio));
+    (entered.unwrap(), output)
+}
+
+fn text(mut output: File) -> String {
+    let mut text = String::new();
+    output.read_to_string(&mut text).unwrap();
+    text
+}
+
+#[test]
+fn threads_enter_the_sandboxes_of_a_spawner_and_each_gets_its_own_answer() {
+    let spawner = Spawner::start(env!("CARGO_BIN_EXE_holdfast-sandbox").as_ref()).unwrap();
+    std::thread::scope(|scope| {
+        for thread in 0..4 {
+            let spawner = &spawner;
+            scope.spawn(move || {
+                let (sandbox, _output) = spawned(spawner, &format!("echo {thread} >/tmp/own; exec sleep 1000"));
+                let wait = "while ! cat /tmp/own 2>/dev/null | grep .; do sleep 0.01; done";
+                for round in 0..5 {
+                    let (entered, output) = entered(&sandbox, &format!("{wait}; id -u; exit {round}"));
+                    assert_eq!(text(output), format!("{thread}\n1000\n"));
+                    assert_eq!(entered.outcome().unwrap().code, Some(round));
+                }
+                // What rlimits can't tell is not guessed.
+                assert_eq!(sandbox.stats().unwrap(), None);
+            });
+        }
+    });
+}
+
+#[test]
+fn what_entered_by_a_spawner_can_be_ended_and_ends_with_its_sandbox() {
+    let spawner = Spawner::start(env!("CARGO_BIN_EXE_holdfast-sandbox").as_ref()).unwrap();
+    let (sandbox, _output) = spawned(&spawner, "exec sleep 1000");
+    let up = |output: &mut File| {
+        let mut line = [0; 3];
+        output.read_exact(&mut line).unwrap();
+    };
+    let stubborn = "trap '' TERM; echo up; sleep 1000; sleep 1000";
+    let (killed, mut output) = entered(&sandbox, stubborn);
+    up(&mut output);
+    assert!(matches!(killed.signal(Signal::SIGSTOP), Err(Error::StopRefused)));
+    killed.signal(Signal::SIGKILL).unwrap();
+    let outcome = killed.outcome().unwrap();
+    assert_eq!((outcome.ended_by, outcome.signal), (EndedBy::Signaled, Some(9)));
+    let (dropped, mut output) = entered(&sandbox, "echo up; exec sleep 1000");
+    up(&mut output);
+    drop(dropped);
+    assert_eq!(text(output), "");
+    let (left, mut output) = entered(&sandbox, "echo up; exec sleep 1000");
+    up(&mut output);
+    sandbox.signal(Signal::SIGKILL).unwrap();
+    assert_eq!(left.outcome().unwrap().exit_code(), 137);
+    until("the spawner has seen its end", || match with_output(|stdio| sandbox.exec(&shell("true"), stdio)).0 {
+        Err(Error::Setup(failure)) => failure.step == Step::Enter,
+        Err(other) => panic!("{other}"),
+        Ok(_) => false,
+    });
+    assert_eq!(sandbox.stats().unwrap(), None);
+    // One that was made ahead is entered when its program runs, and no sooner.
+    let prepared = spawner.prepare(&policy(), &[]).unwrap();
+    let sandbox = with_output(|stdio| prepared.spawn("sleep", &["1000".to_owned()], stdio)).0.unwrap();
+    let (last, output) = entered(&sandbox, "kill -0 2 && hostname");
+    assert_eq!((text(output).as_str(), last.outcome().unwrap().code), ("sandbox\n", Some(0)));
+    drop(spawner);
+    let (gone, _) = with_output(|stdio| sandbox.exec(&shell("true"), stdio));
+    assert!(matches!(gone, Err(Error::SpawnerGone(_))), "{gone:?}");
 }

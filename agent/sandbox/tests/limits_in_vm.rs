@@ -22,7 +22,9 @@ use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
 use holdfast_lab::{Layout, Vm, VmEnded};
-use holdfast_sandbox::{Bind, EndedBy, LimitKind, Limits, LimitsMode, Outcome, Policy, Request, Source, Spawner};
+use holdfast_sandbox::{
+    Bind, EndedBy, ExecRequest, LimitKind, Limits, LimitsMode, Outcome, Policy, Request, Source, Spawner,
+};
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::time::TimeValLike;
@@ -35,7 +37,7 @@ const MIB: usize = 1 << 20;
 const MEMORY: [&str; 2] = ["--memory", "64M"];
 const TWICE: &str = "128";
 
-const CASES: [(&str, fn()); 19] = [
+const CASES: [(&str, fn()); 20] = [
     ("a_fork_bomb_gets_no_more_than_its_limit_and_it_is_told", fork_bomb),
     ("memory_beyond_the_limit_ends_the_sandbox_and_nothing_else", memory_hog),
     ("memory_that_belongs_to_no_process_counts", memfd_hog),
@@ -48,6 +50,7 @@ const CASES: [(&str, fn()); 19] = [
     ("a_killed_runner_leaves_a_cgroup_that_the_next_one_removes", killed_runner),
     ("who_is_killed_at_any_system_call_leaves_no_cgroup_that_the_next_one_does_not_remove", killed_anywhere),
     ("a_spawner_tells_the_same_and_leaves_nothing", spawner),
+    ("what_enters_counts_to_the_limits_of_its_sandbox", entered),
     ("a_service_that_was_given_its_cgroup_divides_it", service),
     ("who_is_not_root_needs_a_cgroup_that_was_given_to_him", unprivileged),
     ("a_controller_that_is_missing_is_named_and_nothing_runs", missing_controller),
@@ -286,6 +289,78 @@ fn spawner() {
     assert_eq!((outcome.ended_by, outcome.limits_hit), (EndedBy::Exited, vec![LimitKind::Pids]));
     assert_eq!((outcome.peak_pids, outcome.limits), (Some(10), LimitsMode::Required));
     drop(spawner);
+}
+
+/// By name, and by the handle of a sandbox; what is used now is told by the same cgroup.
+fn entered() {
+    let mut command = Command::new(SANDBOX);
+    let options = ["--name", "vm", "--pids", "12", "--memory", "64M"];
+    let mut runner = with_attack(&mut command, &options, &["stay"]).stdout(Stdio::piped()).spawn().unwrap();
+    let up = |child: &mut std::process::Child| {
+        let mut line = String::new();
+        BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
+        assert_eq!(line, "up\n");
+    };
+    up(&mut runner);
+    let record = Path::new("/run/holdfast/sandboxes/vm");
+    while !fs::read(record).is_ok_and(|text| !text.is_empty()) {
+        std::thread::yield_now();
+    }
+    let exec = |words: &[&str]| {
+        let mut exec = Command::new(SANDBOX);
+        exec.args(["exec", "--result", "-", "vm", "--", "/attack", "--attack"]).args(words).stdin(Stdio::null());
+        exec
+    };
+    let leaf = fs::read_dir(sandboxes(TREE)).unwrap().flatten().find(|it| it.path().is_dir()).unwrap().path();
+    let mut stays = exec(&["stay"]).stdout(Stdio::piped()).spawn().unwrap();
+    up(&mut stays);
+    // Init, the first program, the keeper, its program.
+    assert_eq!(fs::read_to_string(leaf.join("cgroup.procs")).unwrap().lines().count(), 4);
+    stays.kill().unwrap();
+    stays.wait().unwrap();
+    while fs::read_to_string(leaf.join("cgroup.procs")).unwrap().lines().count() > 2 {
+        std::thread::yield_now();
+    }
+    // The first program, the keeper, the bomb itself, and nine more, which it leaves running.
+    let (printed, outcome) = result(&exec(&["bomb", "30"]).stderr(Stdio::null()).output().unwrap());
+    assert_eq!((printed.as_str(), outcome.code), ("9", Some(0)), "{outcome:?}");
+    // What enters next has no place for another.
+    assert_eq!(result(&exec(&["bomb", "30"]).output().unwrap()).0, "0");
+    runner.kill().unwrap();
+    runner.wait().unwrap();
+
+    let spawner = Spawner::start(Path::new(SANDBOX)).unwrap();
+    let program = std::env::current_exe().unwrap();
+    let mounts = vec![Bind { source: program, target: "/attack".into(), mode: Default::default() }];
+    let limits = Limits { memory: Some(64 << 20), ..Limits::default() };
+    let policy = Policy { mounts, limits, ..Policy::default() };
+    let words = |words: &[&str]| words.iter().map(|&word| word.to_owned()).collect();
+    let args = words(&["--attack", "stay"]);
+    let request = Request { policy, program: "/attack".into(), args, files: vec![] };
+    let (reader, writer) = nix::unistd::pipe().unwrap();
+    let null = File::options().read(true).write(true).open("/dev/null").unwrap();
+    let stdio = |out| holdfast_sandbox::Stdio { stdin: null.as_fd(), stdout: out, stderr: null.as_fd(), passed: &[] };
+    let sandbox = spawner.spawn(&request, stdio(writer.as_fd())).unwrap();
+    let mut lines = BufReader::new(File::from(reader)).lines();
+    assert_eq!(lines.next().unwrap().unwrap(), "up");
+    let before = sandbox.stats().unwrap().unwrap();
+    assert_eq!(before.pids, Some(1));
+    let exec = ExecRequest { program: "/attack".into(), args: words(&["--attack", "stay"]) };
+    let entered = sandbox.exec(&exec, stdio(writer.as_fd())).unwrap();
+    assert_eq!(lines.next().unwrap().unwrap(), "up");
+    let now = sandbox.stats().unwrap().unwrap();
+    assert_eq!(now.pids, Some(3));
+    assert!(now.memory > before.memory && now.user_us >= before.user_us && now.system_us > before.system_us, "{now:?}");
+    drop(entered);
+    let spin = ExecRequest { program: "/attack".into(), args: words(&["--attack", "spin", "300"]) };
+    assert_eq!(sandbox.exec(&spin, stdio(null.as_fd())).unwrap().outcome().unwrap().code, Some(0));
+    let cpu = |stats: holdfast_sandbox::Stats| stats.user_us.unwrap() + stats.system_us.unwrap();
+    assert!(cpu(sandbox.stats().unwrap().unwrap()) >= cpu(now) + 300_000);
+    // Too much memory of what entered ends the sandbox, as its own would.
+    let hog = ExecRequest { program: "/attack".into(), args: words(&["--attack", "hog", TWICE]) };
+    assert_eq!(sandbox.exec(&hog, stdio(null.as_fd())).unwrap().outcome().unwrap().exit_code(), 137);
+    let outcome = sandbox.outcome().unwrap();
+    assert_eq!((outcome.ended_by, outcome.limits_hit), (EndedBy::Memory, vec![LimitKind::Memory]));
 }
 
 /// As systemd starts a service of root's with `Delegate=yes`: its cgroup has a mark, and more processes than the runner.

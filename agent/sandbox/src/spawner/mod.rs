@@ -7,7 +7,9 @@
 //!   check. When the socket closes (this process ended, in whatever way), it kills all that it has and ends.
 //! - A request is one message: a byte for the protocol's version, one for what it asks for, one for the number of each
 //!   descriptor that the program gets (0, 1 and 2 first), and the descriptors: the sealed memfd, the result pipe, a socket
-//!   for the answer, and those; or the socket by which the program comes later. Each request has an answer socket of its own, so threads share a `Spawner` without a lock, and no answer reaches the wrong caller.
+//!   for the answer, and those; or the socket by which the program comes later; or a pidfd of the sandbox that is to be
+//!   entered, and those. Each request has an answer socket of its own, so threads share a `Spawner` without a lock, and no
+//!   answer reaches the wrong caller.
 //! - Its death (`pidfd()` becomes readable) ends its sandboxes: each init gets SIGKILL by its parent-death signal, and
 //!   sees its liveness pipe close.
 
@@ -17,13 +19,15 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio as Redirect};
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex, Weak};
 
 use nix::errno::Errno;
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
 use serde::{Deserialize, Serialize};
 
 use crate::channel;
+use crate::enter::ExecRequest;
+use crate::entered::Entered;
 use crate::error::{Context, Error, Result};
 use crate::outcome::SetupFailure;
 use crate::policy::Policy;
@@ -42,11 +46,14 @@ const VERSION: u8 = 4;
 const START: u8 = 0;
 /// A sandbox whose program comes later, by the socket that is sent.
 const PREPARE: u8 = 1;
+/// A program more in one, behind the walls that the spawner knows of.
+const ENTER: u8 = 2;
 
 /// A spawner process. Dropping it ends it, and every sandbox that it has started.
 #[derive(Debug)]
 pub struct Spawner {
-    socket: Option<OwnedFd>,
+    /// A sandbox has it too, while a program is started in it.
+    socket: Option<Arc<OwnedFd>>,
     pidfd: OwnedFd,
     child: Mutex<Child>,
 }
@@ -82,7 +89,7 @@ impl Spawner {
             .spawn()
             .map_err(|source| Error::Start { binary: binary.to_owned(), source })?;
         match sys::pidfd_open(child.id().cast_signed()) {
-            Ok(pidfd) => Ok(Spawner { socket: Some(ours), pidfd, child: Mutex::new(child) }),
+            Ok(pidfd) => Ok(Spawner { socket: Some(Arc::new(ours)), pidfd, child: Mutex::new(child) }),
             Err(errno) => {
                 drop(ours);
                 child.wait().map_err(|source| Error::Start { binary: binary.to_owned(), source })?;
@@ -128,25 +135,60 @@ impl Spawner {
     /// Sends the request, and waits until the sandbox's init exists.
     fn make(&self, request: &Request, bytes: Vec<u8>, more: Vec<BorrowedFd<'_>>) -> Result<Sandbox> {
         let socket = self.socket.as_ref().ok_or(Error::SpawnerGone(Errno::EBADF))?;
-        let memfd = request.seal()?;
-        let (result, init_result) = nix::unistd::pipe2(nix::fcntl::OFlag::O_CLOEXEC).context("pipe2 for a result")?;
-        let (answers, reply) = socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC)
-            .context("socketpair for an answer")?;
-        let mut fds = vec![memfd.as_fd(), init_result.as_fd(), reply.as_fd()];
-        fds.extend(more);
-        channel::send(socket.as_fd(), &bytes, &fds).map_err(gone)?;
-        drop((init_result, reply));
-        let message = channel::receive(answers.as_fd()).map_err(gone)?.ok_or(Error::SpawnerGone(Errno::EPIPE))?;
-        let mut fds = message.fds.into_iter();
-        match serde_json::from_slice(&message.bytes).map_err(|error| Error::Protocol(error.to_string()))? {
-            Answer::Started { pid, warnings } => {
-                let pidfd = fds.next().ok_or_else(|| Error::Protocol("no pidfd came".to_owned()))?;
-                let limits = request.policy.limits.mode;
-                Ok(Sandbox { pid, pidfd, result, warnings, limits, parent: Parent::Spawner })
-            }
-            Answer::Failed(failure) => Err(Error::Setup(failure)),
-            Answer::Refused(why) => Err(Error::Protocol(why)),
+        let asked = ask(socket, &bytes, request, &more)?;
+        let Asked { pid, pidfd, result, warnings } = asked;
+        let limits = request.policy.limits.mode;
+        Ok(Sandbox { pid, pidfd, result, warnings, limits, parent: Parent::Spawner(Arc::downgrade(socket)) })
+    }
+}
+
+/// Starts a program in a sandbox that a spawner has made.
+pub(crate) fn enter(
+    socket: &Weak<OwnedFd>,
+    sandbox: &Sandbox,
+    exec: &ExecRequest,
+    stdio: Stdio<'_>,
+) -> Result<Entered> {
+    exec.check()?;
+    stdio.check()?;
+    let socket = socket.upgrade().ok_or(Error::SpawnerGone(Errno::EBADF))?;
+    // The policy is the sandbox's, which the spawner has.
+    let (program, args) = (exec.program.clone(), exec.args.clone());
+    let request = Request { policy: Policy::default(), program, args, files: Vec::new() };
+    let mut bytes = vec![VERSION, ENTER];
+    bytes.extend(stdio.all().map(|(number, _)| number as u8));
+    let more: Vec<_> = std::iter::once(sandbox.pidfd()).chain(stdio.all().map(|(_, fd)| fd)).collect();
+    let Asked { pid, pidfd, result, warnings } = ask(&socket, &bytes, &request, &more)?;
+    Ok(Entered { pid, pidfd, result, warnings, limits: sandbox.limits, maker: None })
+}
+
+/// What a spawner has started.
+struct Asked {
+    pid: i32,
+    pidfd: OwnedFd,
+    result: OwnedFd,
+    warnings: Vec<String>,
+}
+
+/// Sends one message, and waits for its answer.
+fn ask(socket: &OwnedFd, bytes: &[u8], request: &Request, more: &[BorrowedFd<'_>]) -> Result<Asked> {
+    let memfd = request.seal()?;
+    let (result, init_result) = nix::unistd::pipe2(nix::fcntl::OFlag::O_CLOEXEC).context("pipe2 for a result")?;
+    let (answers, reply) = socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC)
+        .context("socketpair for an answer")?;
+    let mut fds = vec![memfd.as_fd(), init_result.as_fd(), reply.as_fd()];
+    fds.extend(more);
+    channel::send(socket.as_fd(), bytes, &fds).map_err(gone)?;
+    drop((init_result, reply));
+    let message = channel::receive(answers.as_fd()).map_err(gone)?.ok_or(Error::SpawnerGone(Errno::EPIPE))?;
+    let mut fds = message.fds.into_iter();
+    match serde_json::from_slice(&message.bytes).map_err(|error| Error::Protocol(error.to_string()))? {
+        Answer::Started { pid, warnings } => {
+            let pidfd = fds.next().ok_or_else(|| Error::Protocol("no pidfd came".to_owned()))?;
+            Ok(Asked { pid, pidfd, result, warnings })
         }
+        Answer::Failed(failure) => Err(Error::Setup(failure)),
+        Answer::Refused(why) => Err(Error::Protocol(why)),
     }
 }
 

@@ -9,20 +9,25 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::{SigSet, Signal, kill};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::sys::socket::{SockType, getsockopt, sockopt};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
-use nix::unistd::{Pid, write};
+use nix::unistd::{Pid, geteuid, write};
 
-use super::{Answer, PREPARE, START, VERSION};
+use super::{Answer, ENTER, PREPARE, START, VERSION};
 use crate::cgroup::Leaf;
 use crate::channel::{self, MAX_BYTES, Message};
 use crate::clone::{Locks, Maker, Started, Told};
+use crate::enter::{Door, Entering, ExecRequest};
 use crate::error::{Context, Error, Result};
+use crate::outcome::SetupFailure;
 use crate::record;
 use crate::request::Request;
 use crate::sandbox::Stdio;
+use crate::sealed::execute_sealed_copy;
+use crate::step::Step;
 use crate::sys;
 
 /// Serves requests from the socket on standard input until it closes; then nothing of the sandboxes is left.
@@ -35,12 +40,24 @@ pub fn serve() -> Result<()> {
         Ok(SockType::SeqPacket) => {}
         _ => return Err(Error::Protocol("standard input is no spawner's socket".to_owned())),
     }
+    // Root's binary is not the sandboxes' users'.
+    if !geteuid().is_root() {
+        execute_sealed_copy()?;
+    }
     // What the caller's other threads had open and not marked close-on-exec.
     sys::close_range(3, i32::MAX).context("close_range in the spawner")?;
     let all = SigSet::all();
     all.thread_set_mask().context("sigprocmask in the spawner")?;
     let signals = SignalFd::with_flags(&all, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK).context("signalfd")?;
-    let mut spawner = Serving { maker: Maker::new(false), live: HashMap::new() };
+    // Each sandbox has several here. What it runs has limits of its own.
+    if let Ok((_, most)) = getrlimit(Resource::RLIMIT_NOFILE) {
+        let _ = setrlimit(Resource::RLIMIT_NOFILE, most, most);
+    }
+    let mut maker = Maker::new(false);
+    if let Ok(maker) = &mut maker {
+        maker.enterable = true;
+    }
+    let mut spawner = Serving { maker, live: HashMap::new() };
     let served = spawner.serve(socket, &signals);
     spawner.end_all();
     served
@@ -48,13 +65,14 @@ pub fn serve() -> Result<()> {
 
 struct Serving {
     /// Why no sandbox can be made is told to each who asks for one.
-    maker: std::result::Result<Maker, crate::outcome::SetupFailure>,
+    maker: std::result::Result<Maker, SetupFailure>,
     live: HashMap<i32, Live>,
 }
 
 /// What is held for a sandbox until its init is reaped.
 struct Live {
     _locks: Locks,
+    door: Option<Door>,
     /// With where its figures go.
     leaf: Option<(Leaf, OwnedFd)>,
 }
@@ -114,14 +132,19 @@ impl Serving {
         let (Some(memfd), Some(result), Some(reply)) = (fds.next(), fds.next(), fds.next()) else { return };
         let given: Vec<OwnedFd> = fds.collect();
         let mut passed = Vec::new();
-        let told = match (message.bytes.as_slice(), given.as_slice()) {
-            ([VERSION, START, numbers @ ..], given) => Stdio::received(numbers, given, &mut passed).map(Told::Now),
-            ([VERSION, PREPARE], [init]) => Some(Told::Later(init.as_fd())),
-            _ => None,
-        };
-        let (answer, pidfd) = match told {
-            Some(told) => self.start(memfd, result, told),
-            None => (Answer::Refused("another version".to_owned()), None),
+        let (answer, pidfd) = match (message.bytes.as_slice(), given.as_slice()) {
+            ([VERSION, START, numbers @ ..], given) => match Stdio::received(numbers, given, &mut passed) {
+                Some(stdio) => self.start(memfd, result, Told::Now(stdio)),
+                None => refused("descriptors that can't be used"),
+            },
+            ([VERSION, PREPARE], [init]) => self.start(memfd, result, Told::Later(init.as_fd())),
+            ([VERSION, ENTER, numbers @ ..], [init, given @ ..]) => {
+                match Stdio::received(numbers, given, &mut passed) {
+                    Some(stdio) => self.enter(memfd, &result, init, stdio),
+                    None => refused("descriptors that can't be used"),
+                }
+            }
+            _ => refused("another version"),
         };
         let mut bytes = encode(&answer);
         if bytes.len() > MAX_BYTES {
@@ -150,10 +173,41 @@ impl Serving {
             Err(failure) => return (Answer::Failed(failure.clone()), None),
         };
         match maker.start(&request, told, result.as_fd()) {
-            Ok(Started { pid, pidfd, locks, leaf, warnings, .. }) => {
-                self.live.insert(pid, Live { _locks: locks, leaf: leaf.map(|leaf| (leaf, result)) });
+            Ok(Started { pid, pidfd, locks, leaf, door, warnings }) => {
+                self.live.insert(pid, Live { _locks: locks, door, leaf: leaf.map(|leaf| (leaf, result)) });
                 (Answer::Started { pid, warnings }, Some(pidfd))
             }
+            Err(failure) => (Answer::Failed(failure), None),
+        }
+    }
+
+    /// The walls are those of the sandbox's own policy, which the sender does not name. A keeper needs no place among what
+    /// lives: it ends with its sandbox, or with this process.
+    fn enter(
+        &mut self,
+        memfd: OwnedFd,
+        result: &OwnedFd,
+        init: &OwnedFd,
+        stdio: Stdio<'_>,
+    ) -> (Answer, Option<OwnedFd>) {
+        let exec = match Request::unseal(memfd) {
+            Ok(Request { program, args, .. }) => ExecRequest { program, args },
+            Err(error) => return refused(&error.to_string()),
+        };
+        if let Err(error) = exec.check() {
+            return refused(&error.to_string());
+        }
+        // What lives is not reaped, so its number is its own.
+        let found = sys::pid_of(init.as_fd()).and_then(|pid| Some((pid, self.live.get(&pid)?)));
+        let (Some((pid, Live { door: Some(door), leaf, .. })), Ok(maker)) = (found, &mut self.maker) else {
+            let ended = SetupFailure::new(Step::Enter, libc::ESRCH, None);
+            return (Answer::Failed(ended), None);
+        };
+        let leaf = leaf.as_ref().map(|(leaf, _)| leaf.as_fd());
+        let entered =
+            door.open(pid, init.as_fd(), leaf, |entrance| maker.enter(entrance, &exec, stdio, result.as_fd()));
+        match entered.and_then(|entered| entered) {
+            Ok(Entering { pid, pidfd, warnings }) => (Answer::Started { pid, warnings }, Some(pidfd)),
             Err(failure) => (Answer::Failed(failure), None),
         }
     }
@@ -168,6 +222,10 @@ impl Serving {
             live.end();
         }
     }
+}
+
+fn refused(why: &str) -> (Answer, Option<OwnedFd>) {
+    (Answer::Refused(why.to_owned()), None)
 }
 
 fn encode(answer: &Answer) -> Vec<u8> {

@@ -7,7 +7,7 @@
 //!
 //! - **Whose name.** The runner holds an open-file-description lock (fcntl_locking(2)) on the file while the sandbox lives,
 //!   so the name can't be had twice, and the kernel gives it back when the runner is gone, in whatever way. A file that
-//!   nobody has locked is stale: who takes the name uses it again. A lock on a file that was removed meanwhile is told by the inode.
+//!   nobody has locked is stale: whoever takes a name removes it. A lock on a file that was removed meanwhile is told by the inode.
 //! - **What is in it.** JSON ([`Record`]): the ids of runner and init, when init was started (a reused process id has another
 //!   time), the policy, what Landlock's rules are about, and, where the runner isn't root, by which of its descriptors init's
 //!   namespaces are reached: init is not dumpable, and the kernel then lets root alone open them. It is written when
@@ -23,7 +23,7 @@ use std::str::FromStr;
 
 use nix::dir::Dir;
 use nix::errno::Errno;
-use nix::fcntl::{AtFlags, FcntlArg, OFlag, fcntl, openat};
+use nix::fcntl::{AtFlags, FcntlArg, Flock, FlockArg, OFlag, fcntl, openat};
 use nix::sys::stat::{FileStat, Mode, SFlag, fstat, fstatat, mkdirat};
 use nix::unistd::{UnlinkatFlags, geteuid, unlinkat};
 use serde::{Deserialize, Serialize};
@@ -152,6 +152,8 @@ impl Claim {
     /// Takes a name.
     pub(crate) fn take(name: &Name) -> Result<Claim, RuntimeError> {
         let directory = Directory::open(true)?.ok_or(RuntimeError::NoDirectory)?;
+        let _alone = directory.lock()?;
+        directory.sweep(name)?;
         let flags = OFlag::O_RDWR | OFlag::O_CREAT | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
         for _ in 0..TRIES {
             let file = openat(&directory.fd, name.as_str(), flags, Mode::S_IRUSR | Mode::S_IWUSR);
@@ -191,7 +193,7 @@ impl Claim {
 
 impl Drop for Claim {
     fn drop(&mut self) {
-        // Nobody else can have replaced it: that takes the lock. A file that stays is stale, and is used again.
+        // Nobody else can have replaced it: that takes the lock. A file that stays is stale.
         let _ = unlinkat(&self.directory.fd, self.name.as_str(), UnlinkatFlags::NoRemoveDir);
     }
 }
@@ -314,6 +316,26 @@ impl Directory {
             names.extend(entry.file_name().to_str().ok().and_then(|name| name.parse().ok()));
         }
         Ok(names)
+    }
+
+    /// Until it is dropped, nobody else takes a name or removes a stale one.
+    fn lock(&self) -> Result<Flock<OwnedFd>, RuntimeError> {
+        let again = openat(&self.fd, ".", OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty());
+        let again = again.map_err(self.failed("."))?;
+        Flock::lock(again, FlockArg::LockExclusive).map_err(|(_, errno)| self.failed(".")(errno))
+    }
+
+    /// Removes what runners that were killed have left, but for a name that is about to be used again.
+    fn sweep(&self, but: &Name) -> Result<(), RuntimeError> {
+        let flags = OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
+        for name in self.names()?.iter().filter(|name| *name != but) {
+            // What can't be opened or removed is nobody's sandbox, and hinders none.
+            let file = openat(&self.fd, name.as_str(), flags, Mode::empty()).map(File::from);
+            if file.is_ok_and(|file| is_held(&file) == Ok(false)) {
+                let _ = unlinkat(&self.fd, name.as_str(), UnlinkatFlags::NoRemoveDir);
+            }
+        }
+        Ok(())
     }
 
     /// The record of a sandbox that lives. `alone`: that it is on its way, or can't be read, is an error.

@@ -33,7 +33,7 @@ const COUNTERS: [(&str, f64); 10] = [
 
 pub(crate) fn measure(setting: &Setting) {
     let spawner = Spawner::start(&setting.sandbox).unwrap();
-    let pid = proc::pid_of(&spawner);
+    let pid = proc::pid_of(spawner.pidfd());
     let sample = |when: &str| {
         let mut ways: Vec<(String, Way<'_>)> = vec![
             (format!("{when}: ours"), warm(&spawner)),

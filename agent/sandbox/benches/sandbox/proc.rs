@@ -1,13 +1,19 @@
 //! What the kernel tells of processes and of itself.
 
 use std::fs;
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsRawFd, BorrowedFd};
 
-use holdfast_sandbox::Spawner;
+/// The process of a pidfd: proc_pid_fdinfo(5).
+pub(crate) fn pid_of(pidfd: BorrowedFd<'_>) -> i32 {
+    number_after(&read(&format!("/proc/self/fdinfo/{}", pidfd.as_raw_fd())), "Pid:") as i32
+}
 
-/// The process id of a spawner: proc_pid_fdinfo(5) of its pidfd.
-pub(crate) fn pid_of(spawner: &Spawner) -> i32 {
-    number_after(&read(&format!("/proc/self/fdinfo/{}", spawner.pidfd().as_raw_fd())), "Pid:") as i32
+/// Whether a process waits in poll(2), or in ppoll(2) by which it is done on aarch64: an init that is ready for its
+/// program does.
+pub(crate) fn waits_in_poll(pid: i32) -> bool {
+    let call = fs::read_to_string(format!("/proc/{pid}/syscall")).unwrap_or_default();
+    let number = if cfg!(target_arch = "aarch64") { "73 " } else { "7 " };
+    call.starts_with(number)
 }
 
 /// Memory that a process has for itself alone, and all of its resident memory, in KiB.

@@ -3,7 +3,9 @@
 use holdfast_sandbox::Spawner;
 
 use crate::setting::Setting;
-use crate::ways::{WarmFloor, Way, compare, floor_command, our_command, warm as warm_way, whole as whole_way};
+use crate::ways::{
+    WarmFloor, Way, compare, floor_command, our_command, prepared, warm as warm_way, whole as whole_way,
+};
 
 const WARM_ROUNDS: usize = 2000;
 const WHOLE_ROUNDS: usize = 500;
@@ -16,6 +18,7 @@ pub(crate) fn warm(setting: &Setting) {
     let mut ways: Vec<(String, Way<'_>)> = vec![
         ("warm: floor".to_owned(), WarmFloor::start(setting).way()),
         ("warm: ours".to_owned(), warm_way(&spawner)),
+        ("warm: prepared".to_owned(), prepared(&spawner)),
     ];
     compare(&mut ways, WARM_ROUNDS);
 }

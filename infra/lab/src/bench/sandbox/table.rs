@@ -7,9 +7,10 @@ use crate::error::LabError;
 
 /// What there is of each: its name in the figures, and in the table. In `slow` rounds are those of tens of milliseconds,
 /// compared with the floor of the same rounds.
-const ROWS: [(&str, &str, &str); 10] = [
+const ROWS: [(&str, &str, &str); 11] = [
     ("warm: ", "floor", "the kernel's floor, from a warm process"),
     ("warm: ", "ours", "**`holdfast-sandbox`, from its warm spawner**"),
+    ("warm: ", "prepared", "**`holdfast-sandbox`, made ahead**"),
     ("whole: ", "exec", "no sandbox: fork and exec"),
     ("whole: ", "floor", "the kernel's floor, as a whole process"),
     ("whole: ", "ours", "**`holdfast-sandbox`, as a whole process**"),

@@ -12,6 +12,10 @@
 //! in init (`init.rs`, `prepare`), in the program's process (`exec.rs`, `prepare`). Each step has a [`Step`] by which
 //! its failure is told; a step that fails ends the sandbox before one byte of the program runs.
 //!
+//! Where the program is not known yet, the sandbox can be: [`Spawner::prepare`] makes it ahead, and its init waits for the
+//! program (`ready.rs`). A pool of them makes the start of each shorter than the kernel needs for the namespaces alone; it
+//! makes no more starts in a second, for the work is the same.
+//!
 //! A running sandbox can be entered by another program, behind the same walls (`enter.rs`): by its handle ([`Sandbox::exec`]),
 //! or by a name from another process ([`Running`]).
 //!

@@ -397,6 +397,7 @@ fn keep<'p>(
         return Err(failed);
     }
     drop(ruleset);
+    sys::give_back(stack);
     // The keeper keeps no descriptor of the program's input and output: their readers see its end.
     let or_result = |fd: Option<RawFd>| fd.unwrap_or(plan.result);
     let counted = or_result(transfers.as_ref().map(AsRawFd::as_raw_fd));

@@ -188,6 +188,7 @@ fn start<'p>(
         return Err(failed);
     }
     drop(ruleset);
+    sys::give_back(stack);
     if let Some(ready) = fds.ready {
         // An eventfd that nobody has counted up takes it.
         let _ = nix::unistd::write(sys::borrow(ready), &1u64.to_ne_bytes());

@@ -117,6 +117,17 @@ fn vfork_with<T>(namespaces: c_int, stack: &mut [u8], child: fn(&mut T), argumen
     Errno::result(unsafe { libc::clone(enter::<T>, aligned.cast(), flags, (&raw mut call).cast()) })
 }
 
+/// madvise(2) with MADV_DONTNEED: what is not needed any more is zero, and takes no memory. That it can't be given back
+/// harms nobody.
+pub(crate) fn give_back(memory: &mut [u8]) {
+    // SAFETY: it tells a number.
+    let page = usize::try_from(unsafe { libc::sysconf(libc::_SC_PAGESIZE) }).unwrap_or(1).max(1);
+    let skipped = memory.as_ptr().align_offset(page);
+    let Some(pages) = memory.get_mut(skipped..) else { return };
+    // SAFETY: these pages are wholly within `memory`, which nobody else uses, and zero is a value of its bytes.
+    let _ = unsafe { libc::madvise(pages.as_mut_ptr().cast(), pages.len() / page * page, libc::MADV_DONTNEED) };
+}
+
 /// execve(2); the arrays end with a null pointer. It returns only the error.
 pub(crate) fn execve(path: &CStr, argv: &Pointers, envp: &Pointers) -> Errno {
     // SAFETY: `Pointers` are null-terminated arrays of pointers to C strings that live as long as they.

@@ -95,10 +95,10 @@ fn die_and_repeat(base: &Fixture, arguments: &[&str], cut: &Cut, deaths: Deaths,
     fixture.faults().script(vec![cut.fault()]);
     let died = fixture.provision(arguments);
     // How often something is read that becomes ready by itself is another number in each run; so is how often something
-    // is changed that isn't seen yet.
+    // is changed that isn't seen yet, or is refused for now (a gateway is in use until the addresses behind it are gone).
     let is_dead = died.status.signal() == Some(9);
     if !is_dead {
-        let may_differ = !cut.is_change || deaths == Deaths::Few;
+        let may_differ = !cut.is_change || cut.nth > 1 || deaths == Deaths::Few;
         assert!(may_differ, "{cut:?} wasn't reached: {:?}\n{}", fixture.changes(), text(&died.stderr));
         succeed(&died);
     }

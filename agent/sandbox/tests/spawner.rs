@@ -291,6 +291,18 @@ fn a_sandbox_made_ahead_that_nobody_uses_goes_with_its_handle() {
 }
 
 #[test]
+fn more_warnings_than_a_message_holds_are_counted_and_the_sandbox_is_its_owners() {
+    let mut request = shell("exit 3");
+    // Nobody inside may write there.
+    let bind =
+        |number| Bind { source: "/usr/share".into(), target: format!("/data/{number}").into(), mode: Access::Rw };
+    request.policy.mounts = (0..120).map(bind).collect();
+    let (sandbox, _output) = start(&spawner(), &request);
+    let last = sandbox.warnings().last().unwrap();
+    assert!(sandbox.warnings().len() > 10 && last.ends_with("more warnings are left out"), "{last}");
+}
+
+#[test]
 fn a_binary_that_is_not_there_is_named() {
     let error = Spawner::start(Path::new("/no/such/sandbox")).unwrap_err().to_string();
     assert!(error.contains("/no/such/sandbox") && error.contains("No such file"), "{error}");

@@ -146,10 +146,7 @@ impl Serving {
             }
             _ => refused("another version"),
         };
-        let mut bytes = encode(&answer);
-        if bytes.len() > MAX_BYTES {
-            bytes = encode(&Answer::Refused("an answer that is too long".to_owned()));
-        }
+        let (answer, bytes) = fitting(answer);
         let fds: Vec<BorrowedFd<'_>> = pidfd.iter().map(AsFd::as_fd).collect();
         if channel::send(reply.as_fd(), &bytes, &fds).is_err()
             && let Answer::Started { pid, .. } = answer
@@ -226,6 +223,25 @@ impl Serving {
 
 fn refused(why: &str) -> (Answer, Option<OwnedFd>) {
     (Answer::Refused(why.to_owned()), None)
+}
+
+/// An answer in one message. What was started has to reach its owner, so warnings that don't fit are left out, but for
+/// their number.
+fn fitting(mut answer: Answer) -> (Answer, Vec<u8>) {
+    let mut left_out = 0;
+    loop {
+        let bytes = encode(&answer);
+        match &mut answer {
+            Answer::Started { warnings, .. } if bytes.len() > MAX_BYTES && !warnings.is_empty() => {
+                // The last is the number of those before, if there is one.
+                let gone = if left_out == 0 { 1 } else { 2 };
+                warnings.truncate(warnings.len().saturating_sub(gone));
+                left_out += 1;
+                warnings.push(format!("{left_out} more warnings are left out"));
+            }
+            _ => return (answer, bytes),
+        }
+    }
 }
 
 fn encode(answer: &Answer) -> Vec<u8> {

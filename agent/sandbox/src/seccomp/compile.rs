@@ -2,7 +2,7 @@
 //!
 //! Neighbouring numbers with the same answer are one range; the tree halves the ranges by `>=`, so a call is decided
 //! after about seven comparisons. A leaf is a return, or the checks of arguments. A comparison jumps at most 255
-//! instructions; over a longer left half it jumps to an unconditional jump, which has 32 bits.
+//! instructions; to what is further away it jumps by an unconditional jump, which has 32 bits.
 
 use super::profile::{Answers, Is, Rule};
 use super::{Action, Arch};
@@ -54,14 +54,14 @@ pub(super) struct Range<'a> {
 
 /// Compiles the answers for an architecture.
 pub(super) fn compile(arch: Arch, answers: &Answers<'_>) -> Program {
-    let mut instructions = vec![
-        operation(LOAD, ARCH),
-        jump(JUMP_EQUAL, arch.audit(), 1, 0),
-        operation(RETURN, value(answers.foreign)),
-        operation(LOAD, NUMBER),
-    ];
-    instructions.extend(tree(&ranges(arch, answers)));
-    Program { instructions }
+    let mut code = Code::default();
+    let foreign = code.answer(answers.foreign);
+    let tree = code.tree(&ranges(arch, answers));
+    code.run_into(tree);
+    let number = code.push(operation(LOAD, NUMBER));
+    code.branch(JUMP_EQUAL, arch.audit(), number, foreign);
+    code.push(operation(LOAD, ARCH));
+    code.program()
 }
 
 /// All numbers from 0 on, as ranges with one answer each.
@@ -90,57 +90,114 @@ fn ranges<'a>(arch: Arch, answers: &Answers<'a>) -> Vec<Range<'a>> {
     ranges
 }
 
-fn tree(ranges: &[Range<'_>]) -> Vec<Instruction> {
-    let (low, high) = ranges.split_at(ranges.len() / 2);
-    let Some(first_of_high) = high.first() else { return Vec::new() };
-    if low.is_empty() {
-        return leaf(&first_of_high.rule);
-    }
-    let (low, high) = (tree(low), tree(high));
-    let mut code = match u8::try_from(low.len()) {
-        Ok(distance) => vec![jump(JUMP_NOT_BELOW, first_of_high.first, distance, 0)],
-        Err(_) => vec![jump(JUMP_NOT_BELOW, first_of_high.first, 0, 1), operation(JUMP, low.len() as u32)],
-    };
-    code.extend(low);
-    code.extend(high);
-    code
+/// A program from its end to its beginning: what jumps is made after what it jumps to, so every distance is known, and
+/// an answer that many give is there once. The kernel's work on a filter grows with its length.
+#[derive(Default)]
+struct Code<'a> {
+    /// The last instruction first.
+    instructions: Vec<Instruction>,
+    answers: Vec<(Action, Label)>,
+    rules: Vec<(Rule<'a>, Label)>,
 }
 
-/// Returns for one rule; the accumulator holds the number before, and nothing needs it after.
-fn leaf(rule: &Rule<'_>) -> Vec<Instruction> {
-    let mut code = Vec::new();
-    for case in rule.cases {
-        let length: usize = case.checks.iter().map(|check| if check.mask == u32::MAX { 2 } else { 3 }).sum();
-        let mut rest = length;
-        for check in case.checks {
-            code.push(operation(LOAD, ARGUMENTS + 4 * u32::from(check.word)));
-            rest -= 1;
-            if check.mask != u32::MAX {
-                code.push(operation(AND, check.mask));
-                rest -= 1;
-            }
-            rest -= 1;
-            // Where it doesn't hold: over the case's remaining checks and its return. Cases are a few checks long.
-            let away = rest as u8 + 1;
-            code.push(match check.is {
-                Is::Equal => jump(JUMP_EQUAL, check.value, 0, away),
-                Is::NotEqual => jump(JUMP_EQUAL, check.value, away, 0),
-                Is::AtLeast => jump(JUMP_NOT_BELOW, check.value, 0, away),
-                Is::Below => jump(JUMP_NOT_BELOW, check.value, away, 0),
-            });
-        }
-        code.push(operation(RETURN, value(case.then)));
+/// An instruction, by how many lie behind it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Label(usize);
+
+impl<'a> Code<'a> {
+    fn program(mut self) -> Program {
+        self.instructions.reverse();
+        Program { instructions: self.instructions }
     }
-    code.push(operation(RETURN, value(rule.otherwise)));
-    code
+
+    /// Puts an instruction before all others.
+    fn push(&mut self, instruction: Instruction) -> Label {
+        self.instructions.push(instruction);
+        Label(self.instructions.len() - 1)
+    }
+
+    /// How many instructions the next one to be made would jump over.
+    fn distance(&self, to: Label) -> usize {
+        self.instructions.len() - to.0 - 1
+    }
+
+    /// A label that a comparison can jump to, over one instruction more.
+    fn near(&mut self, to: Label) -> Label {
+        match self.distance(to) {
+            0..LONGEST => to,
+            distance => self.push(operation(JUMP, distance as u32)),
+        }
+    }
+
+    /// Makes the next instruction's successor that one.
+    fn run_into(&mut self, to: Label) {
+        if let distance @ 1.. = self.distance(to) {
+            self.push(operation(JUMP, distance as u32));
+        }
+    }
+
+    fn branch(&mut self, comparison: u16, k: u32, holds: Label, fails: Label) -> Label {
+        let (holds, fails) = (self.near(holds), self.near(fails));
+        // Both are less than LONGEST away, or one more.
+        let (jump_true, jump_false) = (self.distance(holds) as u8, self.distance(fails) as u8);
+        self.push(Instruction { code: comparison, jump_true, jump_false, k })
+    }
+
+    fn answer(&mut self, action: Action) -> Label {
+        if let Some((_, label)) = self.answers.iter().find(|(known, _)| *known == action) {
+            return *label;
+        }
+        let label = self.push(operation(RETURN, value(action)));
+        self.answers.push((action, label));
+        label
+    }
+
+    /// The decision among ranges, by the number in the accumulator.
+    fn tree(&mut self, ranges: &[Range<'a>]) -> Label {
+        let (low, high) = ranges.split_at(ranges.len() / 2);
+        match (low, high) {
+            ([], [only, ..]) => self.rule(&only.rule),
+            (_, [first_of_high, ..]) => {
+                let (low, high) = (self.tree(low), self.tree(high));
+                self.branch(JUMP_NOT_BELOW, first_of_high.first, high, low)
+            }
+            // There is always a range.
+            (_, []) => self.answer(Action::Kill),
+        }
+    }
+
+    /// The decision by arguments; nothing needs the number after it.
+    fn rule(&mut self, rule: &Rule<'a>) -> Label {
+        if let Some((_, label)) = self.rules.iter().find(|(known, _)| known == rule) {
+            return *label;
+        }
+        let mut next = self.answer(rule.otherwise);
+        for case in rule.cases.iter().rev() {
+            let fails = next;
+            next = self.answer(case.then);
+            for check in case.checks.iter().rev() {
+                match check.is {
+                    Is::Equal => self.branch(JUMP_EQUAL, check.value, next, fails),
+                    Is::NotEqual => self.branch(JUMP_EQUAL, check.value, fails, next),
+                    Is::AtLeast => self.branch(JUMP_NOT_BELOW, check.value, next, fails),
+                    Is::Below => self.branch(JUMP_NOT_BELOW, check.value, fails, next),
+                };
+                if check.mask != u32::MAX {
+                    self.push(operation(AND, check.mask));
+                }
+                next = self.push(operation(LOAD, ARGUMENTS + 4 * u32::from(check.word)));
+            }
+        }
+        self.rules.push((*rule, next));
+        next
+    }
 }
+
+/// The longest jump of a comparison.
+const LONGEST: usize = u8::MAX as usize;
 
 const fn operation(code: u16, k: u32) -> Instruction {
     Instruction { code, jump_true: 0, jump_false: 0, k }
-}
-
-const fn jump(code: u16, k: u32, jump_true: u8, jump_false: u8) -> Instruction {
-    Instruction { code, jump_true, jump_false, k }
 }
 
 /// `SECCOMP_RET_*`.

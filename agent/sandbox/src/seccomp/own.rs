@@ -7,14 +7,14 @@
 //!
 //! <https://github.com/opencontainers/runtime-spec/blob/main/config-linux.md#seccomp>
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 use nix::errno::Errno;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::compile::{Program, compile};
-use super::profile::{Answers, Case, Check, Is, Rule, WORKLOAD};
+use super::profile::{Answers, ByName, Case, Check, Is, Rule, WORKLOAD};
 use super::{Action, Arch, aarch64, x86_64};
 
 /// A profile of system calls, by OCI's names.
@@ -303,15 +303,18 @@ impl SeccompProfile {
             .iter()
             .map(|(name, (of, _))| (*name, of.iter().map(|(checks, then)| Case { checks, then: *then }).collect()))
             .collect();
-        let mut named: HashMap<&str, Rule<'_>> = arch
+        let mut named: ByName<'_> = arch
             .calls()
             .iter()
             .map(|(name, _)| (*name, Rule { cases: &[], otherwise: softened(name, otherwise) }))
             .collect();
-        named.extend(cases.iter().map(|(name, (_, always))| {
-            let otherwise = always.unwrap_or_else(|| softened(name, otherwise));
-            (*name, Rule { cases: &borrowed[name], otherwise })
-        }));
+        for (name, (_, always)) in &cases {
+            // A name that this architecture hasn't is nobody's.
+            if let Some(rule) = named.get_mut(name) {
+                let otherwise = always.unwrap_or_else(|| softened(name, otherwise));
+                *rule = Rule { cases: &borrowed[name], otherwise };
+            }
+        }
         // What is no call, and other architectures' entries, the default filter answers.
         let allow = Rule { cases: &[], otherwise: Action::Allow };
         let answers = Answers { named, otherwise: allow, no_call: Action::Allow, foreign: Action::Allow };

@@ -101,20 +101,26 @@ fn what_would_not_be_done_is_refused() {
 
 #[test]
 fn a_profile_that_is_longer_than_the_kernel_takes_is_refused() {
-    let arg = SeccompArgument { index: 0, value: 1, value_two: 0, op: Comparison::NotEqual };
-    let args: Vec<_> = (0..6).map(|index| SeccompArgument { index, ..arg }).collect();
-    let names = x86_64::CALLS.iter().map(|(name, _)| (*name).to_owned()).filter(|name| name != "clone3").collect();
-    let profile = parse(r#"{"defaultAction": "SCMP_ACT_ALLOW", "syscalls": []}"#);
-    let entry = SeccompEntry {
-        names,
+    // What is the same for many is there once, so each call has values of its own.
+    let entry = |(name, number): &(&str, u32)| SeccompEntry {
+        names: vec![(*name).to_owned()],
         action: SeccompAction::Errno,
         errno_ret: None,
-        args,
+        args: (0..6)
+            .map(|index| SeccompArgument {
+                index,
+                value: u64::from(*number) + 1,
+                value_two: 0,
+                op: Comparison::NotEqual,
+            })
+            .collect(),
         comment: None,
         includes: Conditions::default(),
         excludes: Conditions::default(),
     };
-    let error = SeccompProfile { syscalls: vec![entry], ..profile }.check().unwrap_err();
+    let syscalls = x86_64::CALLS.iter().filter(|(name, _)| *name != "clone3").map(entry).collect();
+    let profile = parse(r#"{"defaultAction": "SCMP_ACT_ALLOW", "syscalls": []}"#);
+    let error = SeccompProfile { syscalls, ..profile }.check().unwrap_err();
     assert!(error.contains("4096"), "{error}");
 }
 

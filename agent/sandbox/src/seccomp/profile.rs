@@ -24,6 +24,7 @@
 
 use std::collections::HashMap;
 
+use foldhash::fast::FixedState;
 use nix::errno::Errno;
 
 use super::Action;
@@ -282,7 +283,8 @@ impl Profile {
     pub(super) fn answers(&self, changes: &[&[Named]]) -> Answers<'static> {
         let always = self.allowed.iter().map(|name| (*name, ALWAYS));
         let changed = changes.iter().flat_map(|named| named.iter().copied());
-        let named = always.chain(self.rules.iter().copied()).chain(changed).collect();
+        let mut named = ByName::with_capacity_and_hasher(self.allowed.len() + self.rules.len(), FixedState::default());
+        named.extend(always.chain(self.rules.iter().copied()).chain(changed));
         Answers { named, otherwise: NEVER, no_call: Action::Errno(Errno::ENOSYS), foreign: Action::Kill }
     }
 }
@@ -290,7 +292,7 @@ impl Profile {
 /// The answer to every call there can be.
 pub(super) struct Answers<'a> {
     /// By name.
-    pub(super) named: HashMap<&'a str, Rule<'a>>,
+    pub(super) named: ByName<'a>,
     /// To a call that the architecture has, and nobody names.
     pub(super) otherwise: Rule<'a>,
     /// To a number that is no call.
@@ -298,3 +300,6 @@ pub(super) struct Answers<'a> {
     /// To a call by another architecture's entry.
     pub(super) foreign: Action,
 }
+
+/// Each process makes its filters anew, and nobody chooses the names, so the quickest hash is the right one.
+pub(super) type ByName<'a> = HashMap<&'a str, Rule<'a>, FixedState>;

@@ -1,39 +1,33 @@
 //! A sandbox that is ready before it is known what will run in it: how the program reaches its init.
 //!
 //! The owner and init have a SOCK_SEQPACKET socketpair. One message comes: the number of each descriptor that the program
-//! gets (0, 1 and 2 first), and the descriptors, behind a sealed memfd with the program and its arguments. Nobody else
-//! has the owner's end, and what init does with a message is no more than the policy allows. Where the owner closes its
+//! gets (0, 1 and 2 first), the program and its arguments, and the descriptors. Nobody else has the owner's end, and what init does with a message is no more than the policy allows. Where the owner closes its
 //! end, or its spawner ends, nothing runs.
 //!
 //! This is the one part of init that allocates. It may: who makes sandboxes has one thread, so no lock was held when init
 //! was cloned.
 
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
+use std::os::fd::{BorrowedFd, OwnedFd, RawFd};
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use crate::channel;
 use crate::clone::Command;
-use crate::error::{Context, Result};
+use crate::error::{Context, Error, Result};
 use crate::landlock::Rules;
 use crate::outcome::SetupFailure;
 use crate::policy::Policy;
 use crate::record::Failed;
-use crate::request;
 use crate::sandbox::Stdio;
 use crate::step::Step;
 use crate::sys;
 
 /// To init: run this.
 pub(crate) fn send(init: BorrowedFd<'_>, program: &str, args: &[String], stdio: Stdio<'_>) -> Result<()> {
-    let memfd = request::seal(|to| Ok(serde_json::to_writer(to, &(program, args))?))?;
-    let (mut numbers, mut fds) = (Vec::new(), vec![memfd.as_fd()]);
-    for (number, fd) in stdio.all() {
-        numbers.push(number as u8);
-        fds.push(fd);
-    }
-    match channel::send(init, &numbers, &fds) {
+    let words = serde_json::to_vec(&(program, args)).map_err(|error| Error::Protocol(error.to_string()))?;
+    let (numbers, fds): (Vec<u8>, Vec<_>) = stdio.all().map(|(number, fd)| (number as u8, fd)).unzip();
+    match channel::send(init, &numbers, &[&words], &fds) {
         // It has ended; its outcome says why.
         Err(Errno::EPIPE | Errno::ECONNRESET) => Ok(()),
         sent => sent.context("message to a sandbox's init"),
@@ -74,13 +68,11 @@ fn program(
     message: channel::Message,
 ) -> std::result::Result<Command, SetupFailure> {
     let refused = |errno: Errno| SetupFailure::new(Step::Request, errno as i32, None);
-    let mut fds = message.fds.into_iter();
-    let memfd = fds.next().ok_or_else(|| refused(Errno::EINVAL))?;
-    let bytes = request::unseal(memfd).map_err(|_| refused(Errno::EINVAL))?;
+    let bytes = message.body.read().map_err(|_| refused(Errno::EINVAL))?;
     let (program, args): (String, Vec<String>) = serde_json::from_slice(&bytes).map_err(|_| refused(Errno::EINVAL))?;
-    let given: Vec<OwnedFd> = fds.collect();
+    let given: Vec<OwnedFd> = message.fds;
     let mut passed = Vec::new();
-    let stdio = Stdio::received(&message.bytes, &given, &mut passed).ok_or_else(|| refused(Errno::EINVAL))?;
+    let stdio = Stdio::received(&message.head, &given, &mut passed).ok_or_else(|| refused(Errno::EINVAL))?;
     let program = Command::plan(policy, &program, &args, stdio, rules)?;
     // From here on they are known by their numbers.
     std::mem::forget(given);

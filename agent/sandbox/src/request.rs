@@ -1,32 +1,23 @@
 //! A request: what to run, in which sandbox, with which files; and how it travels.
 //!
-//! It travels from the caller to the spawner as a memfd that is sealed against every change: what the spawner checks is
-//! what it uses, though the sender still has a descriptor for the same memory (a check of bytes that the other side
-//! can still write is no check). Format, integers little-endian:
+//! It travels from the caller to the spawner as a message's body (`channel.rs`). Format, integers little-endian:
 //!
 //! ```text
 //! 8 bytes  "HFSBXRQ1"
 //! u32      length of the JSON
 //! JSON     {"policy":…,"program":…,"args":[…],"files":[{"path":…,"mode":…,"length":…}]}
-//! bytes    the files' contents, one after the other, to the end of the memfd
+//! bytes    the files' contents, one after the other, to the end
 //! ```
 
-use std::fs::File;
-use std::io::{Read, Seek, SeekFrom, Write};
-use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
-use nix::fcntl::{FcntlArg, SealFlag, fcntl};
-use nix::sys::memfd::{MFdFlags, memfd_create};
 use serde::{Deserialize, Serialize};
 
-use crate::error::{Context, Error, Result};
+use crate::error::{Error, Result};
 use crate::policy::{BOX, Policy, PolicyError, inside};
 
 const MAGIC: &[u8; 8] = b"HFSBXRQ1";
-const SEALS: SealFlag =
-    SealFlag::F_SEAL_SEAL.union(SealFlag::F_SEAL_SHRINK).union(SealFlag::F_SEAL_GROW).union(SealFlag::F_SEAL_WRITE);
 
 /// One program to run in one sandbox.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -86,12 +77,8 @@ impl Request {
         self.files.iter().try_for_each(|file| check_file(file, &self.policy))
     }
 
-    /// The request in a sealed memfd.
-    pub(crate) fn seal(&self) -> Result<OwnedFd> {
-        seal(|to| self.write(to))
-    }
-
-    pub(crate) fn write(&self, to: &mut impl Write) -> std::io::Result<()> {
+    /// The beginning of its bytes; what follows is the content of its files.
+    pub(crate) fn header(&self) -> Result<Vec<u8>> {
         let files = self.files.iter().map(|file| FileHeader {
             path: file.path.clone(),
             mode: file.mode,
@@ -103,46 +90,19 @@ impl Request {
             args: self.args.clone(),
             files: files.collect(),
         };
-        let json = serde_json::to_vec(&header)?;
-        let length = u32::try_from(json.len()).map_err(|_| std::io::Error::from_raw_os_error(libc::E2BIG))?;
-        to.write_all(MAGIC)?;
-        to.write_all(&length.to_le_bytes())?;
-        to.write_all(&json)?;
-        self.files.iter().try_for_each(|file| to.write_all(&file.data))
+        let mut bytes = MAGIC.to_vec();
+        bytes.extend([0; 4]);
+        let failed = |errno| Error::System { call: "to write a request", errno };
+        serde_json::to_writer(&mut bytes, &header).map_err(|_| failed(Errno::EINVAL))?;
+        let length = u32::try_from(bytes.len() - MAGIC.len() - 4).map_err(|_| failed(Errno::E2BIG))?;
+        bytes[MAGIC.len()..MAGIC.len() + 4].copy_from_slice(&length.to_le_bytes());
+        Ok(bytes)
     }
 
-    /// Reads a request, if nobody can change it any more.
-    pub(crate) fn unseal(fd: OwnedFd) -> Result<Request> {
-        decode(&unseal(fd)?).map_err(Error::Protocol)
+    /// All of its bytes, in parts.
+    pub(crate) fn parts<'a>(&'a self, header: &'a [u8]) -> Vec<&'a [u8]> {
+        std::iter::once(header).chain(self.files.iter().map(|file| file.data.as_slice())).collect()
     }
-}
-
-/// What `write` writes, in a memfd that nobody can change any more.
-pub(crate) fn seal(write: impl FnOnce(&mut File) -> std::io::Result<()>) -> Result<OwnedFd> {
-    let fd = memfd_create(c"holdfast-request", MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING)
-        .context("memfd_create for a request")?;
-    let mut file = File::from(fd);
-    write(&mut file).map_err(|error| Error::System { call: "write to a request's memfd", errno: errno_of(&error) })?;
-    fcntl(&file, FcntlArg::F_ADD_SEALS(SEALS)).context("fcntl(F_ADD_SEALS) of a request")?;
-    Ok(file.into())
-}
-
-/// What is in such a memfd.
-pub(crate) fn unseal(fd: OwnedFd) -> Result<Vec<u8>> {
-    let seals = fcntl(fd.as_fd(), FcntlArg::F_GET_SEALS).context("fcntl(F_GET_SEALS) of a request")?;
-    if !SealFlag::from_bits_truncate(seals).contains(SEALS) {
-        return Err(Error::Protocol("a request that its sender can still change".to_owned()));
-    }
-    let mut file = File::from(fd);
-    let mut bytes = Vec::new();
-    file.seek(SeekFrom::Start(0))
-        .and_then(|_| file.read_to_end(&mut bytes))
-        .map_err(|error| Error::System { call: "read of a request's memfd", errno: errno_of(&error) })?;
-    Ok(bytes)
-}
-
-fn errno_of(error: &std::io::Error) -> Errno {
-    error.raw_os_error().map_or(Errno::EIO, Errno::from_raw)
 }
 
 /// A program and its arguments.
@@ -220,6 +180,10 @@ mod tests {
         Request { policy: Policy { limits, ..Policy::default() }, program: "true".to_owned(), args: vec![], files }
     }
 
+    fn bytes(request: &Request) -> Vec<u8> {
+        request.parts(&request.header().unwrap()).concat()
+    }
+
     fn file(path: &str) -> InputFile {
         InputFile { path: path.into(), mode: 0o644, data: b"x".to_vec() }
     }
@@ -250,26 +214,17 @@ mod tests {
         assert!(request.check().is_err());
     }
 
-    #[test]
-    fn a_memfd_that_can_still_change_is_refused() {
-        let fd = memfd_create(c"open", MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING).unwrap();
-        let mut memory = File::from(fd);
-        request(vec![]).write(&mut memory).unwrap();
-        assert!(matches!(Request::unseal(memory.into()), Err(Error::Protocol(_))));
-    }
-
     proptest! {
         #[test]
-        fn a_request_survives_its_memfd(args in proptest::collection::vec("\\PC*", 0..4),
+        fn a_request_arrives_as_it_was_sent(args in proptest::collection::vec("\\PC*", 0..4),
                                         data in proptest::collection::vec(any::<u8>(), 0..200)) {
             let sent = Request { args, ..request(vec![InputFile { data, ..file("/tmp/a") }, file("/tmp/b")]) };
-            prop_assert_eq!(Request::unseal(sent.seal().unwrap()).unwrap(), sent);
+            prop_assert_eq!(decode(&bytes(&sent)).unwrap(), sent);
         }
 
         #[test]
         fn a_cut_or_foreign_request_is_an_error(cut in 0usize..100, noise in proptest::collection::vec(any::<u8>(), 0..64)) {
-            let mut bytes = Vec::new();
-            request(vec![file("/tmp/a")]).write(&mut bytes).unwrap();
+            let bytes = bytes(&request(vec![file("/tmp/a")]));
             let kept = bytes.len().saturating_sub(cut + 1);
             prop_assert!(decode(&bytes[..kept]).is_err());
             prop_assert!(decode(&noise).is_err());

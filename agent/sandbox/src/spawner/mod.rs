@@ -5,10 +5,10 @@
 //!
 //! - Its only tie is a SOCK_SEQPACKET socketpair on its descriptor 0; nobody else can connect, so there are no peers to
 //!   check. When the socket closes (this process ended, in whatever way), it kills all that it has and ends.
-//! - A request is one message: a byte for the protocol's version, one for what it asks for, one for the number of each
-//!   descriptor that the program gets (0, 1 and 2 first), and the descriptors: the sealed memfd, the result pipe, a socket
-//!   for the answer, and those; or the socket by which the program comes later; or a pidfd of the sandbox that is to be
-//!   entered, and those. Each request has an answer socket of its own, so threads share a `Spawner` without a lock, and no
+//! - A request is one message. Its head: a byte for the protocol's version, one for what it asks for, one for the number of
+//!   each descriptor that the program gets (0, 1 and 2 first). Its body: the request (`request.rs`). The descriptors: the
+//!   result pipe, a socket for the answer, and the program's; or the socket by which the program comes later; or a pidfd of
+//!   the sandbox that is to be entered, and the program's. Each request has an answer socket of its own, so threads share a `Spawner` without a lock, and no
 //!   answer reaches the wrong caller.
 //! - Its death (`pidfd()` becomes readable) ends its sandboxes: each init gets SIGKILL by its parent-death signal, and
 //!   sees its liveness pipe close.
@@ -41,7 +41,7 @@ pub use serve::serve;
 pub const SPAWNER_ARGUMENT: &str = "--spawner-on-stdin";
 
 /// The version of the messages between caller and spawner.
-const VERSION: u8 = 4;
+const VERSION: u8 = 5;
 /// What a message asks for: a sandbox with a program, whose descriptors' numbers follow.
 const START: u8 = 0;
 /// A sandbox whose program comes later, by the socket that is sent.
@@ -112,9 +112,9 @@ impl Spawner {
     pub fn spawn(&self, request: &Request, stdio: Stdio<'_>) -> Result<Sandbox> {
         request.check()?;
         stdio.check()?;
-        let mut bytes = vec![VERSION, START];
-        bytes.extend(stdio.all().map(|(number, _)| number as u8));
-        self.make(request, bytes, stdio.all().map(|(_, fd)| fd).collect())
+        let mut head = vec![VERSION, START];
+        head.extend(stdio.all().map(|(number, _)| number as u8));
+        self.make(request, head, stdio.all().map(|(_, fd)| fd).collect())
     }
 
     /// Makes a sandbox ahead, for a program that is not known yet: what takes longest is done when it comes. With it come
@@ -133,9 +133,9 @@ impl Spawner {
     }
 
     /// Sends the request, and waits until the sandbox's init exists.
-    fn make(&self, request: &Request, bytes: Vec<u8>, more: Vec<BorrowedFd<'_>>) -> Result<Sandbox> {
+    fn make(&self, request: &Request, head: Vec<u8>, more: Vec<BorrowedFd<'_>>) -> Result<Sandbox> {
         let socket = self.socket.as_ref().ok_or(Error::SpawnerGone(Errno::EBADF))?;
-        let asked = ask(socket, &bytes, request, &more)?;
+        let asked = ask(socket, &head, request, &more)?;
         let Asked { pid, pidfd, result, warnings } = asked;
         let limits = request.policy.limits.mode;
         Ok(Sandbox { pid, pidfd, result, warnings, limits, parent: Parent::Spawner(Arc::downgrade(socket)) })
@@ -155,10 +155,10 @@ pub(crate) fn enter(
     // The policy is the sandbox's, which the spawner has.
     let (program, args) = (exec.program.clone(), exec.args.clone());
     let request = Request { policy: Policy::default(), program, args, files: Vec::new() };
-    let mut bytes = vec![VERSION, ENTER];
-    bytes.extend(stdio.all().map(|(number, _)| number as u8));
+    let mut head = vec![VERSION, ENTER];
+    head.extend(stdio.all().map(|(number, _)| number as u8));
     let more: Vec<_> = std::iter::once(sandbox.pidfd()).chain(stdio.all().map(|(_, fd)| fd)).collect();
-    let Asked { pid, pidfd, result, warnings } = ask(&socket, &bytes, &request, &more)?;
+    let Asked { pid, pidfd, result, warnings } = ask(&socket, &head, &request, &more)?;
     Ok(Entered { pid, pidfd, result, warnings, limits: sandbox.limits, maker: None })
 }
 
@@ -171,18 +171,18 @@ struct Asked {
 }
 
 /// Sends one message, and waits for its answer.
-fn ask(socket: &OwnedFd, bytes: &[u8], request: &Request, more: &[BorrowedFd<'_>]) -> Result<Asked> {
-    let memfd = request.seal()?;
+fn ask(socket: &OwnedFd, head: &[u8], request: &Request, more: &[BorrowedFd<'_>]) -> Result<Asked> {
+    let header = request.header()?;
     let (result, init_result) = nix::unistd::pipe2(nix::fcntl::OFlag::O_CLOEXEC).context("pipe2 for a result")?;
     let (answers, reply) = socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC)
         .context("socketpair for an answer")?;
-    let mut fds = vec![memfd.as_fd(), init_result.as_fd(), reply.as_fd()];
+    let mut fds = vec![init_result.as_fd(), reply.as_fd()];
     fds.extend(more);
-    channel::send(socket.as_fd(), bytes, &fds).map_err(gone)?;
+    channel::send(socket.as_fd(), head, &request.parts(&header), &fds).map_err(gone)?;
     drop((init_result, reply));
     let message = channel::receive(answers.as_fd()).map_err(gone)?.ok_or(Error::SpawnerGone(Errno::EPIPE))?;
     let mut fds = message.fds.into_iter();
-    match serde_json::from_slice(&message.bytes).map_err(|error| Error::Protocol(error.to_string()))? {
+    match serde_json::from_slice(&message.body.read()?).map_err(|error| Error::Protocol(error.to_string()))? {
         Answer::Started { pid, warnings } => {
             let pidfd = fds.next().ok_or_else(|| Error::Protocol("no pidfd came".to_owned()))?;
             Ok(Asked { pid, pidfd, result, warnings })

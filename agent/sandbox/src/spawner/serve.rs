@@ -18,13 +18,13 @@ use nix::unistd::{Pid, geteuid, write};
 
 use super::{Answer, ENTER, PREPARE, START, VERSION};
 use crate::cgroup::Leaf;
-use crate::channel::{self, MAX_BYTES, Message};
+use crate::channel::{self, Body, Message};
 use crate::clone::{Locks, Maker, Started, Told};
 use crate::enter::{Door, Entering, ExecRequest};
 use crate::error::{Context, Error, Result};
 use crate::outcome::SetupFailure;
 use crate::record;
-use crate::request::Request;
+use crate::request::{self, Request};
 use crate::sandbox::Stdio;
 use crate::sealed::execute_sealed_copy;
 use crate::step::Step;
@@ -106,8 +106,8 @@ impl Serving {
             match channel::receive(socket) {
                 Ok(None) | Err(Errno::ECONNRESET) => return Ok(()),
                 Ok(Some(message)) => self.answer(message),
-                // Out of descriptors, or too long: that message is lost, and its sender sees its answer socket close.
-                Err(Errno::EMFILE | Errno::ENFILE | Errno::EMSGSIZE | Errno::ENOBUFS) => {}
+                // Out of descriptors, too long, or no message: that message is lost, and its sender sees its answer socket close.
+                Err(Errno::EMFILE | Errno::ENFILE | Errno::EMSGSIZE | Errno::ENOBUFS | Errno::EBADMSG) => {}
                 Err(errno) => return Err(Error::System { call: "recvmsg in the spawner", errno }),
             }
         }
@@ -128,27 +128,27 @@ impl Serving {
     }
 
     fn answer(&mut self, message: Message) {
-        let mut fds = message.fds.into_iter();
-        let (Some(memfd), Some(result), Some(reply)) = (fds.next(), fds.next(), fds.next()) else { return };
+        let Message { head, body, fds } = message;
+        let mut fds = fds.into_iter();
+        let (Some(result), Some(reply)) = (fds.next(), fds.next()) else { return };
         let given: Vec<OwnedFd> = fds.collect();
         let mut passed = Vec::new();
-        let (answer, pidfd) = match (message.bytes.as_slice(), given.as_slice()) {
+        let (answer, pidfd) = match (head.as_slice(), given.as_slice()) {
             ([VERSION, START, numbers @ ..], given) => match Stdio::received(numbers, given, &mut passed) {
-                Some(stdio) => self.start(memfd, result, Told::Now(stdio)),
+                Some(stdio) => self.start(body, result, Told::Now(stdio)),
                 None => refused("descriptors that can't be used"),
             },
-            ([VERSION, PREPARE], [init]) => self.start(memfd, result, Told::Later(init.as_fd())),
+            ([VERSION, PREPARE], [init]) => self.start(body, result, Told::Later(init.as_fd())),
             ([VERSION, ENTER, numbers @ ..], [init, given @ ..]) => {
                 match Stdio::received(numbers, given, &mut passed) {
-                    Some(stdio) => self.enter(memfd, &result, init, stdio),
+                    Some(stdio) => self.enter(body, &result, init, stdio),
                     None => refused("descriptors that can't be used"),
                 }
             }
             _ => refused("another version"),
         };
-        let (answer, bytes) = fitting(answer);
         let fds: Vec<BorrowedFd<'_>> = pidfd.iter().map(AsFd::as_fd).collect();
-        if channel::send(reply.as_fd(), &bytes, &fds).is_err()
+        if channel::send(reply.as_fd(), &[], &[&encode(&answer)], &fds).is_err()
             && let Answer::Started { pid, .. } = answer
         {
             // Nobody is there to own it.
@@ -156,12 +156,12 @@ impl Serving {
         }
     }
 
-    fn start(&mut self, memfd: OwnedFd, result: OwnedFd, told: Told<'_>) -> (Answer, Option<OwnedFd>) {
+    fn start(&mut self, body: Body, result: OwnedFd, told: Told<'_>) -> (Answer, Option<OwnedFd>) {
         let check = |request: &Request| match told {
             Told::Now(_) => request.check(),
             Told::Later(_) => request.check_sandbox(),
         };
-        let request = match Request::unseal(memfd).and_then(|it| check(&it).map(|()| it).map_err(Error::Policy)) {
+        let request = match received(body).and_then(|it| check(&it).map(|()| it).map_err(Error::Policy)) {
             Ok(request) => request,
             Err(error) => return (Answer::Refused(error.to_string()), None),
         };
@@ -180,14 +180,8 @@ impl Serving {
 
     /// The walls are those of the sandbox's own policy, which the sender does not name. A keeper needs no place among what
     /// lives: it ends with its sandbox, or with this process.
-    fn enter(
-        &mut self,
-        memfd: OwnedFd,
-        result: &OwnedFd,
-        init: &OwnedFd,
-        stdio: Stdio<'_>,
-    ) -> (Answer, Option<OwnedFd>) {
-        let exec = match Request::unseal(memfd) {
+    fn enter(&mut self, body: Body, result: &OwnedFd, init: &OwnedFd, stdio: Stdio<'_>) -> (Answer, Option<OwnedFd>) {
+        let exec = match received(body) {
             Ok(Request { program, args, .. }) => ExecRequest { program, args },
             Err(error) => return refused(&error.to_string()),
         };
@@ -225,23 +219,8 @@ fn refused(why: &str) -> (Answer, Option<OwnedFd>) {
     (Answer::Refused(why.to_owned()), None)
 }
 
-/// An answer in one message. What was started has to reach its owner, so warnings that don't fit are left out, but for
-/// their number.
-fn fitting(mut answer: Answer) -> (Answer, Vec<u8>) {
-    let mut left_out = 0;
-    loop {
-        let bytes = encode(&answer);
-        match &mut answer {
-            Answer::Started { warnings, .. } if bytes.len() > MAX_BYTES && !warnings.is_empty() => {
-                // The last is the number of those before, if there is one.
-                let gone = if left_out == 0 { 1 } else { 2 };
-                warnings.truncate(warnings.len().saturating_sub(gone));
-                left_out += 1;
-                warnings.push(format!("{left_out} more warnings are left out"));
-            }
-            _ => return (answer, bytes),
-        }
-    }
+fn received(body: Body) -> Result<Request> {
+    request::decode(&body.read()?).map_err(Error::Protocol)
 }
 
 fn encode(answer: &Answer) -> Vec<u8> {

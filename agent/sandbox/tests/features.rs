@@ -48,7 +48,7 @@ const TAKEN: &[Taken] = &[
     taken(libc::SYS_clone, "workload"),
     taken(libc::SYS_openat2, "host-path"),
     elsewhere(libc::SYS_open_tree, "host-path", "bind"),
-    elsewhere(libc::SYS_mount_setattr, "host-path", "read-only"),
+    elsewhere(libc::SYS_mount_setattr, "read-only/host-path", "read-only"),
     elsewhere(libc::SYS_fsopen, "dev/root", "root"),
     elsewhere(libc::SYS_fsconfig, "dev/root", "root"),
     elsewhere(libc::SYS_fsmount, "dev/root", "root"),

@@ -303,6 +303,30 @@ fn more_warnings_than_a_message_holds_come_all_the_same() {
 }
 
 #[test]
+fn what_is_mounted_on_the_host_later_is_seen_in_the_next_sandbox() {
+    use nix::mount::{MsFlags, mount, umount};
+    if !is_root() {
+        return;
+    }
+    // This thread's own mounts, which its spawner starts with.
+    nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWNS).unwrap();
+    let none = None::<&str>;
+    mount(none, "/", none, MsFlags::MS_REC | MsFlags::MS_PRIVATE, none).unwrap();
+    let (spawner, request) = (spawner(), shell("ls /usr/local; stat -c %i /etc/ld.so.cache"));
+    let seen = || run(&spawner, &request).1;
+    let before = seen();
+    assert_eq!(seen(), before);
+    mount(Some("tmpfs"), "/usr/local", Some("tmpfs"), MsFlags::empty(), none).unwrap();
+    File::create("/usr/local/later").unwrap();
+    mount(Some("/usr/local/later"), "/etc/ld.so.cache", none, MsFlags::MS_BIND, none).unwrap();
+    let later = seen();
+    assert!(later.starts_with("later\n") && later.lines().last() != before.lines().last(), "{before} {later}");
+    umount("/etc/ld.so.cache").unwrap();
+    umount("/usr/local").unwrap();
+    assert_eq!(seen(), before);
+}
+
+#[test]
 fn a_binary_that_is_not_there_is_named() {
     let error = Spawner::start(Path::new("/no/such/sandbox")).unwrap_err().to_string();
     assert!(error.contains("/no/such/sandbox") && error.contains("No such file"), "{error}");

@@ -34,7 +34,8 @@ pub(crate) fn build(root: &Root) -> Result<(), Failed<'_>> {
         nested::prepare(new_root.as_fd()).map_err(Failed::of(Step::Proc))?;
     }
     for mount in &root.mounts {
-        let made = make(mount, root.user, new_root.as_fd())?;
+        let Some(what) = &mount.what else { continue };
+        let made = make(mount, what, root.user, new_root.as_fd())?;
         let failed = Failed::about(mount.step, mount.shown.to_bytes());
         make_place(&mount.target, mount.directory).map_err(&failed)?;
         attach(made.as_fd(), new_root.as_fd(), mount).map_err(&failed)?;
@@ -84,10 +85,10 @@ impl AsFd for Made {
     }
 }
 
-fn make<'p>(mount: &'p Mount, user: User, root: BorrowedFd<'_>) -> Result<Made, Failed<'p>> {
+fn make<'p>(mount: &'p Mount, what: &'p What, user: User, root: BorrowedFd<'_>) -> Result<Made, Failed<'p>> {
     let closed = MountAttr::MOUNT_ATTR_NOSUID | MountAttr::MOUNT_ATTR_NODEV | MountAttr::MOUNT_ATTR_NOEXEC;
     let read_only = closed | MountAttr::MOUNT_ATTR_RDONLY;
-    let made = match &mount.what {
+    let made = match what {
         What::Memory(it) => return memory(it, user, mount.step).map(Made::Own),
         What::Tree(it) => return given(it).map_err(Failed::about(mount.step, mount.shown.to_bytes())),
         // Init, whose command line tells of the host, is not there.

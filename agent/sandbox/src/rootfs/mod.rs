@@ -44,7 +44,7 @@ use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 
 use nix::errno::Errno;
-use nix::sys::stat::fstat;
+use nix::sys::stat::{FileStat, fstat};
 use serde::{Deserialize, Serialize};
 
 use crate::idmap::User;
@@ -132,7 +132,8 @@ struct Mount {
     directory: bool,
     /// Whether nobody but this crate has made what its path leads through, so that no link in it leads elsewhere.
     own: bool,
-    what: What,
+    /// Nothing where it came with the root.
+    what: Option<What>,
     reach: Reach,
     /// The step that fails if it does.
     step: Step,
@@ -190,7 +191,13 @@ struct Identity {
 
 impl Identity {
     fn of(file: &OwnedFd) -> Result<Identity, Errno> {
-        fstat(file).map(|status| Identity { device: status.st_dev, inode: status.st_ino })
+        fstat(file).map(Identity::from)
+    }
+}
+
+impl From<FileStat> for Identity {
+    fn from(status: FileStat) -> Identity {
+        Identity { device: status.st_dev, inode: status.st_ino }
     }
 }
 
@@ -203,7 +210,7 @@ impl Root {
             Base::Memory(_) => &[],
         };
         let trees = self.mounts.iter().filter_map(|mount| match &mount.what {
-            What::Tree(tree) => Some(tree),
+            Some(What::Tree(tree)) => Some(tree),
             _ => None,
         });
         base.iter().chain(trees).filter_map(|tree| match tree {

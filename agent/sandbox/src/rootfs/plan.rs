@@ -92,10 +92,71 @@ pub(crate) fn plan(
 /// A mount before its parents are known.
 struct Draft {
     target: PathBuf,
-    what: What,
+    what: Sketch,
     reach: Reach,
     step: Step,
     directory: bool,
+}
+
+/// What is to be mounted, before it is known who mounts it.
+pub(super) enum Sketch {
+    /// Init does.
+    Init(What),
+    /// A tree of the default view, which this process has the right to clone.
+    View(Host),
+    /// What [`Shared`] keeps as `/dev`.
+    Devices,
+}
+
+/// A host tree that was opened, and looked at.
+pub(super) struct Host {
+    source: OwnedFd,
+    path: PathBuf,
+    directory: bool,
+    pub(super) identity: Identity,
+    pub(super) attributes: MountAttr,
+}
+
+impl Host {
+    fn new(source: OwnedFd, path: &Path, attributes: MountAttr) -> Result<Host, SetupFailure> {
+        let status = stat(&source, path)?;
+        let (directory, identity) = (is_kind(&status, SFlag::S_IFDIR), Identity::from(status));
+        Ok(Host { source, path: path.to_owned(), directory, identity, attributes })
+    }
+
+    fn reach(&self) -> Reach {
+        match (self.attributes.contains(MountAttr::MOUNT_ATTR_RDONLY), self.directory) {
+            (true, _) => Reach::Read,
+            (false, true) => Reach::WriteTree,
+            (false, false) => Reach::WriteFile,
+        }
+    }
+
+    /// For init: cloned where this process has the right to.
+    fn tree(self, privileged: bool) -> Result<Tree, SetupFailure> {
+        match privileged {
+            true => self.clone().map(Tree::Cloned),
+            false => {
+                Ok(Tree::Path { path: c_string(&self.path)?, attributes: self.attributes, identity: self.identity })
+            }
+        }
+    }
+
+    pub(super) fn clone(&self) -> Result<OwnedFd, SetupFailure> {
+        let tree = sys::clone_tree(self.source.as_fd(), c"").map_err(host::failed(&self.path))?;
+        sys::restrict_tree(tree.as_fd(), self.attributes).map_err(host::failed(&self.path))?;
+        Ok(tree)
+    }
+}
+
+impl Sketch {
+    fn what(self, shared: &mut Shared) -> Result<What, SetupFailure> {
+        match self {
+            Sketch::Init(what) => Ok(what),
+            Sketch::View(host) => host.tree(true).map(What::Tree),
+            Sketch::Devices => shared.devices().map(|tree| What::Tree(Tree::Cloned(tree))),
+        }
+    }
 }
 
 struct Planner {
@@ -116,6 +177,7 @@ struct Planner {
 impl Planner {
     /// A mount that can't be written to.
     fn add(&mut self, target: impl Into<PathBuf>, what: What, step: Step, directory: bool) {
+        let what = Sketch::Init(what);
         self.drafts.push(Draft { target: target.into(), what, reach: Reach::Read, step, directory });
     }
 
@@ -128,7 +190,7 @@ impl Planner {
         let bind = Bind { source: directory.to_owned(), target: PathBuf::from("/"), mode: Access::Ro };
         let source = host::open_directory(&bind)?;
         let attributes = MountAttr::MOUNT_ATTR_NOSUID | MountAttr::MOUNT_ATTR_NODEV | MountAttr::MOUNT_ATTR_RDONLY;
-        self.base = Some(self.host_tree(source, directory, attributes)?);
+        self.base = Some(Host::new(source, directory, attributes)?.tree(self.privileged)?);
         Ok(())
     }
 
@@ -142,7 +204,11 @@ impl Planner {
         if bind.mode == Access::Ro {
             attributes |= MountAttr::MOUNT_ATTR_RDONLY;
         }
-        self.tree(source, &bind.source, bind.target.components().collect(), attributes)
+        let host = Host::new(source, &bind.source, attributes)?;
+        let (target, reach, directory) = (bind.target.components().collect(), host.reach(), host.directory);
+        let what = Sketch::Init(What::Tree(host.tree(self.privileged)?));
+        self.drafts.push(Draft { target, what, reach, step: Step::Bind, directory });
+        Ok(())
     }
 
     /// The box: the one tree of the host whose files are the program's.
@@ -161,43 +227,15 @@ impl Planner {
                 Tree::Path { path: c_string(&kept.path)?, attributes, identity }
             }
         };
-        let (target, what, reach) = (PathBuf::from(BOX), What::Tree(tree), Reach::WriteTree);
+        let (target, what, reach) = (PathBuf::from(BOX), Sketch::Init(What::Tree(tree)), Reach::WriteTree);
         self.drafts.push(Draft { target, what, reach, step: Step::Box, directory: true });
         Ok(())
-    }
-
-    fn tree(
-        &mut self,
-        source: OwnedFd,
-        path: &Path,
-        target: PathBuf,
-        attributes: MountAttr,
-    ) -> Result<(), SetupFailure> {
-        let directory = is_kind(&stat(&source, path)?, SFlag::S_IFDIR);
-        let tree = self.host_tree(source, path, attributes)?;
-        let reach = match (attributes.contains(MountAttr::MOUNT_ATTR_RDONLY), directory) {
-            (true, _) => Reach::Read,
-            (false, true) => Reach::WriteTree,
-            (false, false) => Reach::WriteFile,
-        };
-        self.drafts.push(Draft { target, what: What::Tree(tree), reach, step: Step::Bind, directory });
-        Ok(())
-    }
-
-    fn host_tree(&self, source: OwnedFd, path: &Path, attributes: MountAttr) -> Result<Tree, SetupFailure> {
-        if !self.privileged {
-            let identity = Identity::of(&source).map_err(host::failed(path))?;
-            return Ok(Tree::Path { path: c_string(path)?, attributes, identity });
-        }
-        let tree = sys::clone_tree(source.as_fd(), c"").map_err(host::failed(path))?;
-        sys::restrict_tree(tree.as_fd(), attributes).map_err(host::failed(path))?;
-        Ok(Tree::Cloned(tree))
     }
 
     fn user_memory(&mut self, target: &Path, size: u64) {
         let target: PathBuf = target.components().collect();
         let memory = Memory::new(&target, size, MountAttr::empty());
-        let (what, reach) = (What::Memory(memory), Reach::WriteTree);
+        let (what, reach) = (Sketch::Init(What::Memory(memory)), Reach::WriteTree);
         self.drafts.push(Draft { target, what, reach, step: Step::Tmpfs, directory: true });
     }
 
@@ -227,19 +265,25 @@ impl Planner {
             if self.is_covered(&path) {
                 continue;
             }
-            match host::open(&path) {
-                Err(failure) if failure.errno == libc::ENOENT && path != Path::new("/usr") => {}
-                source => self.tree(source?, &path, path.clone(), attributes)?,
-            }
+            let source = match host::open(&path) {
+                Err(failure) if failure.errno == libc::ENOENT && path != Path::new("/usr") => continue,
+                source => source?,
+            };
+            let host = Host::new(source, &path, attributes)?;
+            let (reach, directory) = (host.reach(), host.directory);
+            let what = match self.privileged {
+                true => Sketch::View(host),
+                false => Sketch::Init(What::Tree(host.tree(false)?)),
+            };
+            self.drafts.push(Draft { target: path, what, reach, step: Step::Bind, directory });
         }
         Ok(())
     }
 
     fn devices(&mut self, shared: &mut Shared) -> Result<(), SetupFailure> {
         self.add("/dev/pts", What::Terminals { group: self.privileged }, Step::Dev, true);
-        let made = if self.privileged { shared.devices()? } else { None };
-        if let Some(made) = made {
-            let (target, what) = (PathBuf::from("/dev"), What::Tree(Tree::Cloned(made)));
+        if self.privileged && shared.has_devices()? {
+            let (target, what) = (PathBuf::from("/dev"), Sketch::Devices);
             self.drafts.push(Draft { target, what, reach: Reach::Devices, step: Step::Dev, directory: true });
             return Ok(());
         }
@@ -249,10 +293,10 @@ impl Planner {
             MountAttr::MOUNT_ATTR_NOEXEC | MountAttr::MOUNT_ATTR_NODEV | MountAttr::MOUNT_ATTR_RDONLY,
         );
         memory.mode = c"755".to_owned();
-        let (target, what, reach) = (PathBuf::from("/dev"), What::Memory(memory), Reach::Devices);
+        let (target, what, reach) = (PathBuf::from("/dev"), Sketch::Init(What::Memory(memory)), Reach::Devices);
         self.drafts.push(Draft { target, what, reach, step: Step::Dev, directory: true });
         for &device in view::DEVICES {
-            let tree = self.device(device)?;
+            let tree = Planner::device(device)?.tree(self.privileged)?;
             self.add(Path::new("/dev").join(device.0), What::Tree(tree), Step::Dev, false);
         }
         let links = view::DEVICE_LINKS.iter().map(|(name, to)| (Path::new("/dev").join(name), PathBuf::from(to)));
@@ -261,7 +305,7 @@ impl Planner {
     }
 
     /// The host's, which a container around this may have replaced by something else.
-    fn device(&self, (name, major, minor): (&str, u32, u32)) -> Result<Tree, SetupFailure> {
+    fn device((name, major, minor): (&str, u32, u32)) -> Result<Host, SetupFailure> {
         let path = Path::new("/dev").join(name);
         let source = host::open(&path).map_err(|failure| SetupFailure { step: Step::Dev, ..failure })?;
         let status = stat(&source, &path)?;
@@ -269,7 +313,7 @@ impl Planner {
             return Err(SetupFailure::new(Step::Dev, libc::ENODEV, Some(path.display().to_string())));
         }
         let attributes = MountAttr::MOUNT_ATTR_NOSUID | MountAttr::MOUNT_ATTR_NOEXEC | MountAttr::MOUNT_ATTR_RDONLY;
-        self.host_tree(source, &path, attributes)
+        Host::new(source, &path, attributes)
     }
 
     fn processes(&mut self, dev: Dev, shared: &mut Shared) -> Result<(), SetupFailure> {
@@ -285,7 +329,7 @@ impl Planner {
             let relative = Path::new("proc").join(name);
             let mask = match directory {
                 false if dev == Dev::Minimal => What::MaskFile,
-                false => What::Tree(self.device(view::NULL)?),
+                false => What::Tree(Planner::device(view::NULL)?.tree(self.privileged)?),
                 true => {
                     let like = first_directory.clone();
                     first_directory.get_or_insert(c_string(&relative)?);
@@ -300,8 +344,7 @@ impl Planner {
     /// Orders the mounts, and finds for each mount point and file the tmpfs that it is made in.
     fn finish(mut self, files: &[InputFile], hostname: &str, shared: &mut Shared) -> Result<Root, SetupFailure> {
         self.drafts.sort_by_key(|draft| depth(&draft.target));
-        let content: u64 = files.iter().map(|file| (file.data.len() as u64).next_multiple_of(PAGE) + PAGE).sum();
-        let mut root = Memory::new(Path::new("/"), ROOT_MEMORY + content, MountAttr::MOUNT_ATTR_RDONLY);
+        let mut root = Memory::new(Path::new("/"), ROOT_MEMORY, MountAttr::MOUNT_ATTR_RDONLY);
         root.mode = c"755".to_owned();
         let mut forest = Forest { root, made: self.base.is_none() && self.layers.is_none(), drafts: self.drafts };
         forest.default_files(hostname, self.user)?;
@@ -320,24 +363,22 @@ impl Planner {
             }
             forest.file(&path, file.mode, file.data.clone(), true)?;
         }
-        // Directories and links take an inode each, and no page.
-        let inodes = ROOT_INODES + forest.root.nodes.len();
-        forest.root.inodes = CString::new(inodes.to_string()).unwrap_or_default();
+        // What was sent in comes on top. Directories and links take an inode each, and no page.
+        let content = |node: &Node| match &node.kind {
+            NodeKind::File { data, .. } if node.owned => (data.len() as u64).next_multiple_of(PAGE) + PAGE,
+            _ => 0,
+        };
+        let size = ROOT_MEMORY + forest.root.nodes.iter().map(content).sum::<u64>();
+        forest.root.size = digits(size);
+        forest.root.inodes = digits((ROOT_INODES + forest.root.nodes.len()) as u64);
         let own = forest.own();
-        let mounts = forest.drafts.into_iter().zip(own).map(|(draft, own)| {
-            let target = c_string(draft.target.strip_prefix("/").unwrap_or(&draft.target))?;
-            let shown = c_string(&draft.target)?;
-            Ok(Mount {
-                target,
-                shown,
-                directory: draft.directory,
-                own,
-                what: draft.what,
-                reach: draft.reach,
-                step: draft.step,
-            })
-        });
-        let mounts = mounts.collect::<Result<_, SetupFailure>>()?;
+        let (mut mounts, mut sketches) = (Vec::with_capacity(own.len()), Vec::with_capacity(own.len()));
+        for (Draft { target, what, reach, step, directory }, own) in forest.drafts.into_iter().zip(own) {
+            let shown = c_string(&target)?;
+            let target = c_string(target.strip_prefix("/").unwrap_or(&target))?;
+            mounts.push(Mount { target, shown, directory, own, what: None, reach, step });
+            sketches.push(Some(what));
+        }
         let writable = self.layers.as_ref().is_some_and(Layers::is_writable);
         let root = forest.root;
         let base = match (self.base, self.layers) {
@@ -345,10 +386,13 @@ impl Planner {
             (None, Some(layers)) => layers.base()?,
             // What the caller sent in is this sandbox's alone.
             (None, None) if self.privileged && !root.nodes.iter().any(|node| node.owned) => {
-                Base::Tree(Tree::Cloned(shared.root(root)?))
+                Base::Tree(Tree::Cloned(shared.root(root, &mounts, &mut sketches)?))
             }
             (None, None) => Base::Memory(root),
         };
+        for (mount, sketch) in mounts.iter_mut().zip(sketches) {
+            mount.what = sketch.map(|sketch| sketch.what(shared)).transpose()?;
+        }
         Ok(Root { base, user: self.user, nested: self.nested, mounts, writable, bounded: self.bounded })
     }
 }
@@ -386,7 +430,7 @@ impl Forest {
         match above(&self.drafts, path) {
             None => self.made.then(|| (&mut self.root, path.strip_prefix("/").unwrap_or(path))),
             Some((at, rest)) => match &mut self.drafts[at].what {
-                What::Memory(memory) => Some((memory, rest)),
+                Sketch::Init(What::Memory(memory)) => Some((memory, rest)),
                 _ => None,
             },
         }
@@ -400,7 +444,8 @@ impl Forest {
                 None => self.made,
                 Some((at, _)) => {
                     let Draft { what, reach, .. } = &self.drafts[at];
-                    let made = matches!(what, What::Memory(_) | What::Proc { .. }) || *reach == Reach::Devices;
+                    let ours = matches!(what, Sketch::Init(What::Memory(_) | What::Proc { .. }));
+                    let made = ours || *reach == Reach::Devices;
                     made && own.get(at) == Some(&true)
                 }
             });
@@ -459,11 +504,10 @@ impl Memory {
     pub(super) fn new(at: &Path, size: u64, attributes: MountAttr) -> Memory {
         // Inodes are kernel memory that the size does not count: a million empty files would be free.
         let inodes = (size / PAGE).clamp(256, 1 << 20);
-        let text = |number: u64| CString::new(number.to_string()).unwrap_or_default();
         Memory {
             at: at.to_owned(),
-            size: text(size.max(1).next_multiple_of(PAGE)),
-            inodes: text(inodes),
+            size: digits(size.max(1).next_multiple_of(PAGE)),
+            inodes: digits(inodes),
             mode: c"1777".to_owned(),
             nodes: Vec::new(),
             attributes: attributes | MountAttr::MOUNT_ATTR_NOSUID | MountAttr::MOUNT_ATTR_NODEV,
@@ -497,6 +541,10 @@ impl Memory {
         self.nodes.push(Node { path: c_string(path)?, shown: c_string(&self.at.join(path))?, kind, owned });
         Ok(())
     }
+}
+
+fn digits(number: u64) -> CString {
+    CString::new(number.to_string()).unwrap_or_default()
 }
 
 fn stat(fd: &OwnedFd, path: &Path) -> Result<FileStat, SetupFailure> {

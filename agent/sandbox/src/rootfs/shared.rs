@@ -1,18 +1,26 @@
 //! File systems that are the same in many sandboxes, and that none can write to: made once by the host's root, and
-//! cloned for each.
+//! cloned for each. The root comes with the default view of the host already mounted on it, so a sandbox's whole tree, but for what
+//! is its own, is one open_tree(2). What the caller names is never kept: it would stay busy when its sandbox is gone.
+//!
+//! Kept mounts are those of the moment when they were made. So each sandbox's plan looks at the host's files anew, and a
+//! root is used again only where they are the same files, and nothing was mounted or unmounted on the host since.
 //!
 //! Their files belong to the host's root, which is nobody's id inside. Two sandboxes that have the same one share with
 //! each other what they share by the host's `/usr` already, file locks on what they can read, and nothing else.
 
-use std::ffi::CString;
+use std::ffi::{CString, OsStr};
+use std::fs::File;
 use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::stat::{Mode, umask};
 
-use super::{Memory, Node, NodeKind, build, host, plan, view};
+use super::plan::Sketch;
+use super::{Identity, Memory, Mount, Node, NodeKind, build, host, plan, view};
 use crate::idmap::User;
 use crate::outcome::SetupFailure;
 use crate::step::Step;
@@ -27,8 +35,9 @@ pub(crate) struct Shared {
     devices: Option<Devices>,
     /// What is masked in `/proc`, as this kernel has it.
     masked: Option<Vec<(&'static str, bool)>>,
-    /// The root of the last sandbox, and what is in it.
-    root: Option<(Memory, OwnedFd)>,
+    root: Option<Planted>,
+    /// Before Linux 6.15 what is mounted nowhere can be neither cloned nor mounted on: each sandbox has its own root made.
+    no_plants: bool,
     /// The directories of `/etc` that are shown, and when it was last changed.
     etc: Option<(SystemTime, Vec<PathBuf>)>,
 }
@@ -40,43 +49,107 @@ enum Devices {
     Refused,
 }
 
+/// The root of the last sandbox: mounted nowhere, with what is mounted on it.
+#[derive(Debug)]
+struct Planted {
+    memory: Memory,
+    plants: Plants,
+    /// Tells of changes of this process's mounts.
+    watch: File,
+    tree: OwnedFd,
+}
+
+impl Planted {
+    /// Whether anything was mounted or unmounted since it was made: a host tree has what was mounted in it then.
+    fn is_stale(&self) -> bool {
+        // By proc_pid_mounts(5) a change is an error; what can't be asked may have changed.
+        let mut fds = [PollFd::new(self.watch.as_fd(), PollFlags::POLLPRI)];
+        let told = poll(&mut fds, PollTimeout::ZERO);
+        told.is_err()
+            || fds[0].revents().is_none_or(|events| events.intersects(PollFlags::POLLPRI | PollFlags::POLLERR))
+    }
+}
+
+/// Mounts that a root can come with.
+#[derive(Debug, PartialEq)]
+struct Plants(Vec<Plant>);
+
+#[derive(Debug, PartialEq)]
+struct Plant {
+    /// Which of the mounts it is.
+    mount: usize,
+    target: CString,
+    /// Which tree of the host; nothing for `/dev`.
+    host: Option<(Identity, MountAttr)>,
+}
+
+impl Plants {
+    /// Trees of the view whose places are in the root or in another of them, and lead through nothing that others have made.
+    fn of(mounts: &[Mount], sketches: &[Option<Sketch>]) -> Plants {
+        let (mut plants, mut others) = (Vec::new(), Vec::new());
+        for (number, (mount, sketch)) in mounts.iter().zip(sketches).enumerate() {
+            let place = Path::new(OsStr::from_bytes(mount.target.to_bytes()));
+            let host = match sketch {
+                Some(Sketch::View(host)) => Some((host.identity, host.attributes)),
+                Some(Sketch::Devices) => None,
+                Some(Sketch::Init(_)) | None => {
+                    others.push(place);
+                    continue;
+                }
+            };
+            if !mount.own || others.iter().any(|other| place.starts_with(other)) {
+                others.push(place);
+                continue;
+            }
+            plants.push(Plant { mount: number, target: mount.target.clone(), host });
+        }
+        Plants(plants)
+    }
+}
+
+fn failed(step: Step) -> impl Fn(Errno) -> SetupFailure {
+    move |errno| SetupFailure::new(step, errno as i32, None)
+}
+
+fn errno_of(error: &std::io::Error) -> Errno {
+    Errno::from_raw(error.raw_os_error().unwrap_or(0))
+}
+
 impl Shared {
     /// For one sandbox, or for many.
     pub(crate) fn new(once: bool) -> Shared {
         Shared { once, ..Shared::default() }
     }
 
-    /// The file system for a sandbox, and what is kept for others.
-    fn share(&self, tree: OwnedFd, step: Step) -> Result<(OwnedFd, Option<OwnedFd>), SetupFailure> {
-        if self.once {
-            return Ok((tree, None));
+    /// Whether there is a `/dev` with nodes of its own; else they can't be made.
+    pub(super) fn has_devices(&mut self) -> Result<bool, SetupFailure> {
+        if self.devices.is_none() {
+            self.devices = match make(&devices(), Step::Dev) {
+                Ok(tree) => Some(Devices::Made(tree)),
+                Err(failure) if failure.errno == libc::EPERM => Some(Devices::Refused),
+                Err(failure) => return Err(failure),
+            };
         }
-        match sys::clone_tree(tree.as_fd(), c"") {
-            Ok(copy) => Ok((copy, Some(tree))),
-            // Before Linux 6.15 what is mounted nowhere can't be cloned: each sandbox has its own made.
-            Err(Errno::EINVAL) => Ok((tree, None)),
-            Err(errno) => Err(SetupFailure::new(step, errno as i32, None)),
-        }
+        Ok(matches!(self.devices, Some(Devices::Made(_))))
     }
 
-    /// A `/dev` with nodes of its own, or none where they can't be made.
-    pub(super) fn devices(&mut self) -> Result<Option<OwnedFd>, SetupFailure> {
+    /// That, for one sandbox.
+    pub(super) fn devices(&mut self) -> Result<OwnedFd, SetupFailure> {
         let tree = match self.devices.take() {
-            Some(Devices::Made(tree)) => Ok(tree),
-            Some(Devices::Refused) => Err(SetupFailure::new(Step::Dev, libc::EPERM, None)),
-            None => make(&devices(), Step::Dev),
+            Some(Devices::Made(tree)) => tree,
+            Some(Devices::Refused) => return Err(SetupFailure::new(Step::Dev, libc::EPERM, None)),
+            None => make(&devices(), Step::Dev)?,
         };
-        match tree {
-            Ok(tree) => {
-                let (given, kept) = self.share(tree, Step::Dev)?;
-                self.devices = kept.map(Devices::Made);
-                Ok(Some(given))
+        if self.once {
+            return Ok(tree);
+        }
+        match sys::clone_tree(tree.as_fd(), c"") {
+            Ok(copy) => {
+                self.devices = Some(Devices::Made(tree));
+                Ok(copy)
             }
-            Err(failure) if failure.errno == libc::EPERM => {
-                self.devices = Some(Devices::Refused);
-                Ok(None)
-            }
-            Err(failure) => Err(failure),
+            Err(Errno::EINVAL) => Ok(tree),
+            Err(errno) => Err(SetupFailure::new(Step::Dev, errno as i32, None)),
         }
     }
 
@@ -100,22 +173,70 @@ impl Shared {
         Ok(self.masked.as_deref().unwrap_or_default())
     }
 
-    /// A root with this in it.
-    pub(super) fn root(&mut self, wanted: Memory) -> Result<OwnedFd, SetupFailure> {
-        let tree = match self.root.take() {
-            Some((memory, tree)) if memory == wanted => tree,
-            _ => make(&wanted, Step::Root)?,
+    /// A root with this in it. What of the mounts can come with it is there too, and is taken out of `sketches`.
+    pub(super) fn root(
+        &mut self,
+        wanted: Memory,
+        mounts: &[Mount],
+        sketches: &mut [Option<Sketch>],
+    ) -> Result<OwnedFd, SetupFailure> {
+        if self.once || self.no_plants {
+            return make(&wanted, Step::Root);
+        }
+        let plants = Plants::of(mounts, sketches);
+        let kept = match self.root.take() {
+            Some(kept) if kept.memory == wanted && kept.plants == plants && !kept.is_stale() => kept,
+            _ => match self.plant(&wanted, &plants, mounts, sketches)? {
+                Some((watch, tree)) => Planted { memory: wanted, plants, watch, tree },
+                None => {
+                    self.no_plants = true;
+                    return make(&wanted, Step::Root);
+                }
+            },
         };
-        let (given, kept) = self.share(tree, Step::Root)?;
-        self.root = kept.map(|tree| (wanted, tree));
-        Ok(given)
+        let copy = sys::clone_tree(kept.tree.as_fd(), c"").map_err(failed(Step::Root))?;
+        for plant in &kept.plants.0 {
+            sketches[plant.mount] = None;
+        }
+        self.root = Some(kept);
+        Ok(copy)
+    }
+
+    /// Makes one to be kept, with what tells when it is stale; nothing where this kernel can't.
+    fn plant(
+        &mut self,
+        memory: &Memory,
+        plants: &Plants,
+        mounts: &[Mount],
+        sketches: &[Option<Sketch>],
+    ) -> Result<Option<(File, OwnedFd)>, SetupFailure> {
+        // What is mounted from now on makes it stale.
+        let watch = File::open("/proc/self/mountinfo");
+        let watch = watch.map_err(|error| failed(Step::Root)(errno_of(&error)))?;
+        let tree = make(memory, Step::Root)?;
+        for plant in &plants.0 {
+            let made = match &sketches[plant.mount] {
+                Some(Sketch::View(host)) => host.clone()?,
+                _ => self.devices()?,
+            };
+            let mount = &mounts[plant.mount];
+            match sys::attach_at(made.as_fd(), tree.as_fd(), &mount.target) {
+                Ok(()) => {}
+                Err(Errno::EINVAL) => return Ok(None),
+                Err(errno) => {
+                    let shown = mount.shown.to_string_lossy().into_owned();
+                    return Err(SetupFailure::new(mount.step, errno as i32, Some(shown)));
+                }
+            }
+        }
+        Ok(Some((watch, tree)))
     }
 
     /// The directories of `/etc` whose names begin as [`view::ETC_PREFIXES`] say. To read it is dear, so it is read again
     /// only when it has changed.
     pub(super) fn etc(&mut self) -> Result<Vec<PathBuf>, SetupFailure> {
         let etc = Path::new("/etc");
-        let failed = |error: std::io::Error| host::failed(etc)(Errno::from_raw(error.raw_os_error().unwrap_or(0)));
+        let failed = |error: std::io::Error| host::failed(etc)(errno_of(&error));
         let changed = std::fs::metadata(etc).and_then(|it| it.modified()).map_err(failed)?;
         match &self.etc {
             Some((then, found)) if *then == changed => Ok(found.clone()),

@@ -128,6 +128,24 @@ pub(crate) fn give_back(memory: &mut [u8]) {
     let _ = unsafe { libc::madvise(pages.as_mut_ptr().cast(), pages.len() / page * page, libc::MADV_DONTNEED) };
 }
 
+/// Gives back the heap, as [`give_back`] does. What was allocated is zero from here on, so this is for a process that
+/// allocates nothing any more, and reads nothing that was allocated: init, when all that is left to it is to wait. A copy
+/// of its parent's heap, page by page as the parent changes it, would be most of what stays beside a program.
+pub(crate) fn give_back_heap() {
+    /// Thread-local storage and the thread's descriptor, both less than 4 KiB.
+    const THREAD: usize = 16 * 1024;
+    // SAFETY: it tells an address.
+    let thread = unsafe { libc::pthread_self() } as usize;
+    // SAFETY: with an increment of zero it only tells where the heap ends.
+    let end = unsafe { libc::sbrk(0) };
+    // A static program's only thread lies at the beginning of its heap. A dynamic one's lies elsewhere, above: it keeps its heap.
+    let begin = thread.saturating_add(THREAD);
+    let Some(length) = (end as usize).checked_sub(begin) else { return };
+    let begin = end.cast::<u8>().wrapping_sub(length);
+    // SAFETY: it is all heap, the callers use none of it, and zero is a value of its bytes.
+    give_back(unsafe { std::slice::from_raw_parts_mut(begin, length) });
+}
+
 /// execve(2); the arrays end with a null pointer. It returns only the error.
 pub(crate) fn execve(path: &CStr, argv: &Pointers, envp: &Pointers) -> Errno {
     // SAFETY: `Pointers` are null-terminated arrays of pointers to C strings that live as long as they.

@@ -216,6 +216,8 @@ pub(super) const INIT: Profile = Profile {
         "kill",
         // proc_pid_io(5) is read twice.
         "lseek",
+        // What is not needed any more is given back.
+        "madvise",
         "poll",
         "ppoll",
         "read",

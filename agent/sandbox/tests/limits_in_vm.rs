@@ -268,7 +268,7 @@ fn killed_anywhere() {
 
 fn spawner() {
     let spawner = Spawner::start(Path::new(SANDBOX)).unwrap();
-    let run = |attack: &[&str]| {
+    let run = |attack: &[&str], ahead: bool| {
         let program = std::env::current_exe().unwrap();
         let mounts = vec![Bind { source: program, target: "/attack".into(), mode: Default::default() }];
         let limits = Limits { memory: Some(64 << 20), pids: Some(10), ..Limits::default() };
@@ -278,16 +278,22 @@ fn spawner() {
         let null = File::options().read(true).write(true).open("/dev/null").unwrap();
         let stdio =
             holdfast_sandbox::Stdio { stdin: null.as_fd(), stdout: null.as_fd(), stderr: null.as_fd(), passed: &[] };
-        let outcome = spawner.spawn(&request, stdio).unwrap().outcome().unwrap();
+        let sandbox = match ahead {
+            true => spawner.prepare(&request.policy, &[]).unwrap().spawn(&request.program, &request.args, stdio),
+            false => spawner.spawn(&request, stdio),
+        };
+        let outcome = sandbox.unwrap().outcome().unwrap();
         let left = fs::read_dir(sandboxes(TREE)).unwrap().flatten().filter(|it| it.path().is_dir()).count();
         assert_eq!(left, 0, "an outcome came before the cgroup was gone");
         outcome
     };
-    let outcome = run(&["hog", TWICE]);
-    assert_eq!((outcome.ended_by, outcome.limits_hit), (EndedBy::Memory, vec![LimitKind::Memory]));
-    let outcome = run(&["bomb", "30"]);
-    assert_eq!((outcome.ended_by, outcome.limits_hit), (EndedBy::Exited, vec![LimitKind::Pids]));
-    assert_eq!((outcome.peak_pids, outcome.limits), (Some(10), LimitsMode::Required));
+    for ahead in [false, true] {
+        let outcome = run(&["hog", TWICE], ahead);
+        assert_eq!((outcome.ended_by, outcome.limits_hit), (EndedBy::Memory, vec![LimitKind::Memory]), "{ahead}");
+        let outcome = run(&["bomb", "30"], ahead);
+        assert_eq!((outcome.ended_by, outcome.limits_hit), (EndedBy::Exited, vec![LimitKind::Pids]), "{ahead}");
+        assert_eq!((outcome.peak_pids, outcome.limits), (Some(10), LimitsMode::Required), "{ahead}");
+    }
     drop(spawner);
 }
 

@@ -15,17 +15,22 @@ const ROUNDS: usize = 60;
 
 pub(crate) fn measure(setting: &Setting) {
     let spawner = Spawner::start(&setting.sandbox).unwrap();
-    for (what, name) in [("compute", "inside over outside: computing"), ("calls", "inside over outside: calling")] {
-        let round = |round: usize| {
-            // Whoever is second finds another machine: each is first in turn.
-            let inside_first = round.is_multiple_of(2).then(|| inside(&spawner, setting, what));
-            let outside = outside(setting, what);
-            inside_first.unwrap_or_else(|| inside(&spawner, setting, what)) / outside
-        };
-        let mut ratios: Vec<f64> = (0..ROUNDS).map(round).collect();
-        ratios.sort_by(f64::total_cmp);
-        tell(name, ratios[ROUNDS / 2]);
-    }
+    let (inside, outside) = (|what| inside(&spawner, setting, what), |what| outside(setting, what));
+    compare("inside over outside: computing", || inside("compute"), || outside("compute"));
+    compare("inside over outside: calling", || inside("calls"), || outside("calls"));
+    compare("a filter of one instruction over none: calling", || outside("filtered"), || outside("calls"));
+}
+
+fn compare(name: &str, one: impl Fn() -> f64, other: impl Fn() -> f64) {
+    let round = |round: usize| {
+        // Whoever is second finds another machine: each is first in turn.
+        let one_first = round.is_multiple_of(2).then(&one);
+        let other = other();
+        one_first.unwrap_or_else(&one) / other
+    };
+    let mut ratios: Vec<f64> = (0..ROUNDS).map(round).collect();
+    ratios.sort_by(f64::total_cmp);
+    tell(name, ratios[ROUNDS / 2]);
 }
 
 fn inside(spawner: &Spawner, setting: &Setting, what: &str) -> f64 {

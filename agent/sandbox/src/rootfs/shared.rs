@@ -53,7 +53,7 @@ enum Devices {
 #[derive(Debug)]
 struct Planted {
     memory: Memory,
-    plants: Plants,
+    plants: Vec<Plant>,
     /// Tells of changes of this process's mounts.
     watch: File,
     tree: OwnedFd,
@@ -70,41 +70,36 @@ impl Planted {
     }
 }
 
-/// Mounts that a root can come with.
-#[derive(Debug, PartialEq)]
-struct Plants(Vec<Plant>);
-
+/// A mount that a root can come with.
 #[derive(Debug, PartialEq)]
 struct Plant {
-    /// Which of the mounts it is.
-    mount: usize,
     target: CString,
     /// Which tree of the host; nothing for `/dev`.
     host: Option<(Identity, MountAttr)>,
 }
 
-impl Plants {
-    /// Trees of the view whose places are in the root or in another of them, and lead through nothing that others have made.
-    fn of(mounts: &[Mount], sketches: &[Option<Sketch>]) -> Plants {
-        let (mut plants, mut others) = (Vec::new(), Vec::new());
-        for (number, (mount, sketch)) in mounts.iter().zip(sketches).enumerate() {
-            let place = Path::new(OsStr::from_bytes(mount.target.to_bytes()));
-            let host = match sketch {
-                Some(Sketch::View(host)) => Some((host.identity, host.attributes)),
-                Some(Sketch::Devices) => None,
-                Some(Sketch::Init(_)) | None => {
-                    others.push(place);
-                    continue;
-                }
-            };
-            if !mount.own || others.iter().any(|other| place.starts_with(other)) {
+/// Which of the mounts can come with the root: trees of the view whose places are in the root or in another of them, and
+/// lead through nothing that others have made.
+fn plants(mounts: &[Mount], sketches: &[Option<Sketch>]) -> (Vec<usize>, Vec<Plant>) {
+    let (mut numbers, mut plants, mut others) = (Vec::new(), Vec::new(), Vec::new());
+    for (number, (mount, sketch)) in mounts.iter().zip(sketches).enumerate() {
+        let place = Path::new(OsStr::from_bytes(mount.target.to_bytes()));
+        let host = match sketch {
+            Some(Sketch::View(host)) => Some((host.identity, host.attributes)),
+            Some(Sketch::Devices) => None,
+            Some(Sketch::Init(_)) | None => {
                 others.push(place);
                 continue;
             }
-            plants.push(Plant { mount: number, target: mount.target.clone(), host });
+        };
+        if !mount.own || others.iter().any(|other| place.starts_with(other)) {
+            others.push(place);
+            continue;
         }
-        Plants(plants)
+        numbers.push(number);
+        plants.push(Plant { target: mount.target.clone(), host });
     }
+    (numbers, plants)
 }
 
 fn failed(step: Step) -> impl Fn(Errno) -> SetupFailure {
@@ -183,10 +178,10 @@ impl Shared {
         if self.once || self.no_plants {
             return make(&wanted, Step::Root);
         }
-        let plants = Plants::of(mounts, sketches);
+        let (numbers, plants) = plants(mounts, sketches);
         let kept = match self.root.take() {
             Some(kept) if kept.memory == wanted && kept.plants == plants && !kept.is_stale() => kept,
-            _ => match self.plant(&wanted, &plants, mounts, sketches)? {
+            _ => match self.plant(&wanted, &numbers, mounts, sketches)? {
                 Some((watch, tree)) => Planted { memory: wanted, plants, watch, tree },
                 None => {
                     self.no_plants = true;
@@ -194,19 +189,25 @@ impl Shared {
                 }
             },
         };
-        let copy = sys::clone_tree(kept.tree.as_fd(), c"").map_err(failed(Step::Root))?;
-        for plant in &kept.plants.0 {
-            sketches[plant.mount] = None;
+        for number in numbers {
+            sketches[number] = None;
         }
-        self.root = Some(kept);
-        Ok(copy)
+        match sys::clone_tree(kept.tree.as_fd(), c"") {
+            Ok(copy) => {
+                self.root = Some(kept);
+                Ok(copy)
+            }
+            // An older kernel, which had no plant to refuse.
+            Err(Errno::EINVAL) => Ok(kept.tree),
+            Err(errno) => Err(failed(Step::Root)(errno)),
+        }
     }
 
     /// Makes one to be kept, with what tells when it is stale; nothing where this kernel can't.
     fn plant(
         &mut self,
         memory: &Memory,
-        plants: &Plants,
+        plants: &[usize],
         mounts: &[Mount],
         sketches: &[Option<Sketch>],
     ) -> Result<Option<(File, OwnedFd)>, SetupFailure> {
@@ -214,12 +215,12 @@ impl Shared {
         let watch = File::open("/proc/self/mountinfo");
         let watch = watch.map_err(|error| failed(Step::Root)(errno_of(&error)))?;
         let tree = make(memory, Step::Root)?;
-        for plant in &plants.0 {
-            let made = match &sketches[plant.mount] {
+        for &number in plants {
+            let made = match &sketches[number] {
                 Some(Sketch::View(host)) => host.clone()?,
                 _ => self.devices()?,
             };
-            let mount = &mounts[plant.mount];
+            let mount = &mounts[number];
             match sys::attach_at(made.as_fd(), tree.as_fd(), &mount.target) {
                 Ok(()) => {}
                 Err(Errno::EINVAL) => return Ok(None),

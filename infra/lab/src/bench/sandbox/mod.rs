@@ -81,6 +81,9 @@ fn memory(figures: &Figures, report: &mut Report) -> Result<(), LabError> {
     ] {
         report.at_most(what, figures.value(what)?, bound, "");
     }
+    // What no filter can be below.
+    let any_filter = "a filter of one instruction over none: calling";
+    report.say(any_filter, format!("{:.2}", figures.value(any_filter)?));
     for what in [
         "live: init's private, KiB",
         "live: spawner resident, KiB",

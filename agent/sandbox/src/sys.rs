@@ -134,13 +134,16 @@ pub(crate) fn give_back(memory: &mut [u8]) {
 pub(crate) fn give_back_heap() {
     /// Thread-local storage and the thread's descriptor, both less than 4 KiB.
     const THREAD: usize = 16 * 1024;
+    /// More than any heap of this crate.
+    const FAR: usize = 64 << 20;
     // SAFETY: it tells an address.
     let thread = unsafe { libc::pthread_self() } as usize;
     // SAFETY: with an increment of zero it only tells where the heap ends.
     let end = unsafe { libc::sbrk(0) };
-    // A static program's only thread lies at the beginning of its heap. A dynamic one's lies elsewhere, above: it keeps its heap.
+    // A static program's only thread lies at the beginning of its heap. A dynamic one's lies elsewhere, above or far below:
+    // it keeps its heap.
     let begin = thread.saturating_add(THREAD);
-    let Some(length) = (end as usize).checked_sub(begin) else { return };
+    let Some(length) = (end as usize).checked_sub(begin).filter(|length| *length < FAR) else { return };
     let begin = end.cast::<u8>().wrapping_sub(length);
     // SAFETY: it is all heap, the callers use none of it, and zero is a value of its bytes.
     give_back(unsafe { std::slice::from_raw_parts_mut(begin, length) });

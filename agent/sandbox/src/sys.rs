@@ -120,12 +120,19 @@ fn vfork_with<T>(namespaces: c_int, stack: &mut [u8], child: fn(&mut T), argumen
 /// madvise(2) with MADV_DONTNEED: what is not needed any more is zero, and takes no memory. That it can't be given back
 /// harms nobody.
 pub(crate) fn give_back(memory: &mut [u8]) {
+    // SAFETY: nobody else uses `memory`, and zero is a value of its bytes.
+    unsafe { give_back_pages(memory.as_mut_ptr(), memory.len()) }
+}
+
+/// # Safety
+/// What lies there is not read any more, or may be zero.
+unsafe fn give_back_pages(begin: *mut u8, length: usize) {
     // SAFETY: it tells a number.
     let page = usize::try_from(unsafe { libc::sysconf(libc::_SC_PAGESIZE) }).unwrap_or(1).max(1);
-    let skipped = memory.as_ptr().align_offset(page);
-    let Some(pages) = memory.get_mut(skipped..) else { return };
-    // SAFETY: these pages are wholly within `memory`, which nobody else uses, and zero is a value of its bytes.
-    let _ = unsafe { libc::madvise(pages.as_mut_ptr().cast(), pages.len() / page * page, libc::MADV_DONTNEED) };
+    let skipped = begin.align_offset(page);
+    let Some(length) = length.checked_sub(skipped) else { return };
+    // SAFETY: these pages are wholly within what the caller gives.
+    let _ = unsafe { libc::madvise(begin.wrapping_add(skipped).cast(), length / page * page, libc::MADV_DONTNEED) };
 }
 
 /// Gives back the heap, as [`give_back`] does. What was allocated is zero from here on, so this is for a process that
@@ -134,19 +141,24 @@ pub(crate) fn give_back(memory: &mut [u8]) {
 pub(crate) fn give_back_heap() {
     /// Thread-local storage and the thread's descriptor, both less than 4 KiB.
     const THREAD: usize = 16 * 1024;
-    /// More than any heap of this crate.
+    /// More than any heap of this crate. What is further away is another mapping.
     const FAR: usize = 64 << 20;
+    unsafe extern "C" {
+        /// The end of the program's own data: end(3).
+        static _end: u8;
+    }
     // SAFETY: it tells an address.
     let thread = unsafe { libc::pthread_self() } as usize;
     // SAFETY: with an increment of zero it only tells where the heap ends.
     let end = unsafe { libc::sbrk(0) };
-    // A static program's only thread lies at the beginning of its heap. A dynamic one's lies elsewhere, above or far below:
-    // it keeps its heap.
+    let data_end = (&raw const _end) as usize;
+    // A static program's only thread lies at the beginning of its heap. Where it doesn't (a dynamic program's, or one whose heap
+    // couldn't grow when it started), the program's data or far more lies between it and the heap's end: nothing is given back.
     let begin = thread.saturating_add(THREAD);
-    let Some(length) = (end as usize).checked_sub(begin).filter(|length| *length < FAR) else { return };
-    let begin = end.cast::<u8>().wrapping_sub(length);
-    // SAFETY: it is all heap, the callers use none of it, and zero is a value of its bytes.
-    give_back(unsafe { std::slice::from_raw_parts_mut(begin, length) });
+    let is_heap = |length: &usize| *length < FAR && !(thread..=end as usize).contains(&data_end);
+    let Some(length) = (end as usize).checked_sub(begin).filter(is_heap) else { return };
+    // SAFETY: it is all heap, and the callers read none of it.
+    unsafe { give_back_pages(end.cast::<u8>().wrapping_sub(length), length) };
 }
 
 /// execve(2); the arrays end with a null pointer. It returns only the error.

@@ -128,7 +128,7 @@ pub(crate) struct Maker {
     /// None before the first sandbox with limits on the whole.
     groups: Option<Groups>,
     /// File systems that all sandboxes may have.
-    shared: Shared,
+    pub(crate) shared: Shared,
     /// See [`Plan::ignored`].
     pub(crate) ignored: Arc<[i32]>,
     /// Where each program's process begins, in its init's copy of this memory.

@@ -6,7 +6,7 @@ mod support;
 
 use std::fs::File;
 use std::io::{Read, Write};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::Path;
 
 use holdfast_sandbox::{
@@ -323,6 +323,14 @@ fn what_is_mounted_on_the_host_later_is_seen_in_the_next_sandbox() {
     assert!(later.starts_with("later\n") && later.lines().last() != before.lines().last(), "{before} {later}");
     umount("/etc/ld.so.cache").unwrap();
     umount("/usr/local").unwrap();
+    // What was unmounted does not stay busy until somebody asks for a sandbox.
+    let told = std::fs::read_to_string(format!("/proc/self/fdinfo/{}", spawner.pidfd().as_raw_fd())).unwrap();
+    let pid = told.lines().find_map(|line| line.strip_prefix("Pid:")).unwrap().trim();
+    let keeps_a_root = || {
+        let files = std::fs::read_dir(format!("/proc/{pid}/fd")).unwrap().flatten();
+        files.filter_map(|file| file.path().read_link().ok()).any(|to| to.ends_with("mountinfo"))
+    };
+    until("the kept root is let go of", || !keeps_a_root());
     assert_eq!(seen(), before);
 }
 
@@ -339,12 +347,12 @@ fn a_spawner_survives_noise_on_its_socket_and_ends_with_it() {
     let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_holdfast-sandbox"));
     let mut child = command.arg(holdfast_sandbox::SPAWNER_ARGUMENT).stdin(theirs).spawn().unwrap();
     for noise in [&b"x"[..], &[1], &[0; 4096], &[0; 5000]] {
-        send(std::os::fd::AsRawFd::as_raw_fd(&ours), noise, MsgFlags::empty()).unwrap();
+        send(ours.as_raw_fd(), noise, MsgFlags::empty()).unwrap();
     }
-    let many = [std::os::fd::AsRawFd::as_raw_fd(&ours); 100];
+    let many = [ours.as_raw_fd(); 100];
     let rights = [nix::sys::socket::ControlMessage::ScmRights(&many)];
     let part = [std::io::IoSlice::new(&[1])];
-    let raw = std::os::fd::AsRawFd::as_raw_fd(&ours);
+    let raw = ours.as_raw_fd();
     nix::sys::socket::sendmsg::<()>(raw, &part, &rights, MsgFlags::empty(), None).unwrap();
     until("the noise is read", || unread(&ours) == 0);
     assert!(child.try_wait().unwrap().is_none(), "noise ended it");

@@ -3,14 +3,15 @@
 //! is its own, is one open_tree(2). What the caller names is never kept: it would stay busy when its sandbox is gone.
 //!
 //! Kept mounts are those of the moment when they were made. So each sandbox's plan looks at the host's files anew, and a
-//! root is used again only where they are the same files, and nothing was mounted or unmounted on the host since.
+//! root is used again only where they are the same files, and nothing was mounted or unmounted on the host since. When
+//! something is, the spawner lets go of it at once: what is unmounted on the host shall not stay busy.
 //!
 //! Their files belong to the host's root, which is nobody's id inside. Two sandboxes that have the same one share with
 //! each other what they share by the host's `/usr` already, file locks on what they can read, and nothing else.
 
 use std::ffi::{CString, OsStr};
 use std::fs::File;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
@@ -114,6 +115,16 @@ impl Shared {
     /// For one sandbox, or for many.
     pub(crate) fn new(once: bool) -> Shared {
         Shared { once, ..Shared::default() }
+    }
+
+    /// What becomes ready (POLLPRI) when the host's mounts change, if anything of them is kept.
+    pub(crate) fn watch(&self) -> Option<BorrowedFd<'_>> {
+        self.root.as_ref().map(|kept| kept.watch.as_fd())
+    }
+
+    /// Lets go of what is kept of the host's mounts: a file system that was unmounted there stays busy as long.
+    pub(crate) fn let_go(&mut self) {
+        self.root = None;
     }
 
     /// Whether there is a `/dev` with nodes of its own; else they can't be made.

@@ -91,16 +91,24 @@ impl Live {
 impl Serving {
     fn serve(&mut self, socket: BorrowedFd<'_>, signals: &SignalFd) -> Result<()> {
         loop {
-            let mut fds = [PollFd::new(socket, PollFlags::POLLIN), PollFd::new(signals.as_fd(), PollFlags::POLLIN)];
+            let mounts = self.maker.as_ref().ok().and_then(|maker| maker.shared.watch());
+            let mut fds = vec![PollFd::new(socket, PollFlags::POLLIN), PollFd::new(signals.as_fd(), PollFlags::POLLIN)];
+            fds.extend(mounts.map(|mounts| PollFd::new(mounts, PollFlags::POLLPRI)));
             match poll(&mut fds, PollTimeout::NONE) {
                 Ok(_) | Err(Errno::EINTR) => {}
                 Err(errno) => return Err(Error::System { call: "poll in the spawner", errno }),
             }
-            if fds[1].any() == Some(true) {
+            let is_ready = |number: usize| fds.get(number).is_some_and(|fd| fd.any() == Some(true));
+            let (request, ended, mounted) = (is_ready(0), is_ready(1), is_ready(2));
+            // The kernel tells of a change once.
+            if let (true, Ok(maker)) = (mounted, &mut self.maker) {
+                maker.shared.let_go();
+            }
+            if ended {
                 while let Ok(Some(_)) = signals.read_signal() {}
                 self.reap();
             }
-            if fds[0].any() != Some(true) {
+            if !request {
                 continue;
             }
             match channel::receive(socket) {

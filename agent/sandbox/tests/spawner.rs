@@ -20,6 +20,11 @@ fn spawner() -> Spawner {
     Spawner::start(env!("CARGO_BIN_EXE_holdfast-sandbox").as_ref()).unwrap()
 }
 
+fn pid_of(spawner: &Spawner) -> String {
+    let told = std::fs::read_to_string(format!("/proc/self/fdinfo/{}", spawner.pidfd().as_raw_fd())).unwrap();
+    told.lines().find_map(|line| line.strip_prefix("Pid:")).unwrap().trim().to_owned()
+}
+
 fn policy() -> Policy {
     Policy { limits: Limits { mode: LimitsMode::RlimitOnly, ..Limits::default() }, ..Policy::default() }
 }
@@ -324,8 +329,7 @@ fn what_is_mounted_on_the_host_later_is_seen_in_the_next_sandbox() {
     umount("/etc/ld.so.cache").unwrap();
     umount("/usr/local").unwrap();
     // What was unmounted does not stay busy until somebody asks for a sandbox.
-    let told = std::fs::read_to_string(format!("/proc/self/fdinfo/{}", spawner.pidfd().as_raw_fd())).unwrap();
-    let pid = told.lines().find_map(|line| line.strip_prefix("Pid:")).unwrap().trim();
+    let pid = pid_of(&spawner);
     let keeps_a_root = || {
         let files = std::fs::read_dir(format!("/proc/{pid}/fd")).unwrap().flatten();
         files.filter_map(|file| file.path().read_link().ok()).any(|to| to.ends_with("mountinfo"))
@@ -387,16 +391,13 @@ fn a_process_with_threads_makes_no_sandbox_itself() {
 #[test]
 fn a_spawner_does_not_grow() {
     let spawner = spawner();
-    let (first, _) = start(&spawner, &shell("true"));
-    let status = std::fs::read_to_string(format!("/proc/{}/status", first.pid())).unwrap();
-    let parent = status.lines().find_map(|line| line.strip_prefix("PPid:")).unwrap().trim().to_owned();
+    let parent = pid_of(&spawner);
     let resident = || {
         let status = std::fs::read_to_string(format!("/proc/{parent}/status")).unwrap();
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap().trim().to_owned();
         line.trim_end_matches(" kB").parse::<u64>().unwrap()
     };
     let descriptors = || std::fs::read_dir(format!("/proc/{parent}/fd")).unwrap().count();
-    drop(first);
     for _ in 0..20 {
         run(&spawner, &shell("true"));
     }

@@ -14,15 +14,16 @@
 
 use std::fs::File;
 use std::io::{IoSlice, IoSliceMut, Read, Seek, SeekFrom, Write};
+use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, SealFlag, fcntl};
 use nix::sys::memfd::{MFdFlags, memfd_create};
-use nix::sys::socket::{ControlMessage, ControlMessageOwned, MsgFlags, recvmsg, sendmsg};
+use nix::sys::socket::{ControlMessage, MsgFlags, sendmsg};
+use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags, recvmsg};
 
 use crate::error::{Context, Error, Result};
-use crate::sys;
 
 /// The most descriptors that a message can have, SCM_MAX_FD of unix(7). With room for fewer, those of a larger message
 /// would be open here and known to nobody.
@@ -89,29 +90,27 @@ pub(crate) fn send(
 /// Receives one message, or nothing where the peer has closed. One that has not the form of a message is EBADMSG.
 pub(crate) fn receive(socket: BorrowedFd<'_>) -> std::result::Result<Option<Message>, Errno> {
     let mut bytes = [0; MAX_BYTES];
-    let mut space = nix::cmsg_space!([i32; MAX_FDS]);
-    let (length, flags, fds) = loop {
-        let mut parts = [IoSliceMut::new(&mut bytes)];
-        let flags = MsgFlags::MSG_CMSG_CLOEXEC;
-        let message = match recvmsg::<()>(socket.as_raw_fd(), &mut parts, Some(&mut space), flags) {
-            Err(Errno::EINTR) => continue,
-            other => other?,
-        };
-        let mut fds = Vec::new();
-        for control in message.cmsgs()? {
-            if let ControlMessageOwned::ScmRights(raw) = control {
-                fds.extend(sys::own_received(raw));
-            }
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MAX_FDS))];
+    // nix gives no descriptor of a message that was cut, though those before the cut are open here.
+    let mut control = RecvAncillaryBuffer::new(&mut space);
+    let message = loop {
+        match recvmsg(socket, &mut [IoSliceMut::new(&mut bytes)], &mut control, RecvFlags::CMSG_CLOEXEC) {
+            Err(rustix::io::Errno::INTR) => {}
+            other => break other.map_err(|error| Errno::from_raw(error.raw_os_error()))?,
         }
-        break (message.bytes, message.flags, fds);
     };
-    if flags.intersects(MsgFlags::MSG_TRUNC | MsgFlags::MSG_CTRUNC) {
+    let rights = control.drain().filter_map(|control| match control {
+        RecvAncillaryMessage::ScmRights(fds) => Some(fds),
+        _ => None,
+    });
+    let fds: Vec<OwnedFd> = rights.flatten().collect();
+    if message.flags.intersects(ReturnFlags::TRUNC | ReturnFlags::CTRUNC) {
         return Err(Errno::EMSGSIZE);
     }
-    if length == 0 && fds.is_empty() {
+    if message.bytes == 0 && fds.is_empty() {
         return Ok(None);
     }
-    parse(&bytes[..length], fds).map(Some).ok_or(Errno::EBADMSG)
+    parse(&bytes[..message.bytes], fds).map(Some).ok_or(Errno::EBADMSG)
 }
 
 fn parse(bytes: &[u8], mut fds: Vec<OwnedFd>) -> Option<Message> {

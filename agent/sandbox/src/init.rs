@@ -205,7 +205,7 @@ fn start<'p>(
     let closed = sys::close_all_but(&keep).map_err(Failed::of(Step::InitDescriptors));
     // A failure here ends the program with init; it has run by then, but unguarded it shall not go on.
     closed.and_then(|()| sys::attach_filter(&plan.filters.init).map_err(Failed::of(Step::Seccomp)))?;
-    // From here on what is read lies on the stack; the plan's own numbers do.
+    // What is read from here on lies on the stack, as the plan's own numbers do.
     sys::give_back_heap();
     let mut watch = Watch {
         pid,

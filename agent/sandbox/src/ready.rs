@@ -1,8 +1,9 @@
 //! A sandbox that is ready before it is known what will run in it: how the program reaches its init.
 //!
 //! The owner and init have a SOCK_SEQPACKET socketpair. One message comes: the number of each descriptor that the program
-//! gets (0, 1 and 2 first), the program and its arguments, and the descriptors. Nobody else has the owner's end, and what init does with a message is no more than the policy allows. Where the owner closes its
-//! end, or its spawner ends, nothing runs.
+//! gets (0, 1 and 2 first), the program and its arguments, and the descriptors. Nobody else has the owner's end, and what
+//! init does with a message is no more than the policy allows. Where the owner closes its end, or its spawner ends, nothing
+//! runs.
 //!
 //! This is the one part of init that allocates. It may: who makes sandboxes has one thread, so no lock was held when init
 //! was cloned.

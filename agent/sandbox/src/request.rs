@@ -92,9 +92,9 @@ impl Request {
         };
         let mut bytes = MAGIC.to_vec();
         bytes.extend([0; 4]);
-        let failed = |errno| Error::System { call: "to write a request", errno };
-        serde_json::to_writer(&mut bytes, &header).map_err(|_| failed(Errno::EINVAL))?;
-        let length = u32::try_from(bytes.len() - MAGIC.len() - 4).map_err(|_| failed(Errno::E2BIG))?;
+        serde_json::to_writer(&mut bytes, &header).map_err(|error| Error::Protocol(error.to_string()))?;
+        let length = u32::try_from(bytes.len() - MAGIC.len() - 4)
+            .map_err(|_| Error::System { call: "the length of a request", errno: Errno::E2BIG })?;
         bytes[MAGIC.len()..MAGIC.len() + 4].copy_from_slice(&length.to_le_bytes());
         Ok(bytes)
     }

@@ -379,12 +379,6 @@ pub(crate) fn dup2(fd: BorrowedFd<'_>, to: RawFd) -> Result<(), Errno> {
     Errno::result(unsafe { libc::dup2(fd.as_raw_fd(), to) }).map(drop)
 }
 
-/// Takes the descriptors that came with a message.
-pub(crate) fn own_received(fds: Vec<RawFd>) -> impl Iterator<Item = OwnedFd> {
-    // SAFETY: the kernel has just made them for this process; nobody else owns them.
-    fds.into_iter().map(|fd| unsafe { OwnedFd::from_raw_fd(fd) })
-}
-
 /// A descriptor that is known by its number: in the child of a clone3, or one that the process was started with.
 pub(crate) fn borrow(fd: RawFd) -> BorrowedFd<'static> {
     // SAFETY: the child has a copy of the descriptor table; its owner in the parent does not close the child's copy. What

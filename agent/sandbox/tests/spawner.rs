@@ -364,6 +364,45 @@ fn a_spawner_survives_noise_on_its_socket_and_ends_with_it() {
     assert!(child.wait().unwrap().success());
 }
 
+#[test]
+fn descriptors_of_a_message_that_was_cut_are_closed() {
+    use nix::sys::socket::{AddressFamily, ControlMessage, MsgFlags, SockFlag, SockType, sendmsg, socketpair};
+    let (ours, theirs) = socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC).unwrap();
+    let mut command = std::process::Command::new("sh");
+    command.args(["-c", "ulimit -n 40; exec \"$0\" \"$1\"", env!("CARGO_BIN_EXE_holdfast-sandbox")]);
+    let mut child = command.arg(holdfast_sandbox::SPAWNER_ARGUMENT).stdin(theirs).spawn().unwrap();
+    let many = [ours.as_raw_fd(); 100];
+    let part = [std::io::IoSlice::new(&[0, 0])];
+    for _ in 0..3 {
+        sendmsg::<()>(ours.as_raw_fd(), &part, &[ControlMessage::ScmRights(&many)], MsgFlags::empty(), None).unwrap();
+    }
+    // The answer to the last one says that all are read.
+    let (answers, reply) = socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC).unwrap();
+    let last = [ours.as_raw_fd(), reply.as_raw_fd()];
+    sendmsg::<()>(ours.as_raw_fd(), &part, &[ControlMessage::ScmRights(&last)], MsgFlags::empty(), None).unwrap();
+    until("the answer", || nix::poll::poll(&mut [readable(&answers.as_fd())], 0u8) == Ok(1));
+    let mut answer = [0; 100];
+    assert!(nix::unistd::read(&answers, &mut answer).unwrap() > 0);
+    assert!(String::from_utf8_lossy(&answer).contains("another version"), "{answer:?}");
+    let open = std::fs::read_dir(format!("/proc/{}/fd", child.id())).unwrap().count();
+    assert!(open < 20, "{open} descriptors are open");
+    drop(ours);
+    assert!(child.wait().unwrap().success());
+}
+
+#[test]
+fn a_kept_root_is_as_one_that_is_made_for_its_sandbox() {
+    let script = "cut -d ' ' -f 5,6 /proc/self/mountinfo | sort";
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_holdfast-sandbox"));
+    let made = command.args(["--limits", "rlimit-only", "--", "sh", "-c", script]).output().unwrap();
+    let made = String::from_utf8(made.stdout).unwrap();
+    assert!(made.lines().any(|line| line.starts_with("/usr ro,nosuid,nodev")), "{made}");
+    let spawner = spawner();
+    for _ in 0..3 {
+        assert_eq!(run(&spawner, &shell(script)).1, made);
+    }
+}
+
 /// Bytes that the other end has not read yet (SIOCOUTQ would need an ioctl: a message that fits is a buffer with room).
 fn unread(socket: &OwnedFd) -> usize {
     use nix::poll::{PollFd, PollFlags, PollTimeout, poll};

@@ -135,14 +135,14 @@ impl Host {
     /// For init: cloned where this process has the right to.
     fn tree(self, privileged: bool) -> Result<Tree, SetupFailure> {
         match privileged {
-            true => self.clone().map(Tree::Cloned),
+            true => self.cloned().map(Tree::Cloned),
             false => {
                 Ok(Tree::Path { path: c_string(&self.path)?, attributes: self.attributes, identity: self.identity })
             }
         }
     }
 
-    pub(super) fn clone(&self) -> Result<OwnedFd, SetupFailure> {
+    pub(super) fn cloned(&self) -> Result<OwnedFd, SetupFailure> {
         let tree = sys::clone_tree(self.source.as_fd(), c"").map_err(host::failed(&self.path))?;
         sys::restrict_tree(tree.as_fd(), self.attributes).map_err(host::failed(&self.path))?;
         Ok(tree)

@@ -1,6 +1,7 @@
 //! File systems that are the same in many sandboxes, and that none can write to: made once by the host's root, and
-//! cloned for each. The root comes with the default view of the host already mounted on it, so a sandbox's whole tree, but for what
-//! is its own, is one open_tree(2). What the caller names is never kept: it would stay busy when its sandbox is gone.
+//! cloned for each. The root comes with the default view of the host already mounted on it, so a sandbox's whole tree, but
+//! for what is its own, is one open_tree(2). What the caller names is never kept: it would stay busy when its sandbox is
+//! gone.
 //!
 //! Kept mounts are those of the moment when they were made. So each sandbox's plan looks at the host's files anew, and a
 //! root is used again only where they are the same files, and nothing was mounted or unmounted on the host since. When
@@ -228,7 +229,7 @@ impl Shared {
         let tree = make(memory, Step::Root)?;
         for &number in plants {
             let made = match &sketches[number] {
-                Some(Sketch::View(host)) => host.clone()?,
+                Some(Sketch::View(host)) => host.cloned()?,
                 _ => self.devices()?,
             };
             let mount = &mounts[number];

@@ -8,8 +8,8 @@
 //! - A request is one message. Its head: a byte for the protocol's version, one for what it asks for, one for the number of
 //!   each descriptor that the program gets (0, 1 and 2 first). Its body: the request (`request.rs`). The descriptors: the
 //!   result pipe, a socket for the answer, and the program's; or the socket by which the program comes later; or a pidfd of
-//!   the sandbox that is to be entered, and the program's. Each request has an answer socket of its own, so threads share a `Spawner` without a lock, and no
-//!   answer reaches the wrong caller.
+//!   the sandbox that is to be entered, and the program's. Each request has an answer socket of its own, so threads share a
+//!   `Spawner` without a lock, and no answer reaches the wrong caller.
 //! - Its death (`pidfd()` becomes readable) ends its sandboxes: each init gets SIGKILL by its parent-death signal, and
 //!   sees its liveness pipe close.
 

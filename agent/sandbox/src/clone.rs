@@ -21,6 +21,7 @@ use crate::exec::Workload;
 use crate::idmap::{IdSource, Ids, RangeLock, User};
 use crate::init::{self, Descriptors};
 use crate::kept::{BoxLock, Kept};
+use crate::network::Ahead;
 use crate::outcome::SetupFailure;
 use crate::policy::{Allow, Landlock, Limits, LimitsMode, Network, Policy, Seccomp};
 use crate::request::Request;
@@ -50,6 +51,7 @@ pub(crate) struct Plan {
     pub(crate) filters: Filters,
     pub(crate) landlock: Option<landlock::Rules>,
     pub(crate) hostname: Vec<u8>,
+    /// Whether it brings that up.
     pub(crate) loopback: bool,
     pub(crate) wall: Option<Duration>,
     pub(crate) wall_grace: Option<Duration>,
@@ -127,6 +129,8 @@ pub(crate) struct Maker {
     landlock_abi: Result<u32, Errno>,
     /// None before the first sandbox with limits on the whole.
     groups: Option<Groups>,
+    /// The next sandbox's network.
+    pub(crate) network: Ahead,
     /// File systems that all sandboxes may have.
     pub(crate) shared: Shared,
     /// See [`Plan::ignored`].
@@ -173,12 +177,16 @@ impl Maker {
             .map_err(|errno| SetupFailure::new(Step::Process, errno as i32, Some("keyring".to_owned())))?;
         let (workload_filters, init_filter) = (HashMap::new(), Arc::new(seccomp::init()));
         let alive = pipe2(OFlag::O_CLOEXEC).map_err(own)?;
+        let ids = IdSource::new()?;
+        // Who enters a sandbox joins its namespaces by rights over its user namespace, unless it is root.
+        let network = Ahead::new(!once && ids.is_ranged());
         Ok(Maker {
-            ids: IdSource::new()?,
+            ids,
             workload_filters,
             init_filter,
             landlock_abi: landlock::abi(),
             groups: None,
+            network,
             shared: Shared::new(once),
             ignored: sys::ignored_signals().into(),
             stack: vec![0; STACK],
@@ -212,22 +220,26 @@ impl Maker {
             Told::Later(socket) => Runs::Later(socket.as_raw_fd(), Box::new(policy.clone())),
         };
         let untruncated = landlock.as_ref().is_some_and(|rules| rules.leaves_truncate);
+        let filters = self.filters(&request.policy, untruncated)?;
+        let ready = self.enterable.then(enter::ready).transpose().map_err(own)?;
+        let (mapped, map_written) = pipe2(OFlag::O_CLOEXEC).map_err(own)?;
+        let loopback = request.policy.net == Network::Loopback;
+        let is_born_there = loopback && self.network.take();
+        let namespaces = if is_born_there { NAMESPACES & !libc::CLONE_NEWNET } else { NAMESPACES };
         let plan = Plan {
             root,
             user,
             runs,
-            filters: self.filters(&request.policy, untruncated)?,
+            filters,
             landlock,
             hostname: request.policy.hostname.clone().into_bytes(),
-            loopback: request.policy.net == Network::Loopback,
+            loopback: loopback && !is_born_there,
             wall: request.policy.limits.wall,
             wall_grace: request.policy.limits.wall_grace,
             cpu_seconds: limits::cpu_seconds(&request.policy.limits),
             in_leaf: leaf.is_some(),
             ignored: Arc::clone(&self.ignored),
         };
-        let ready = self.enterable.then(enter::ready).transpose().map_err(own)?;
-        let (mapped, map_written) = pipe2(OFlag::O_CLOEXEC).map_err(own)?;
         let fds = Descriptors {
             mapped: mapped.as_raw_fd(),
             alive: self.alive.0.as_raw_fd(),
@@ -238,7 +250,7 @@ impl Maker {
         };
         let keep = kept(&fds, &plan);
         let stack = &mut self.stack;
-        let cloned = sys::clone3(NAMESPACES, leaf.as_ref().map(AsFd::as_fd), || init::run(&plan, fds, &keep, stack));
+        let cloned = sys::clone3(namespaces, leaf.as_ref().map(AsFd::as_fd), || init::run(&plan, fds, &keep, stack));
         let (pid, pidfd) = cloned.map_err(|errno| SetupFailure::new(Step::Clone, errno as i32, None))?;
         let door = ready.map(|ready| Door::of(pid, lock.is_some(), &request.policy, &plan.root, ready)).transpose();
         match door.map_err(own).and_then(|door| admit(pid, ids, user, &map_written).map(|()| door)) {

@@ -384,6 +384,7 @@ fn keep<'p>(
         rules.allow_given(ruleset, given, rights)?;
     }
     nix::unistd::setsid().map_err(Failed::of(Step::Session))?;
+    init::drop_bounding_set()?;
     init::give_up(plan.user, plan.ranged)?;
     let signals = SignalFd::with_flags(&SigSet::all(), SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)
         .map_err(Failed::of(Step::Process))?;

@@ -108,7 +108,7 @@ fn prepare<'p>(plan: &'p Plan, fds: Descriptors, keep: &[RawFd]) -> Result<Prepa
     all.thread_set_mask().map_err(Failed::of(Step::Process))?;
     // Set at once for a parent that dies during setup; setresuid clears it. A failure is told when the parent has done its
     // part, which an init that has ended would make fail too, and seem the cause.
-    let begun = die_with_parent().and_then(|()| sys::close_all_but(keep).map_err(Failed::of(Step::InitDescriptors)));
+    let begun = begin(plan, keep);
     // Before it is not dumpable: later the file is the host's root's. A kernel that doesn't count has no such file.
     let transfers = nix::fcntl::open(c"/proc/self/io", OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty()).ok();
     wait_for_maps(fds.mapped);
@@ -122,20 +122,31 @@ fn prepare<'p>(plan: &'p Plan, fds: Descriptors, keep: &[RawFd]) -> Result<Prepa
     rootfs::build(&plan.root)?;
     let bounded = rootfs::bounded(&plan.root)?;
     let ruleset = plan.landlock.as_ref().map(|rules| rules.make(plan.root.reaches())).transpose()?;
-    sys::set_names(&plan.hostname).map_err(Failed::of(Step::Hostname))?;
     if plan.loopback {
         sys::loopback_up().map_err(Failed::of(Step::Loopback))?;
     }
-    setsid()?;
     give_up(plan.user, ranged)?;
     die_with_parent()?;
     let signals = SignalFd::with_flags(&all, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK);
     Ok(Prepared { signals: signals.map_err(Failed::of(Step::Process))?, ruleset, bounded, transfers })
 }
 
+/// What needs no id, while the parent writes the maps.
+fn begin<'p>(plan: &'p Plan, keep: &[RawFd]) -> Result<(), Failed<'p>> {
+    die_with_parent()?;
+    sys::close_all_but(keep).map_err(Failed::of(Step::InitDescriptors))?;
+    sys::set_names(&plan.hostname).map_err(Failed::of(Step::Hostname))?;
+    setsid()?;
+    drop_bounding_set()
+}
+
+/// Nothing that is executed from here on can get a capability.
+pub(crate) fn drop_bounding_set<'p>() -> Result<(), Failed<'p>> {
+    sys::drop_bounding_set().map_err(Failed::of(Step::Capabilities))
+}
+
 /// Takes the program's ids, and gives up whatever they would not have: what is left can't be traced by who has them too.
 pub(crate) fn give_up<'p>(user: User, ranged: bool) -> Result<(), Failed<'p>> {
-    sys::drop_bounding_set().map_err(Failed::of(Step::Capabilities))?;
     if ranged {
         sys::become_ids(user, false).map_err(Failed::of(Step::Identity))?;
     }

@@ -56,6 +56,7 @@ mod kept;
 mod kernel;
 mod landlock;
 mod limits;
+mod network;
 mod outcome;
 mod policy;
 mod quota;

@@ -5,13 +5,13 @@
 mod support;
 
 use std::fs::File;
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::Path;
 
 use holdfast_sandbox::{
-    Access, Bind, EndedBy, Error, InputFile, Limits, LimitsMode, Outcome, Policy, Prepared, Request, Sandbox, Spawner,
-    Stdio, Step, Tmpfs,
+    Access, Bind, EndedBy, Error, InputFile, Limits, LimitsMode, Network, Outcome, Policy, Prepared, Request, Sandbox,
+    Spawner, Stdio, Step, Tmpfs,
 };
 use nix::sys::signal::Signal;
 use support::{Fixture, is_root, uid_of, until};
@@ -97,6 +97,40 @@ fn live_sandboxes_of_root_have_different_ids() {
         assert!(uids.iter().all(|uid| (0x7000_0000..0x8000_0000).contains(uid)), "{uids:?}");
     } else {
         assert_eq!(uids, [nix::unistd::geteuid().as_raw()]);
+    }
+}
+
+/// Which network a program has, and whether its loopback is up; then it stays until it is ended.
+const NETWORK: &str =
+    "readlink /proc/self/ns/net; grep -q 127.0.0.1 /proc/net/fib_trie && echo up || echo down; exec sleep 60";
+
+fn network(output: File) -> (String, String) {
+    let mut lines = BufReader::new(output).lines().map(Result::unwrap);
+    (lines.next().unwrap(), lines.next().unwrap())
+}
+
+#[test]
+fn no_two_sandboxes_have_the_same_network() {
+    let spawner = spawner();
+    let none = Request { policy: Policy { net: Network::None, ..policy() }, ..shell(NETWORK) };
+    let prepare = || spawner.prepare(&policy(), &[]).unwrap();
+    let mut seen = vec![std::fs::read_link("/proc/self/ns/net").unwrap().to_string_lossy().into_owned()];
+    let mut live = Vec::new();
+    let mut add = |(sandbox, output): (Sandbox, File), expected: &str| {
+        let (name, loopback) = network(output);
+        assert_eq!(loopback, expected);
+        assert!(!seen.contains(&name), "{name} again: {seen:?}");
+        seen.push(name);
+        live.push(sandbox);
+    };
+    for _ in 0..4 {
+        // Each after the one before has started, when a network may be ready, and then all at once, when none can be.
+        add(start(&spawner, &shell(NETWORK)), "up");
+        add(start(&spawner, &none), "down");
+        add(start_prepared(prepare(), NETWORK), "up");
+        let (ahead, at_once) = (prepare(), [(); 3].map(|()| start(&spawner, &shell(NETWORK))));
+        at_once.into_iter().for_each(|started| add(started, "up"));
+        add(start_prepared(ahead, NETWORK), "up");
     }
 }
 
@@ -217,14 +251,17 @@ fn a_request_that_demands_cgroup_limits_is_refused_where_there_are_none() {
 
 /// Runs a shell in a sandbox that was made ahead.
 fn run_prepared(prepared: Prepared, script: &str) -> (Outcome, String) {
+    let (sandbox, mut output) = start_prepared(prepared, script);
+    let mut text = String::new();
+    output.read_to_string(&mut text).unwrap();
+    (sandbox.outcome().unwrap(), text)
+}
+
+fn start_prepared(prepared: Prepared, script: &str) -> (Sandbox, File) {
     let (reader, writer): (OwnedFd, OwnedFd) = nix::unistd::pipe().unwrap();
     let null = File::open("/dev/null").unwrap();
     let stdio = Stdio { stdin: null.as_fd(), stdout: writer.as_fd(), stderr: writer.as_fd(), passed: &[] };
-    let sandbox = prepared.spawn("sh", &["-c".to_owned(), script.to_owned()], stdio).unwrap();
-    drop(writer);
-    let mut text = String::new();
-    File::from(reader).read_to_string(&mut text).unwrap();
-    (sandbox.outcome().unwrap(), text)
+    (prepared.spawn("sh", &["-c".to_owned(), script.to_owned()], stdio).unwrap(), reader.into())
 }
 
 #[test]

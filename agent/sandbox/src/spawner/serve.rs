@@ -57,7 +57,8 @@ pub fn serve() -> Result<()> {
     if let Ok(maker) = &mut maker {
         maker.enterable = true;
     }
-    let mut spawner = Serving { maker, live: HashMap::new() };
+    let mut spawner = Serving { maker, live: HashMap::new(), starting: None };
+    spawner.make_network();
     let served = spawner.serve(socket, &signals);
     spawner.end_all();
     served
@@ -67,6 +68,8 @@ struct Serving {
     /// Why no sandbox can be made is told to each who asks for one.
     maker: std::result::Result<Maker, SetupFailure>,
     live: HashMap<i32, Live>,
+    /// The sandbox with whose program's start a network is made for the next.
+    starting: Option<i32>,
 }
 
 /// What is held for a sandbox until its init is reaped.
@@ -93,13 +96,15 @@ impl Serving {
         loop {
             let mounts = self.maker.as_ref().ok().and_then(|maker| maker.shared.watch());
             let mut fds = vec![PollFd::new(socket, PollFlags::POLLIN), PollFd::new(signals.as_fd(), PollFlags::POLLIN)];
-            fds.extend(mounts.map(|mounts| PollFd::new(mounts, PollFlags::POLLPRI)));
+            let mounts = mounts.map(|mounts| also(&mut fds, PollFd::new(mounts, PollFlags::POLLPRI)));
+            let started = self.started().map(|started| also(&mut fds, PollFd::new(started, PollFlags::POLLIN)));
             match poll(&mut fds, PollTimeout::NONE) {
                 Ok(_) | Err(Errno::EINTR) => {}
                 Err(errno) => return Err(Error::System { call: "poll in the spawner", errno }),
             }
-            let is_ready = |number: usize| fds.get(number).is_some_and(|fd| fd.any() == Some(true));
-            let (request, ended, mounted) = (is_ready(0), is_ready(1), is_ready(2));
+            let is_ready = |place: usize| fds.get(place).is_some_and(|fd| fd.any() == Some(true));
+            let (request, ended) = (is_ready(0), is_ready(1));
+            let (mounted, started) = (mounts.is_some_and(is_ready), started.is_some_and(is_ready));
             // The kernel tells of a change once.
             if let (true, Ok(maker)) = (mounted, &mut self.maker) {
                 maker.shared.let_go();
@@ -109,6 +114,9 @@ impl Serving {
                 self.reap();
             }
             if !request {
+                if started || self.starting.is_some_and(|pid| !self.live.contains_key(&pid)) {
+                    self.make_network();
+                }
                 continue;
             }
             match channel::receive(socket) {
@@ -118,6 +126,20 @@ impl Serving {
                 Err(Errno::EMFILE | Errno::ENFILE | Errno::EMSGSIZE | Errno::ENOBUFS | Errno::EBADMSG) => {}
                 Err(errno) => return Err(Error::System { call: "recvmsg in the spawner", errno }),
             }
+        }
+    }
+
+    /// Readable from the start of that program on.
+    fn started(&self) -> Option<BorrowedFd<'_>> {
+        let door = self.live.get(&self.starting?)?.door.as_ref()?;
+        Some(door.ready.as_fd())
+    }
+
+    /// Before a program has started it would be in its init's way, on the same processors.
+    fn make_network(&mut self) {
+        self.starting = None;
+        if let Ok(maker) = &mut self.maker {
+            maker.network.make();
         }
     }
 
@@ -141,6 +163,7 @@ impl Serving {
         let (Some(result), Some(reply)) = (fds.next(), fds.next()) else { return };
         let given: Vec<OwnedFd> = fds.collect();
         let mut passed = Vec::new();
+        let is_ahead = matches!(head.as_slice(), [_, PREPARE]);
         let (answer, pidfd) = match (head.as_slice(), given.as_slice()) {
             ([VERSION, START, numbers @ ..], given) => match Stdio::received(numbers, given, &mut passed) {
                 Some(stdio) => self.start(body, result, Told::Now(stdio)),
@@ -162,6 +185,10 @@ impl Serving {
             // Nobody is there to own it.
             let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
         }
+        // Its program may be long in coming.
+        if is_ahead {
+            self.make_network();
+        }
     }
 
     fn start(&mut self, body: Body, result: OwnedFd, told: Told<'_>) -> (Answer, Option<OwnedFd>) {
@@ -179,6 +206,7 @@ impl Serving {
         };
         match maker.start(&request, told, result.as_fd()) {
             Ok(Started { pid, pidfd, locks, leaf, door, warnings }) => {
+                self.starting = (matches!(told, Told::Now(_)) && maker.network.is_due()).then_some(pid);
                 self.live.insert(pid, Live { _locks: locks, door, leaf: leaf.map(|leaf| (leaf, result)) });
                 (Answer::Started { pid, warnings }, Some(pidfd))
             }
@@ -221,6 +249,12 @@ impl Serving {
             live.end();
         }
     }
+}
+
+/// Its place among them.
+fn also<'fd>(fds: &mut Vec<PollFd<'fd>>, fd: PollFd<'fd>) -> usize {
+    fds.push(fd);
+    fds.len() - 1
 }
 
 fn refused(why: &str) -> (Answer, Option<OwnedFd>) {

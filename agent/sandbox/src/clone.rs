@@ -17,7 +17,7 @@ use nix::unistd::{Pid, pipe2, write};
 
 use crate::cgroup::{Groups, Leaf};
 use crate::enter::{self, Door};
-use crate::exec::Workload;
+use crate::exec::{Surroundings, Workload};
 use crate::idmap::{IdSource, Ids, RangeLock, User};
 use crate::init::{self, Descriptors};
 use crate::kept::{BoxLock, Kept};
@@ -47,6 +47,7 @@ const STACK: usize = 256 * 1024;
 pub(crate) struct Plan {
     pub(crate) root: Root,
     pub(crate) user: User,
+    pub(crate) surroundings: Surroundings,
     pub(crate) runs: Runs,
     pub(crate) filters: Filters,
     pub(crate) landlock: Option<landlock::Rules>,
@@ -66,7 +67,7 @@ pub(crate) struct Plan {
 pub(crate) enum Runs {
     Now(Box<Command>),
     /// What comes over this socket, when it comes.
-    Later(RawFd, Box<Policy>),
+    Later(RawFd),
 }
 
 /// A program, and what it is given.
@@ -80,7 +81,7 @@ pub(crate) struct Command {
 
 impl Command {
     pub(crate) fn plan(
-        policy: &Policy,
+        surroundings: &Surroundings,
         program: &str,
         args: &[String],
         stdio: Stdio<'_>,
@@ -89,7 +90,7 @@ impl Command {
         refuse_directories(stdio)?;
         let given = given(stdio);
         let rights = rules.map_or(Ok(Vec::new()), |rules| rules.rights(&given))?;
-        Ok(Command { workload: Workload::plan(policy, program, args)?, given, rights })
+        Ok(Command { workload: Workload::plan(surroundings, program, args)?, given, rights })
     }
 }
 
@@ -215,9 +216,12 @@ impl Maker {
         };
         let landlock = self.second_wall(&request.policy, stdio, &mut warnings)?;
         let Request { policy, program, args, .. } = request;
+        let surroundings = Surroundings::plan(policy)?;
         let runs = match told {
-            Told::Now(stdio) => Runs::Now(Box::new(Command::plan(policy, program, args, stdio, landlock.as_ref())?)),
-            Told::Later(socket) => Runs::Later(socket.as_raw_fd(), Box::new(policy.clone())),
+            Told::Now(stdio) => {
+                Runs::Now(Box::new(Command::plan(&surroundings, program, args, stdio, landlock.as_ref())?))
+            }
+            Told::Later(socket) => Runs::Later(socket.as_raw_fd()),
         };
         let untruncated = landlock.as_ref().is_some_and(|rules| rules.leaves_truncate);
         let filters = self.filters(&request.policy, untruncated)?;
@@ -229,6 +233,7 @@ impl Maker {
         let plan = Plan {
             root,
             user,
+            surroundings,
             runs,
             filters,
             landlock,
@@ -348,7 +353,7 @@ fn kept(fds: &Descriptors, plan: &Plan) -> Vec<RawFd> {
     let mut keep: Vec<RawFd> = plan.root.descriptors().map(AsRawFd::as_raw_fd).collect();
     match &plan.runs {
         Runs::Now(program) => keep.extend(program.given.iter().map(|given| given.from)),
-        Runs::Later(socket, _) => keep.push(*socket),
+        Runs::Later(socket) => keep.push(*socket),
     }
     keep.extend([fds.mapped, fds.alive, fds.result]);
     keep.extend(fds.lock);

@@ -49,7 +49,7 @@ use nix::unistd::{Pid, pipe2, write};
 use serde::{Deserialize, Serialize};
 
 use crate::clone::{Command, Filters, Maker};
-use crate::exec::{self, Start};
+use crate::exec::{self, Start, Surroundings};
 use crate::idmap::User;
 use crate::init::{self, TOO_MUCH_OUTPUT};
 use crate::landlock::Rules;
@@ -223,6 +223,7 @@ pub(crate) struct Entering {
 
 /// What the keeper is made from; it only reads it.
 struct Plan<'s> {
+    surroundings: Surroundings,
     command: Command,
     filters: Filters,
     landlock: Option<Rules>,
@@ -265,8 +266,10 @@ impl Maker {
         let ranged = self.ids.is_ranged();
         // Held by this process until the keeper is cloned, and by the keeper for good.
         let (reader, writer) = pipe2(OFlag::O_CLOEXEC).map_err(failed)?;
+        let surroundings = Surroundings::plan(policy)?;
         let plan = Plan {
-            command: Command::plan(policy, &exec.program, &exec.args, stdio, landlock.as_ref())?,
+            command: Command::plan(&surroundings, &exec.program, &exec.args, stdio, landlock.as_ref())?,
+            surroundings,
             filters: self.filters(policy, untruncated)?,
             landlock,
             places: entrance.places,
@@ -390,8 +393,8 @@ fn keep<'p>(
         .map_err(Failed::of(Step::Process))?;
     let before = transfers.as_ref().and_then(init::transferred);
     let ruleset_fd = ruleset.as_ref().map(AsRawFd::as_raw_fd);
-    let mut start =
-        Start { workload, filters: &plan.filters, ruleset: ruleset_fd, given, parent: Some(plan.own), failed: None };
+    let (surroundings, filters, parent) = (&plan.surroundings, &plan.filters, Some(plan.own));
+    let mut start = Start { surroundings, workload, filters, ruleset: ruleset_fd, given, parent, failed: None };
     let begin = Instant::now();
     let pid = sys::vfork(stack, exec::main, &mut start).map_err(Failed::of(Step::Workload))?;
     if let Some(failed) = start.failed {

@@ -8,6 +8,7 @@
 //! Attacks stopped here: a descriptor of the runner left open (CVE-2024-21626: `/proc/self/fd/7` was a directory of the
 //! host; a directory as standard input is the same, and refused in `clone.rs`); the caller's terminal, by a session of its own; the caller's ignored and blocked signals.
 
+use std::collections::BTreeMap;
 use std::ffi::CString;
 use std::os::fd::RawFd;
 use std::path::Path;
@@ -32,13 +33,11 @@ use crate::sys::{self, Pointers};
 
 const PATH: &str = "/usr/local/bin:/usr/bin:/bin";
 
-/// All that is needed to start the program, made before clone3.
+/// What every program of a policy starts with, made before clone3.
 #[derive(Debug)]
-pub(crate) struct Workload {
-    program: CString,
-    /// Paths to try, in order.
-    candidates: Vec<CString>,
-    argv: Pointers,
+pub(crate) struct Surroundings {
+    /// Where a program without a directory is looked for.
+    path: String,
     envp: Pointers,
     cwd: CString,
     limits: Rlimits,
@@ -46,31 +45,44 @@ pub(crate) struct Workload {
     cpus: Option<CpuSet>,
 }
 
-impl Workload {
-    pub(crate) fn plan(policy: &Policy, program: &str, args: &[String]) -> Result<Workload, SetupFailure> {
-        let mut env = std::collections::BTreeMap::from([("PATH", PATH), ("HOME", "/tmp"), ("LANG", "C.UTF-8")]);
+impl Surroundings {
+    pub(crate) fn plan(policy: &Policy) -> Result<Surroundings, SetupFailure> {
+        let mut env = BTreeMap::from([("PATH", PATH), ("HOME", "/tmp"), ("LANG", "C.UTF-8")]);
         env.extend(policy.env.iter().map(|(name, value)| (name.as_str(), value.as_str())));
-        let candidates = match program.contains('/') {
-            true => vec![c_string(program)?],
-            false => env
-                .get("PATH")
-                .into_iter()
-                .flat_map(|path| path.split(':').filter(|directory| !directory.is_empty()))
-                .map(|directory| c_string(&format!("{directory}/{program}")))
-                .collect::<Result<_, _>>()?,
-        };
-        let argv = std::iter::once(program).chain(args.iter().map(String::as_str)).map(c_string);
         let envp = env.iter().map(|(name, value)| c_string(&format!("{name}={value}")));
-        Ok(Workload {
-            program: c_string(program)?,
-            candidates,
-            argv: Pointers::new(argv.collect::<Result<_, _>>()?),
+        Ok(Surroundings {
             envp: Pointers::new(envp.collect::<Result<_, _>>()?),
+            path: env.get("PATH").copied().unwrap_or_default().to_owned(),
             cwd: c_string(&policy.working_directory().to_string_lossy())?,
             limits: Rlimits::plan(&policy.limits)?,
             aslr: policy.aslr,
             cpus: limits::cpus(&policy.limits),
         })
+    }
+}
+
+/// The program itself.
+#[derive(Debug)]
+pub(crate) struct Workload {
+    program: CString,
+    /// Paths to try, in order.
+    candidates: Vec<CString>,
+    argv: Pointers,
+}
+
+impl Workload {
+    pub(crate) fn plan(surroundings: &Surroundings, program: &str, args: &[String]) -> Result<Workload, SetupFailure> {
+        let directories = || surroundings.path.split(':').filter(|directory| !directory.is_empty());
+        let candidates = match program.contains('/') {
+            true => vec![c_string(program)?],
+            false => {
+                let paths = directories().map(|directory| c_string(&format!("{directory}/{program}")));
+                paths.collect::<Result<_, _>>()?
+            }
+        };
+        let argv = std::iter::once(program).chain(args.iter().map(String::as_str)).map(c_string);
+        let argv = Pointers::new(argv.collect::<Result<_, _>>()?);
+        Ok(Workload { program: c_string(program)?, candidates, argv })
     }
 }
 
@@ -81,6 +93,7 @@ fn c_string(text: &str) -> Result<CString, SetupFailure> {
 
 /// What init shares with the starting process.
 pub(crate) struct Start<'p> {
+    pub(crate) surroundings: &'p Surroundings,
     pub(crate) workload: &'p Workload,
     pub(crate) filters: &'p Filters,
     /// Landlock's, if the program is to be restricted by it.
@@ -100,19 +113,19 @@ pub(crate) fn main(start: &mut Start<'_>) {
 
 /// Returns only the failure.
 fn run<'p>(start: &Start<'p>) -> Failed<'p> {
-    let workload = start.workload;
+    let program = start.workload.program.to_bytes();
     match prepare(start) {
-        Ok(()) => Failed::about(Step::Exec, workload.program.to_bytes())(execute(workload)),
+        Ok(()) => Failed::about(Step::Exec, program)(execute(start)),
         Err(failed) => failed,
     }
 }
 
 fn prepare<'p>(start: &Start<'p>) -> Result<(), Failed<'p>> {
-    let workload = start.workload;
+    let surroundings = start.surroundings;
     if let Some(ends) = start.parent {
         end_with(ends).map_err(Failed::of(Step::Process))?;
     }
-    sys::set_personality(workload.aslr).map_err(Failed::of(Step::Process))?;
+    sys::set_personality(surroundings.aslr).map_err(Failed::of(Step::Process))?;
     setsid().map_err(Failed::of(Step::Session))?;
     // Before `connect` closes the ruleset; what comes after it opens no file.
     if let Some(ruleset) = start.ruleset {
@@ -120,9 +133,10 @@ fn prepare<'p>(start: &Start<'p>) -> Result<(), Failed<'p>> {
     }
     connect(start.given).map_err(Failed::of(Step::Stdio))?;
     umask(Mode::from_bits_truncate(0o022));
-    chdir(workload.cwd.as_c_str()).map_err(Failed::about(Step::Cwd, workload.cwd.to_bytes()))?;
-    workload.limits.set().map_err(Failed::of(Step::Limits))?;
-    if let Some(cpus) = &workload.cpus {
+    let cwd = surroundings.cwd.as_c_str();
+    chdir(cwd).map_err(Failed::about(Step::Cwd, cwd.to_bytes()))?;
+    surroundings.limits.set().map_err(Failed::of(Step::Limits))?;
+    if let Some(cpus) = &surroundings.cpus {
         sys::stay_on(cpus).map_err(Failed::about(Step::Limits, b"CPUs"))?;
     }
     SigSet::empty().thread_set_mask().map_err(Failed::of(Step::Process))?;
@@ -163,10 +177,11 @@ fn connect(given: &[Given]) -> Result<(), Errno> {
 }
 
 /// Tries the candidates as execvp(3) does: not there is the next one's turn; not allowed too, but is remembered.
-fn execute(workload: &Workload) -> Errno {
+fn execute(start: &Start<'_>) -> Errno {
+    let Start { surroundings, workload, .. } = start;
     let mut result = Errno::ENOENT;
     for candidate in &workload.candidates {
-        match sys::execve(candidate, &workload.argv, &workload.envp) {
+        match sys::execve(candidate, &workload.argv, &surroundings.envp) {
             Errno::ENOENT | Errno::ENOTDIR => {}
             Errno::EACCES => result = Errno::EACCES,
             other => return other,

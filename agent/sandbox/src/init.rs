@@ -68,7 +68,7 @@ pub(crate) fn run(plan: &Plan, fds: Descriptors, keep: &[RawFd], stack: &mut [u8
     let record = match prepare(plan, fds, keep) {
         Ok(prepared) => match &plan.runs {
             Runs::Now(program) => start(plan, program, fds, prepared, stack),
-            Runs::Later(socket, policy) => match ready::receive(policy, plan.landlock.as_ref(), *socket, fds.alive) {
+            Runs::Later(socket) => match ready::receive(plan, *socket, fds.alive) {
                 Ok(program) => {
                     later = program;
                     start(plan, &later, fds, prepared, stack)
@@ -189,9 +189,10 @@ fn start<'p>(
     if let (Some(rules), Some(ruleset)) = (&plan.landlock, &ruleset) {
         rules.allow_given(ruleset, &program.given, &program.rights)?;
     }
-    let (workload, filters, given) = (&program.workload, &plan.filters, program.given.as_slice());
+    let (surroundings, workload) = (&plan.surroundings, &program.workload);
+    let (filters, given) = (&plan.filters, program.given.as_slice());
     let ruleset_fd = ruleset.as_ref().map(AsRawFd::as_raw_fd);
-    let mut start = Start { workload, filters, ruleset: ruleset_fd, given, parent: None, failed: None };
+    let mut start = Start { surroundings, workload, filters, ruleset: ruleset_fd, given, parent: None, failed: None };
     let setup_memory = if plan.in_leaf { memory_in_use().map_err(Failed::of(Step::Cgroup))? } else { 0 };
     let begin = Instant::now();
     let pid = sys::vfork(stack, exec::main, &mut start).map_err(Failed::of(Step::Workload))?;

@@ -14,11 +14,9 @@ use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use crate::channel;
-use crate::clone::Command;
+use crate::clone::{Command, Plan};
 use crate::error::{Context, Error, Result};
-use crate::landlock::Rules;
 use crate::outcome::SetupFailure;
-use crate::policy::Policy;
 use crate::record::Failed;
 use crate::sandbox::Stdio;
 use crate::step::Step;
@@ -36,15 +34,10 @@ pub(crate) fn send(init: BorrowedFd<'_>, program: &str, args: &[String], stdio: 
 }
 
 /// In init: waits for the program. It does not return where nobody is there to send one.
-pub(crate) fn receive<'p>(
-    policy: &Policy,
-    rules: Option<&Rules>,
-    init: RawFd,
-    alive: RawFd,
-) -> std::result::Result<Command, Failed<'p>> {
+pub(crate) fn receive<'p>(plan: &Plan, init: RawFd, alive: RawFd) -> std::result::Result<Command, Failed<'p>> {
     wait(init, alive);
     match channel::receive(sys::borrow(init)) {
-        Ok(Some(message)) => program(policy, rules, message).map_err(|failure| told(&failure)),
+        Ok(Some(message)) => program(plan, message).map_err(|failure| told(&failure)),
         Ok(None) | Err(Errno::ECONNRESET) => sys::exit(1),
         Err(errno) => Err(Failed::of(Step::Request)(errno)),
     }
@@ -63,18 +56,14 @@ fn wait(init: RawFd, alive: RawFd) {
     }
 }
 
-fn program(
-    policy: &Policy,
-    rules: Option<&Rules>,
-    message: channel::Message,
-) -> std::result::Result<Command, SetupFailure> {
+fn program(plan: &Plan, message: channel::Message) -> std::result::Result<Command, SetupFailure> {
     let refused = |errno: Errno| SetupFailure::new(Step::Request, errno as i32, None);
     let bytes = message.body.read().map_err(|_| refused(Errno::EINVAL))?;
     let (program, args): (String, Vec<String>) = serde_json::from_slice(&bytes).map_err(|_| refused(Errno::EINVAL))?;
     let given: Vec<OwnedFd> = message.fds;
     let mut passed = Vec::new();
     let stdio = Stdio::received(&message.head, &given, &mut passed).ok_or_else(|| refused(Errno::EINVAL))?;
-    let program = Command::plan(policy, &program, &args, stdio, rules)?;
+    let program = Command::plan(&plan.surroundings, &program, &args, stdio, plan.landlock.as_ref())?;
     // From here on they are known by their numbers.
     std::mem::forget(given);
     Ok(program)

@@ -1,8 +1,8 @@
 //! One sandbox, from a request to a running init: the parent's side, in order.
 //!
 //! Everything is prepared before clone3, since after it the child may not allocate: host paths opened, strings and
-//! arrays made, filters compiled, the cgroup. Then clone3 into it and into all namespaces at once, the id maps, and one
-//! byte that lets init go on.
+//! arrays made, filters compiled, the cgroup. Then clone3 into it and into all namespaces at once, but for a network that
+//! is there already (`network.rs`); the id maps; and one byte that lets init go on.
 
 use std::collections::HashMap;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
@@ -21,7 +21,7 @@ use crate::exec::{Surroundings, Workload};
 use crate::idmap::{IdSource, Ids, RangeLock, User};
 use crate::init::{self, Descriptors};
 use crate::kept::{BoxLock, Kept};
-use crate::network::Ahead;
+use crate::network::{Entered, Networks};
 use crate::outcome::SetupFailure;
 use crate::policy::{Allow, Landlock, Limits, LimitsMode, Network, Policy, Seccomp};
 use crate::request::Request;
@@ -52,7 +52,7 @@ pub(crate) struct Plan {
     pub(crate) filters: Filters,
     pub(crate) landlock: Option<landlock::Rules>,
     pub(crate) hostname: Vec<u8>,
-    /// Whether it brings that up.
+    /// Whether init brings the loopback interface up: in a network that was there already it is.
     pub(crate) loopback: bool,
     pub(crate) wall: Option<Duration>,
     pub(crate) wall_grace: Option<Duration>,
@@ -130,8 +130,7 @@ pub(crate) struct Maker {
     landlock_abi: Result<u32, Errno>,
     /// None before the first sandbox with limits on the whole.
     groups: Option<Groups>,
-    /// The next sandbox's network.
-    pub(crate) network: Ahead,
+    pub(crate) networks: Networks,
     /// File systems that all sandboxes may have.
     pub(crate) shared: Shared,
     /// See [`Plan::ignored`].
@@ -179,15 +178,14 @@ impl Maker {
         let (workload_filters, init_filter) = (HashMap::new(), Arc::new(seccomp::init()));
         let alive = pipe2(OFlag::O_CLOEXEC).map_err(own)?;
         let ids = IdSource::new()?;
-        // Who enters a sandbox joins its namespaces by rights over its user namespace, unless it is root.
-        let network = Ahead::new(!once && ids.is_ranged());
+        let networks = if ids.is_ranged() && !once { Networks::Ahead { is_made: false } } else { Networks::Cloned };
         Ok(Maker {
             ids,
             workload_filters,
             init_filter,
             landlock_abi: landlock::abi(),
             groups: None,
-            network,
+            networks,
             shared: Shared::new(once),
             ignored: sys::ignored_signals().into(),
             stack: vec![0; STACK],
@@ -228,8 +226,8 @@ impl Maker {
         let ready = self.enterable.then(enter::ready).transpose().map_err(own)?;
         let (mapped, map_written) = pipe2(OFlag::O_CLOEXEC).map_err(own)?;
         let loopback = request.policy.net == Network::Loopback;
-        let is_born_there = loopback && self.network.take();
-        let namespaces = if is_born_there { NAMESPACES & !libc::CLONE_NEWNET } else { NAMESPACES };
+        let network = loopback.then(|| self.networks.enter()).flatten();
+        let namespaces = if network.is_some() { NAMESPACES & !libc::CLONE_NEWNET } else { NAMESPACES };
         let plan = Plan {
             root,
             user,
@@ -238,7 +236,7 @@ impl Maker {
             filters,
             landlock,
             hostname: request.policy.hostname.clone().into_bytes(),
-            loopback: loopback && !is_born_there,
+            loopback: loopback && network.is_none(),
             wall: request.policy.limits.wall,
             wall_grace: request.policy.limits.wall_grace,
             cpu_seconds: limits::cpu_seconds(&request.policy.limits),
@@ -256,9 +254,14 @@ impl Maker {
         let keep = kept(&fds, &plan);
         let stack = &mut self.stack;
         let cloned = sys::clone3(namespaces, leaf.as_ref().map(AsFd::as_fd), || init::run(&plan, fds, &keep, stack));
+        let left = network.map_or(Ok(()), Entered::leave);
         let (pid, pidfd) = cloned.map_err(|errno| SetupFailure::new(Step::Clone, errno as i32, None))?;
-        let door = ready.map(|ready| Door::of(pid, lock.is_some(), &request.policy, &plan.root, ready)).transpose();
-        match door.map_err(own).and_then(|door| admit(pid, ids, user, &map_written).map(|()| door)) {
+        let admitted = left.map_err(own).and_then(|()| {
+            let open = |ready| Door::of(pid, lock.is_some(), &request.policy, &plan.root, ready);
+            let door = ready.map(open).transpose().map_err(own)?;
+            admit(pid, ids, user, &map_written).map(|()| door)
+        });
+        match admitted {
             Ok(door) => {
                 let locks = Locks { _range: lock, _kept: kept_box.map(|kept| kept.lock) };
                 Ok(Started { pid, pidfd, locks, leaf, door, warnings })

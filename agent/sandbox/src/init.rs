@@ -100,14 +100,14 @@ struct Prepared {
     transfers: Option<OwnedFd>,
 }
 
-/// The sandbox, from inside, in the order that DESIGN gives; it ends without a capability.
+/// The sandbox, from inside; it ends without a capability.
 fn prepare<'p>(plan: &'p Plan, fds: Descriptors, keep: &[RawFd]) -> Result<Prepared, Failed<'p>> {
     // The program would ignore what the caller ignores (nohup(1)), and SIGPIPE, which Rust's start-up does.
     sys::heed(&plan.ignored);
     let all = SigSet::all();
     all.thread_set_mask().map_err(Failed::of(Step::Process))?;
-    // Set at once for a parent that dies during setup; setresuid clears it. A failure is told when the parent has done its
-    // part, which an init that has ended would make fail too, and seem the cause.
+    // A failure is told when the parent has done its part, which an init that has ended would make fail too, and seem the
+    // cause.
     let begun = begin(plan, keep);
     // Before it is not dumpable: later the file is the host's root's. A kernel that doesn't count has no such file.
     let transfers = nix::fcntl::open(c"/proc/self/io", OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty()).ok();
@@ -133,6 +133,7 @@ fn prepare<'p>(plan: &'p Plan, fds: Descriptors, keep: &[RawFd]) -> Result<Prepa
 
 /// What needs no id, while the parent writes the maps.
 fn begin<'p>(plan: &'p Plan, keep: &[RawFd]) -> Result<(), Failed<'p>> {
+    // For a parent that dies during setup; setresuid clears it.
     die_with_parent()?;
     sys::close_all_but(keep).map_err(Failed::of(Step::InitDescriptors))?;
     sys::set_names(&plan.hostname).map_err(Failed::of(Step::Hostname))?;

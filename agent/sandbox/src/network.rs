@@ -1,43 +1,112 @@
-//! The next sandbox's network, made while a program runs: of all namespaces it takes the kernel longest.
+//! Where a sandbox's network comes from. Of all namespaces it is the one that takes the kernel longest, so whoever may,
+//! which is the host's root, has it made while something else is done.
 //!
-//! Whoever makes many sandboxes moves into a network namespace that has nothing but loopback. The next sandbox is born
-//! there: clone3(2) without CLONE_NEWNET leaves a child in its parent's. It is given once ([`Ahead::take`]), and the maker
-//! moves into another before it gives one again, so no two sandboxes have the same.
+//! A maker enters a network namespace with nothing but loopback in it, and what it clones there without CLONE_NEWNET is
+//! a sandbox's init, born there. Where that can't be, clone3 makes the network with the other namespaces, and tells why if
+//! it can't either.
 //!
-//! It belongs to the user namespace of its maker, so that not even a capability of the sandbox's would be one over it.
+//! No two sandboxes have the same: what a maker has entered for one it leaves before it clones another's init. A spawner
+//! stays until then, and its other children are born there too. Of these only a keeper ever runs a program, and it joins
+//! its own sandbox's network before (`enter.rs`), or ends.
+//!
+//! It belongs to the user namespace of its maker: no capability of the sandbox's could be one over it.
 
-use nix::sched::{CloneFlags, unshare};
+use std::fs::File;
+use std::thread::JoinHandle;
+
+use nix::errno::Errno;
+use nix::sched::{CloneFlags, setns, unshare};
 
 use crate::sys;
 
-/// What a maker has ahead.
+/// What a maker does for the networks of its sandboxes.
 #[derive(Debug)]
-pub(crate) struct Ahead {
-    /// Whether this process makes any: it may, and makes more than one sandbox.
-    makes: bool,
-    /// Whether it is in one that nobody was given.
-    is_made: bool,
+pub(crate) enum Networks {
+    /// Nothing: clone3 makes them.
+    Cloned,
+    /// Makes each itself, and the next one ahead.
+    Ahead {
+        /// Whether it is in one that nobody was given.
+        is_made: bool,
+    },
+    /// Has the only one made by a thread.
+    Beside(Thread),
 }
 
-impl Ahead {
-    pub(crate) fn new(makes: bool) -> Ahead {
-        Ahead { makes, is_made: false }
+/// It has ended when it is asked for its network, or is dropped: who makes sandboxes has one thread.
+#[derive(Debug)]
+pub(crate) struct Thread(Option<JoinHandle<Result<File, Errno>>>);
+
+/// This process is in a network that its next child is to have.
+pub(crate) struct Entered {
+    /// Where it comes from, if it goes back.
+    home: Option<File>,
+}
+
+impl Networks {
+    /// Begins to make one, in a thread.
+    pub(crate) fn beside() -> Networks {
+        let thread = std::thread::Builder::new().spawn(|| {
+            make()?;
+            File::open("/proc/thread-self/ns/net").map_err(|error| Errno::from_raw(error.raw_os_error().unwrap_or(0)))
+        });
+        Networks::Beside(Thread(thread.ok()))
     }
 
-    /// Whether one could be made.
+    /// Whether the next one could be made now.
     pub(crate) fn is_due(&self) -> bool {
-        self.makes && !self.is_made
+        matches!(self, Networks::Ahead { is_made: false })
     }
 
-    /// Makes one. Where that fails, the next sandbox's is made by clone3, which tells why if it fails there too.
-    pub(crate) fn make(&mut self) {
-        if self.is_due() {
-            self.is_made = unshare(CloneFlags::CLONE_NEWNET).and_then(|()| sys::loopback_up()).is_ok();
+    /// Makes the next one. What fails is tried again when it is needed.
+    pub(crate) fn make_ahead(&mut self) {
+        if let Networks::Ahead { is_made } = self
+            && !*is_made
+        {
+            *is_made = make().is_ok();
         }
     }
 
-    /// Whether the next child, and no other, has a network of its own without CLONE_NEWNET.
-    pub(crate) fn take(&mut self) -> bool {
-        std::mem::take(&mut self.is_made)
+    /// Enters a network that no other sandbox has, if that is how they are made.
+    pub(crate) fn enter(&mut self) -> Option<Entered> {
+        self.make_ahead();
+        match self {
+            Networks::Cloned => None,
+            Networks::Ahead { is_made } => std::mem::take(is_made).then_some(Entered { home: None }),
+            Networks::Beside(thread) => visit(&thread.network()?),
+        }
     }
+}
+
+impl Thread {
+    fn network(&mut self) -> Option<File> {
+        self.0.take()?.join().ok()?.ok()
+    }
+}
+
+impl Drop for Thread {
+    fn drop(&mut self) {
+        self.network();
+    }
+}
+
+impl Entered {
+    /// Goes back to where it was, if it was to.
+    pub(crate) fn leave(self) -> Result<(), Errno> {
+        self.home.map_or(Ok(()), |home| setns(home, CloneFlags::CLONE_NEWNET))
+    }
+}
+
+/// This thread is in a new one from here on.
+fn make() -> Result<(), Errno> {
+    unshare(CloneFlags::CLONE_NEWNET)?;
+    sys::loopback_up()
+}
+
+fn visit(network: &File) -> Option<Entered> {
+    let home = File::open("/proc/self/ns/net").ok()?;
+    // Who has no right to come back, because its own belongs to another user namespace, doesn't go.
+    setns(&home, CloneFlags::CLONE_NEWNET).ok()?;
+    setns(network, CloneFlags::CLONE_NEWNET).ok()?;
+    Some(Entered { home: Some(home) })
 }

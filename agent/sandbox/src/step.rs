@@ -1,4 +1,4 @@
-//! The steps that make a sandbox, in their order, and what to do when one fails.
+//! The steps that make a sandbox, about in their order, and what to do when one fails.
 //!
 //! A step travels from init as one byte; people read its name. The hints are data: one row for each cause that users
 //! of such sandboxes meet.
@@ -211,6 +211,7 @@ const HINTS: &[Row] = &[
     (Step::IdMap, &[libc::EPERM], "the ids are not ours to map: root needs CAP_SETUID and the range in its own /proc/self/uid_map"),
     (Step::Root, &[libc::EPERM], "mounts are refused in new user namespaces: look for an AppArmor or SELinux rule (audit log), or a container's profile"),
     (Step::Propagation, &[libc::EPERM, libc::EACCES], "mounts are refused in new user namespaces: look for an AppArmor or SELinux rule (audit log)"),
+    (Step::Hostname, &[libc::EPERM], "new user namespaces come without capabilities here: look for an AppArmor or SELinux rule (audit log), or a container's profile"),
     (Step::Files, &[libc::ENOSPC], "the file system is full: the files sent in must fit the tmpfs that they are put into"),
     (Step::Files, &[libc::EEXIST, libc::EISDIR, libc::ENOTDIR], "another file or a directory has that name: name each file once"),
     (Step::Bind, &[libc::ENOENT], "there is no such path inside the host's tree it lies in, and none is made there: make it on the host, or choose another path"),

@@ -298,24 +298,30 @@ pub(crate) fn landlock_restrict(ruleset: RawFd) -> Result<(), Errno> {
     Errno::result(unsafe { libc::syscall(libc::SYS_landlock_restrict_self, ruleset, 0) }).map(drop)
 }
 
-/// The numbers of all signals that this process ignores: sigaction(2). A new process inherits that, and so does what it
+/// What rt_sigaction(2) takes: the handler first, and all of it in 32 bytes at most. The C library's call refuses the two
+/// signals that it keeps for itself, which a process of posix_spawn(3) begins with ignored.
+type KernelAction = [u64; 4];
+
+/// The numbers of all signals that this process ignores. A new process inherits that, and so does what it
 /// executes.
 pub(crate) fn ignored_signals() -> Vec<c_int> {
     let is_ignored = |number: &c_int| {
-        // SAFETY: sigaction is plain numbers.
-        let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
-        // SAFETY: without a new action it only tells of the old one. The C library's own two are refused.
-        let told = unsafe { libc::sigaction(*number, std::ptr::null(), &raw mut action) };
-        told == 0 && action.sa_sigaction == libc::SIG_IGN
+        let mut action: KernelAction = [0; 4];
+        let (none, size) = (std::ptr::null::<KernelAction>(), size_of::<u64>());
+        // SAFETY: without a new action it only tells of the old one, in no more bytes than there are.
+        let told = unsafe { libc::syscall(libc::SYS_rt_sigaction, *number, none, &raw mut action, size) };
+        told == 0 && action[0] == libc::SIG_IGN as u64
     };
     (1..=64).filter(is_ignored).collect()
 }
 
 /// These signals' actions to the default. Those that had a handler have it no more since clone3.
 pub(crate) fn heed(signals: &[c_int]) {
+    let default: KernelAction = [0; 4];
     for number in signals {
+        let (none, size) = (std::ptr::null_mut::<KernelAction>(), size_of::<u64>());
         // SAFETY: setting the default action touches no code of ours.
-        unsafe { libc::signal(*number, libc::SIG_DFL) };
+        unsafe { libc::syscall(libc::SYS_rt_sigaction, *number, &raw const default, none, size) };
     }
 }
 

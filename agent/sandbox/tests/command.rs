@@ -4,6 +4,7 @@
 
 mod support;
 
+use std::io::{BufRead, BufReader, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::process::Stdio;
 
@@ -58,6 +59,23 @@ fn wrong_options_exit_125_and_run_nothing() {
         assert_eq!(output.status.code(), Some(125), "{arguments:?}: {output:?}");
     }
     assert_eq!(std::fs::read_dir(touched).unwrap().count(), 0, "something ran");
+}
+
+#[test]
+fn a_program_has_a_network_of_its_own_and_the_command_keeps_the_hosts() {
+    let fixture = Fixture::new();
+    for who in everyone() {
+        let script = "readlink /proc/self/ns/net; read -r _";
+        let mut command = fixture.sandbox(who);
+        command.args(["--", "sh", "-c", script]).stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let inside = BufReader::new(child.stdout.take().unwrap()).lines().next().unwrap().unwrap();
+        let network = |pid: &str| std::fs::read_link(format!("/proc/{pid}/ns/net")).unwrap();
+        assert_ne!(inside, network("self").to_str().unwrap());
+        assert_eq!(network(&child.id().to_string()), network("self"), "{who:?}");
+        child.stdin.take().unwrap().write_all(b"\n").unwrap();
+        assert!(child.wait().unwrap().success());
+    }
 }
 
 #[test]
@@ -232,7 +250,7 @@ fn standard_input_and_output_are_the_callers() {
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
-        std::io::Write::write_all(&mut child.stdin.take().unwrap(), b"through").unwrap();
+        child.stdin.take().unwrap().write_all(b"through").unwrap();
         let output = child.wait_with_output().unwrap();
         assert_eq!((output.stdout.as_slice(), output.stderr.as_slice()), (&b"through"[..], &b"err\n"[..]));
     }

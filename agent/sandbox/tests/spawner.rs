@@ -6,15 +6,18 @@ mod support;
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpListener;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::net::{SocketAddr, UnixListener};
 use std::path::Path;
 
 use holdfast_sandbox::{
-    Access, Bind, EndedBy, Error, InputFile, Limits, LimitsMode, Network, Outcome, Policy, Prepared, Request, Sandbox,
-    Spawner, Stdio, Step, Tmpfs,
+    Access, Bind, EndedBy, Error, ExecRequest, InputFile, Limits, LimitsMode, Network, Outcome, Policy, Prepared,
+    Request, Sandbox, Spawner, Stdio, Step, Tmpfs,
 };
 use nix::sys::signal::Signal;
-use support::{Fixture, is_root, uid_of, until};
+use support::{Fixture, is_root, need_root, uid_of, until};
 
 fn spawner() -> Spawner {
     Spawner::start(env!("CARGO_BIN_EXE_holdfast-sandbox").as_ref()).unwrap()
@@ -114,7 +117,7 @@ fn no_two_sandboxes_have_the_same_network() {
     let spawner = spawner();
     let none = Request { policy: Policy { net: Network::None, ..policy() }, ..shell(NETWORK) };
     let prepare = || spawner.prepare(&policy(), &[]).unwrap();
-    let mut seen = vec![std::fs::read_link("/proc/self/ns/net").unwrap().to_string_lossy().into_owned()];
+    let mut seen = vec![network_of("self")];
     let mut live = Vec::new();
     let mut add = |(sandbox, output): (Sandbox, File), expected: &str| {
         let (name, loopback) = network(output);
@@ -124,13 +127,101 @@ fn no_two_sandboxes_have_the_same_network() {
         live.push(sandbox);
     };
     for _ in 0..4 {
-        // Each after the one before has started, when a network may be ready, and then all at once, when none can be.
+        // Each after the one before has started, when a network may be ready, and then all at once.
         add(start(&spawner, &shell(NETWORK)), "up");
         add(start(&spawner, &none), "down");
         add(start_prepared(prepare(), NETWORK), "up");
         let (ahead, at_once) = (prepare(), [(); 3].map(|()| start(&spawner, &shell(NETWORK))));
         at_once.into_iter().for_each(|started| add(started, "up"));
         add(start_prepared(ahead, NETWORK), "up");
+    }
+}
+
+fn network_of(pid: &str) -> String {
+    std::fs::read_link(format!("/proc/{pid}/ns/net")).unwrap().to_string_lossy().into_owned()
+}
+
+#[test]
+fn what_enters_a_sandbox_has_its_network() {
+    let spawner = spawner();
+    let (first, output) = start(&spawner, &shell(NETWORK));
+    let (its, _) = network(output);
+    // The spawner is in another's by now, or will be.
+    let (_second, output) = start(&spawner, &shell(NETWORK));
+    assert_ne!(network(output).0, its);
+    let (reader, writer) = nix::unistd::pipe().unwrap();
+    let null = File::open("/dev/null").unwrap();
+    let stdio = Stdio { stdin: null.as_fd(), stdout: writer.as_fd(), stderr: writer.as_fd(), passed: &[] };
+    let exec = ExecRequest { program: "readlink".to_owned(), args: vec!["/proc/self/ns/net".to_owned()] };
+    let entered = first.exec(&exec, stdio).unwrap();
+    drop(writer);
+    let said = std::io::read_to_string(File::from(reader)).unwrap();
+    assert_eq!((entered.outcome().unwrap().code, said.trim()), (Some(0), its.as_str()));
+}
+
+/// Root's spawner goes ahead into the network of its next sandbox, and out of it when that has ended, whatever else comes.
+#[test]
+fn a_network_is_there_before_its_sandbox_and_not_kept_behind_it() {
+    need_root("nobody else's makes a network ahead");
+    let spawner = spawner();
+    let pid = pid_of(&spawner);
+    until("the first network is made", || network_of(&pid) != network_of("self"));
+    let fails = Request { policy: Policy { root: Some("/no/such/root".into()), ..policy() }, ..shell("") };
+    for _ in 0..40 {
+        let ready = network_of(&pid);
+        let (sandbox, mut output) = start(&spawner, &shell("readlink /proc/self/ns/net"));
+        let null = File::open("/dev/null").unwrap();
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                for _ in 0..20 {
+                    spawner.spawn(&fails, null_stdio(&null)).unwrap_err();
+                }
+            });
+            assert_eq!(sandbox.outcome().unwrap().code, Some(0));
+        });
+        let mut said = String::new();
+        output.read_to_string(&mut said).unwrap();
+        assert_eq!(said.trim(), ready);
+        until("the spawner has left it", || network_of(&pid) != ready);
+    }
+}
+
+#[test]
+fn a_sandbox_of_a_spawner_reaches_no_listener_of_the_host_nor_of_another() {
+    let fixture = Fixture::new();
+    let spawner = spawner();
+    let attack = |words: &[&str]| {
+        let bind = Bind { source: fixture.path("attack"), target: "/attack".into(), mode: Access::Ro };
+        let args = words.iter().map(|&word| word.to_owned()).collect();
+        Request {
+            policy: Policy { mounts: vec![bind], ..policy() },
+            program: "/attack".to_owned(),
+            args,
+            files: vec![],
+        }
+    };
+    let tcp = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = tcp.local_addr().unwrap().port().to_string();
+    let name = format!("holdfast-spawner-{}", std::process::id());
+    let _listener = UnixListener::bind_addr(&SocketAddr::from_abstract_name(&name).unwrap()).unwrap();
+    let listen = "import socket\nt=socket.create_server(('127.0.0.1',7777))\n\
+                  u=socket.socket(socket.AF_UNIX);u.bind('\\0other');u.listen()\nprint('up',flush=True)\nt.accept()";
+    let (_other, output) = start(
+        &spawner,
+        &Request { program: "python3".to_owned(), args: vec!["-c".to_owned(), listen.to_owned()], ..shell("") },
+    );
+    assert_eq!(BufReader::new(output).lines().next().unwrap().unwrap(), "up");
+    // The first is born beside the other, and the second when a network was made ahead.
+    for _ in 0..2 {
+        for words in [
+            &["tcp", "127.0.0.1", &port][..],
+            &["abstract", &name],
+            &["tcp", "127.0.0.1", "7777"],
+            &["abstract", "other"],
+        ] {
+            let (outcome, said) = run(&spawner, &attack(words));
+            assert!(outcome.code == Some(10) && said.starts_with("held"), "{words:?}: {outcome:?} {said}");
+        }
     }
 }
 

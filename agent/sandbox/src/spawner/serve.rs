@@ -57,8 +57,7 @@ pub fn serve() -> Result<()> {
     if let Ok(maker) = &mut maker {
         maker.enterable = true;
     }
-    let mut spawner = Serving { maker, live: HashMap::new(), starting: None };
-    spawner.make_network();
+    let mut spawner = Serving { maker, live: HashMap::new(), network: Due::Now };
     let served = spawner.serve(socket, &signals);
     spawner.end_all();
     served
@@ -68,8 +67,17 @@ struct Serving {
     /// Why no sandbox can be made is told to each who asks for one.
     maker: std::result::Result<Maker, SetupFailure>,
     live: HashMap<i32, Live>,
-    /// The sandbox with whose program's start a network is made for the next.
-    starting: Option<i32>,
+    /// When the next sandbox's network is to be made.
+    network: Due,
+}
+
+enum Due {
+    /// It is there, or isn't made ahead.
+    Not,
+    /// When that sandbox's program has started: before, it would be in its init's way, on the same processors.
+    AtStart(i32),
+    /// As soon as there is nothing else to do.
+    Now,
 }
 
 /// What is held for a sandbox until its init is reaped.
@@ -98,7 +106,8 @@ impl Serving {
             let mut fds = vec![PollFd::new(socket, PollFlags::POLLIN), PollFd::new(signals.as_fd(), PollFlags::POLLIN)];
             let mounts = mounts.map(|mounts| also(&mut fds, PollFd::new(mounts, PollFlags::POLLPRI)));
             let started = self.started().map(|started| also(&mut fds, PollFd::new(started, PollFlags::POLLIN)));
-            match poll(&mut fds, PollTimeout::NONE) {
+            let timeout = if matches!(self.network, Due::Now) { PollTimeout::ZERO } else { PollTimeout::NONE };
+            match poll(&mut fds, timeout) {
                 Ok(_) | Err(Errno::EINTR) => {}
                 Err(errno) => return Err(Error::System { call: "poll in the spawner", errno }),
             }
@@ -114,7 +123,7 @@ impl Serving {
                 self.reap();
             }
             if !request {
-                if started || self.starting.is_some_and(|pid| !self.live.contains_key(&pid)) {
+                if started || matches!(self.network, Due::Now) {
                     self.make_network();
                 }
                 continue;
@@ -131,15 +140,15 @@ impl Serving {
 
     /// Readable from the start of that program on.
     fn started(&self) -> Option<BorrowedFd<'_>> {
-        let door = self.live.get(&self.starting?)?.door.as_ref()?;
+        let Due::AtStart(pid) = self.network else { return None };
+        let door = self.live.get(&pid)?.door.as_ref()?;
         Some(door.ready.as_fd())
     }
 
-    /// Before a program has started it would be in its init's way, on the same processors.
     fn make_network(&mut self) {
-        self.starting = None;
+        self.network = Due::Not;
         if let Ok(maker) = &mut self.maker {
-            maker.network.make();
+            maker.networks.make_ahead();
         }
     }
 
@@ -147,6 +156,9 @@ impl Serving {
         loop {
             match waitpid(None, Some(WaitPidFlag::WNOHANG)) {
                 Ok(WaitStatus::Exited(pid, _) | WaitStatus::Signaled(pid, ..)) => {
+                    if matches!(self.network, Due::AtStart(awaited) if awaited == pid.as_raw()) {
+                        self.network = Due::Now;
+                    }
                     if let Some(live) = self.live.remove(&pid.as_raw()) {
                         live.end();
                     }
@@ -163,7 +175,6 @@ impl Serving {
         let (Some(result), Some(reply)) = (fds.next(), fds.next()) else { return };
         let given: Vec<OwnedFd> = fds.collect();
         let mut passed = Vec::new();
-        let is_ahead = matches!(head.as_slice(), [_, PREPARE]);
         let (answer, pidfd) = match (head.as_slice(), given.as_slice()) {
             ([VERSION, START, numbers @ ..], given) => match Stdio::received(numbers, given, &mut passed) {
                 Some(stdio) => self.start(body, result, Told::Now(stdio)),
@@ -185,10 +196,6 @@ impl Serving {
             // Nobody is there to own it.
             let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
         }
-        // Its program may be long in coming.
-        if is_ahead {
-            self.make_network();
-        }
     }
 
     fn start(&mut self, body: Body, result: OwnedFd, told: Told<'_>) -> (Answer, Option<OwnedFd>) {
@@ -206,7 +213,12 @@ impl Serving {
         };
         match maker.start(&request, told, result.as_fd()) {
             Ok(Started { pid, pidfd, locks, leaf, door, warnings }) => {
-                self.starting = (matches!(told, Told::Now(_)) && maker.network.is_due()).then_some(pid);
+                self.network = match told {
+                    _ if !maker.networks.is_due() => Due::Not,
+                    Told::Now(_) => Due::AtStart(pid),
+                    // Its program may be long in coming.
+                    Told::Later(_) => Due::Now,
+                };
                 self.live.insert(pid, Live { _locks: locks, door, leaf: leaf.map(|leaf| (leaf, result)) });
                 (Answer::Started { pid, warnings }, Some(pidfd))
             }

@@ -114,9 +114,18 @@ pub(crate) struct Given {
 #[derive(Debug, Clone)]
 pub(crate) struct Filters {
     pub(crate) workload: Arc<Program>,
+    /// Whether it refuses nothing that the program's process does before it executes, but to set the limit of core files.
+    pub(crate) lets_start: bool,
     /// Of the caller's profile, behind the workload's.
     pub(crate) own: Option<Program>,
     pub(crate) init: Arc<Program>,
+}
+
+impl Filters {
+    /// What a process attaches that has none of them. The caller's comes last, since it may refuse to attach another.
+    pub(crate) fn all(&self) -> [Option<&Program>; 2] {
+        [Some(&self.workload), self.own.as_ref()]
+    }
 }
 
 /// A process that makes sandboxes: single-threaded, and their parent.
@@ -314,7 +323,8 @@ impl Maker {
             Seccomp::Default | Seccomp::Strict => None,
         };
         let workload = self.workload_filters.entry(changes).or_insert_with(|| Arc::new(seccomp::workload(changes)));
-        Ok(Filters { workload: Arc::clone(workload), own, init: Arc::clone(&self.init_filter) })
+        let lets_start = !changes.strict && !changes.pinned && policy.aslr;
+        Ok(Filters { workload: Arc::clone(workload), lets_start, own, init: Arc::clone(&self.init_filter) })
     }
 }
 

@@ -393,7 +393,7 @@ fn keep<'p>(
         .map_err(Failed::of(Step::Process))?;
     let before = transfers.as_ref().and_then(init::transferred);
     let ruleset_fd = ruleset.as_ref().map(AsRawFd::as_raw_fd);
-    let (surroundings, filters, parent) = (&plan.surroundings, &plan.filters, Some(plan.own));
+    let (surroundings, filters, parent) = (&plan.surroundings, plan.filters.all(), Some(plan.own));
     let mut start = Start { surroundings, workload, filters, ruleset: ruleset_fd, given, parent, failed: None };
     let begin = Instant::now();
     let pid = sys::vfork(stack, exec::main, &mut start).map_err(Failed::of(Step::Workload))?;

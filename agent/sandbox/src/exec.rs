@@ -21,13 +21,14 @@ use nix::sys::stat::{Mode, umask};
 use nix::unistd::{chdir, setsid};
 use rustix::thread::CpuSet;
 
-use crate::clone::{Filters, Given};
+use crate::clone::Given;
 use crate::landlock;
 use crate::limits::{self, Rlimits};
 use crate::outcome::SetupFailure;
 use crate::policy::Policy;
 use crate::record::Failed;
 use crate::sandbox::MOST_PASSED;
+use crate::seccomp::Program;
 use crate::step::Step;
 use crate::sys::{self, Pointers};
 
@@ -40,7 +41,7 @@ pub(crate) struct Surroundings {
     path: String,
     envp: Pointers,
     cwd: CString,
-    limits: Rlimits,
+    pub(crate) limits: Rlimits,
     aslr: bool,
     cpus: Option<CpuSet>,
 }
@@ -95,7 +96,8 @@ fn c_string(text: &str) -> Result<CString, SetupFailure> {
 pub(crate) struct Start<'p> {
     pub(crate) surroundings: &'p Surroundings,
     pub(crate) workload: &'p Workload,
-    pub(crate) filters: &'p Filters,
+    /// The filters that it does not have from its parent.
+    pub(crate) filters: [Option<&'p Program>; 2],
     /// Landlock's, if the program is to be restricted by it.
     pub(crate) ruleset: Option<RawFd>,
     /// What become its descriptors.
@@ -140,9 +142,7 @@ fn prepare<'p>(start: &Start<'p>) -> Result<(), Failed<'p>> {
         sys::stay_on(cpus).map_err(Failed::about(Step::Limits, b"CPUs"))?;
     }
     SigSet::empty().thread_set_mask().map_err(Failed::of(Step::Process))?;
-    sys::attach_filter(&start.filters.workload).map_err(Failed::of(Step::Seccomp))?;
-    // Last, since it may refuse to attach another.
-    start.filters.own.as_ref().map_or(Ok(()), sys::attach_filter).map_err(Failed::of(Step::Seccomp))
+    start.filters.iter().flatten().try_for_each(|filter| sys::attach_filter(filter)).map_err(Failed::of(Step::Seccomp))
 }
 
 /// Ends this process when its parent ends, which may be now.

@@ -35,6 +35,7 @@ use crate::clone::{Command, Plan, Runs};
 use crate::exec::{self, Start};
 use crate::idmap::User;
 use crate::record::{Bytes, Ended, Failed, Transfer};
+use crate::seccomp::Program;
 use crate::step::Step;
 use crate::{ready, rootfs, sys};
 
@@ -66,15 +67,18 @@ const SIGNALS_A_ROUND: u32 = 64;
 pub(crate) fn run(plan: &Plan, fds: Descriptors, keep: &[RawFd], stack: &mut [u8]) -> ! {
     let later;
     let record = match prepare(plan, fds, keep) {
-        Ok(prepared) => match &plan.runs {
+        Ok(mut prepared) => match &plan.runs {
             Runs::Now(program) => start(plan, program, fds, prepared, stack),
-            Runs::Later(socket) => match ready::receive(plan, *socket, fds.alive) {
-                Ok(program) => {
-                    later = program;
-                    start(plan, &later, fds, prepared, stack)
+            Runs::Later(socket) => {
+                let told = filter_ahead(plan, &mut prepared);
+                match told.and_then(|()| ready::receive(plan, *socket, fds.alive)) {
+                    Ok(program) => {
+                        later = program;
+                        start(plan, &later, fds, prepared, stack)
+                    }
+                    Err(failed) => Err(failed),
                 }
-                Err(failed) => Err(failed),
-            },
+            }
         },
         Err(failed) => Err(failed),
     };
@@ -89,7 +93,9 @@ pub(crate) fn tell(result: RawFd, record: &Bytes) {
 }
 
 /// What the program's start needs.
-struct Prepared {
+struct Prepared<'p> {
+    /// What the program's process attaches.
+    filters: [Option<&'p Program>; 2],
     /// Where signals are read.
     signals: SignalFd,
     /// What the program's process is to be restricted by.
@@ -101,7 +107,7 @@ struct Prepared {
 }
 
 /// The sandbox, from inside; it ends without a capability.
-fn prepare<'p>(plan: &'p Plan, fds: Descriptors, keep: &[RawFd]) -> Result<Prepared, Failed<'p>> {
+fn prepare<'p>(plan: &'p Plan, fds: Descriptors, keep: &[RawFd]) -> Result<Prepared<'p>, Failed<'p>> {
     // The program would ignore what the caller ignores (nohup(1)), and SIGPIPE, which Rust's start-up does.
     sys::heed(&plan.ignored);
     let all = SigSet::all();
@@ -128,7 +134,8 @@ fn prepare<'p>(plan: &'p Plan, fds: Descriptors, keep: &[RawFd]) -> Result<Prepa
     give_up(plan.user, ranged)?;
     die_with_parent()?;
     let signals = SignalFd::with_flags(&all, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK);
-    Ok(Prepared { signals: signals.map_err(Failed::of(Step::Process))?, ruleset, bounded, transfers })
+    let signals = signals.map_err(Failed::of(Step::Process))?;
+    Ok(Prepared { filters: plan.filters.all(), signals, ruleset, bounded, transfers })
 }
 
 /// What needs no id, while the parent writes the maps.
@@ -177,21 +184,32 @@ fn wait_for_maps(mapped: RawFd) {
     }
 }
 
+/// What waits for its program has that program's filter meanwhile, if it can go on with it: the kernel takes long to
+/// attach one.
+fn filter_ahead<'p>(plan: &'p Plan, prepared: &mut Prepared<'p>) -> Result<(), Failed<'p>> {
+    if plan.filters.lets_start {
+        plan.surroundings.limits.set_core().map_err(Failed::of(Step::Limits))?;
+        sys::attach_filter(&plan.filters.workload).map_err(Failed::of(Step::Seccomp))?;
+        prepared.filters[0] = None;
+    }
+    Ok(())
+}
+
 /// Starts the program and stays until nothing is left of it.
 fn start<'p>(
     plan: &'p Plan,
     program: &'p Command,
     fds: Descriptors,
-    prepared: Prepared,
+    prepared: Prepared<'p>,
     stack: &mut [u8],
 ) -> Result<Ended, Failed<'p>> {
-    let Prepared { signals, ruleset, bounded, transfers } = prepared;
+    let Prepared { filters, signals, ruleset, bounded, transfers } = prepared;
     let before = transfers.as_ref().and_then(transferred);
     if let (Some(rules), Some(ruleset)) = (&plan.landlock, &ruleset) {
         rules.allow_given(ruleset, &program.given, &program.rights)?;
     }
     let (surroundings, workload) = (&plan.surroundings, &program.workload);
-    let (filters, given) = (&plan.filters, program.given.as_slice());
+    let given = program.given.as_slice();
     let ruleset_fd = ruleset.as_ref().map(AsRawFd::as_raw_fd);
     let mut start = Start { surroundings, workload, filters, ruleset: ruleset_fd, given, parent: None, failed: None };
     let setup_memory = if plan.in_leaf { memory_in_use().map_err(Failed::of(Step::Cgroup))? } else { 0 };

@@ -68,6 +68,12 @@ impl Rlimits {
     pub(crate) fn set(&self) -> Result<(), Errno> {
         self.0.iter().try_for_each(|&(resource, soft, hard)| setrlimit(resource, soft, hard))
     }
+
+    /// Sets that of core files alone, which the program's filter keeps as it is.
+    pub(crate) fn set_core(&self) -> Result<(), Errno> {
+        let mut of_core = self.0.iter().filter(|(resource, ..)| *resource == Resource::RLIMIT_CORE);
+        of_core.try_for_each(|&(resource, soft, hard)| setrlimit(resource, soft, hard))
+    }
 }
 
 /// The CPUs that the program may run on, if not all.

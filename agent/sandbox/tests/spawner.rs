@@ -13,8 +13,8 @@ use std::os::unix::net::{SocketAddr, UnixListener};
 use std::path::Path;
 
 use holdfast_sandbox::{
-    Access, Bind, EndedBy, Error, ExecRequest, InputFile, Limits, LimitsMode, Network, Outcome, Policy, Prepared,
-    Request, Sandbox, Spawner, Stdio, Step, Tmpfs,
+    Access, Allow, Bind, EndedBy, Error, ExecRequest, InputFile, Limits, LimitsMode, Network, Outcome, Policy,
+    Prepared, Request, Sandbox, Seccomp, Spawner, Stdio, Step, Tmpfs,
 };
 use nix::sys::signal::Signal;
 use support::{Fixture, is_root, need_root, uid_of, until};
@@ -366,6 +366,31 @@ fn a_sandbox_made_ahead_is_as_one_that_is_made_for_its_program() {
     assert_eq!(text, text_ahead);
     assert!(text.contains("Seccomp:\t2") && text.contains("sent"), "{text}");
     assert_eq!((outcome.ended_by, outcome.code), (ahead.ended_by, ahead.code));
+}
+
+/// Whatever of its walls stands before its program is known.
+#[test]
+fn a_sandbox_made_ahead_has_the_walls_of_each_policy() {
+    let spawner = spawner();
+    let script = "exec grep -Ev 'Vm|Rss|Hugetlb|voluntary|SigQ|pending' \
+        /proc/self/status /proc/self/limits /proc/self/personality";
+    let strict = Policy { seccomp: Seccomp::Strict, ..policy() };
+    let own =
+        r#"{"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [{"names": ["seccomp"], "action": "SCMP_ACT_ERRNO"}]}"#;
+    let own = Policy { seccomp: Seccomp::Profile(serde_json::from_str(own).unwrap()), ..policy() };
+    let pinned = Policy { limits: Limits { cpus_allowed: vec![0], ..policy().limits }, ..policy() };
+    let predictable = Policy { aslr: false, ..policy() };
+    let tracing = Policy { allow: vec![Allow::Ptrace], ..policy() };
+    let filters = |text: &str| text.matches("Seccomp_filters:\t2").count();
+    for (policy, expected) in [(policy(), 0), (strict, 0), (own, 1), (pinned, 0), (predictable, 0), (tracing, 0)] {
+        let (outcome, text) = run(&spawner, &Request { policy: policy.clone(), ..shell(script) });
+        let (ahead, text_ahead) = run_prepared(spawner.prepare(&policy, &[]).unwrap(), script);
+        assert_eq!(text, text_ahead, "{policy:?}");
+        assert_eq!((outcome.code, ahead.code), (Some(0), Some(0)), "{policy:?}: {text}");
+        // At 1, and at no other number, the host starts no helper for a crash.
+        assert!(text.contains("Max core file size        1                    1 "), "{text}");
+        assert_eq!(filters(&text), expected, "{policy:?}: {text}");
+    }
 }
 
 #[test]

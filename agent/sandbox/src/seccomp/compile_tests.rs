@@ -3,7 +3,7 @@
 use nix::errno::Errno;
 use proptest::prelude::*;
 
-use super::super::profile::{INIT, PINNED, STRICT, TRACING, WORKLOAD};
+use super::super::profile::{INIT, NESTED, PINNED, STRICT, TRACING, UNTRUNCATED, WORKLOAD};
 use super::*;
 
 pub(in super::super) const ARCHES: [Arch; 2] = [Arch::X86_64, Arch::Aarch64];
@@ -110,6 +110,17 @@ fn strict_only_takes_away() {
         let before = default.get(name).copied();
         assert!(rule.otherwise != Action::Allow, "{name} is allowed by default");
         assert!(before.is_some() || TRACING.iter().any(|(traced, _)| traced == name), "{name} is refused anyhow");
+    }
+}
+
+/// Init may have the program's filter before its own.
+#[test]
+fn all_that_init_may_the_program_may() {
+    for changes in [&[][..], &[TRACING], &[NESTED], &[UNTRUNCATED], &[TRACING, NESTED, UNTRUNCATED]] {
+        let (init, program) = (INIT.answers(&[]), WORKLOAD.answers(changes));
+        for (name, rule) in init.named {
+            assert_eq!(program.named.get(name), Some(&rule), "{name}");
+        }
     }
 }
 

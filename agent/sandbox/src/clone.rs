@@ -114,7 +114,8 @@ pub(crate) struct Given {
 #[derive(Debug, Clone)]
 pub(crate) struct Filters {
     pub(crate) workload: Arc<Program>,
-    /// Whether it refuses nothing that the program's process does before it executes, but to set the limit of core files.
+    /// Whether it allows all that init and the program's process have still to do before that executes, but to set the
+    /// limit of core files, which it ignores.
     pub(crate) lets_start: bool,
     /// Of the caller's profile, behind the workload's.
     pub(crate) own: Option<Program>,
@@ -128,7 +129,7 @@ impl Filters {
     }
 }
 
-/// A process that makes sandboxes: single-threaded, and their parent.
+/// A process that makes sandboxes, and is their parent. It has one thread, but for one of `network.rs`.
 #[derive(Debug)]
 pub(crate) struct Maker {
     pub(crate) ids: IdSource,
@@ -216,6 +217,7 @@ impl Maker {
         let size = request.policy.limits.disk;
         let kept_box = directory.map(|directory| Kept::open(directory, ids, user, size)).transpose()?;
         let (root, mut warnings) = rootfs::plan(request, ids, kept_box.as_ref(), &mut self.shared)?;
+        limits::let_core_be_one(&mut warnings);
         let leaf = self.leaf(&request.policy.limits)?;
         let stdio = match told {
             Told::Now(stdio) => Some(stdio),
@@ -263,9 +265,19 @@ impl Maker {
         let keep = kept(&fds, &plan);
         let stack = &mut self.stack;
         let cloned = sys::clone3(namespaces, leaf.as_ref().map(AsFd::as_fd), || init::run(&plan, fds, &keep, stack));
-        let left = network.map_or(Ok(()), Entered::leave);
-        let (pid, pidfd) = cloned.map_err(|errno| SetupFailure::new(Step::Clone, errno as i32, None))?;
-        let admitted = left.map_err(own).and_then(|()| {
+        let left = network.map_or(Ok(()), Entered::leave).map_err(|errno| {
+            SetupFailure::new(
+                Step::Clone,
+                errno as i32,
+                Some("this process can't leave the sandbox's network".to_owned()),
+            )
+        });
+        let (pid, pidfd) = match (cloned, left.clone()) {
+            (Ok(cloned), _) => cloned,
+            (Err(_), Err(failure)) => return Err(failure),
+            (Err(errno), Ok(())) => return Err(SetupFailure::new(Step::Clone, errno as i32, None)),
+        };
+        let admitted = left.and_then(|()| {
             let open = |ready| Door::of(pid, lock.is_some(), &request.policy, &plan.root, ready);
             let door = ready.map(open).transpose().map_err(own)?;
             admit(pid, ids, user, &map_written).map(|()| door)

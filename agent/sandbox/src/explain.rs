@@ -14,7 +14,7 @@ pub(crate) fn explain(request: &Request, passed: &[i32]) -> String {
         (Step::HostPath, trees(policy), "a path that is swapped after it was looked at: each is opened once, and used by its descriptor; a way to the host's /proc is refused"),
         (Step::IdRange, format!("as root 65,536 ids that no other sandbox has, else the caller's one id; inside the program is uid {} and gid {}", policy.uid, policy.gid), "files, signals and limits of other users and sandboxes"),
         (Step::Box, kept(policy), "two runs at once in one box; a link in its place; set-user-id files that another user reaches: nobody else can enter it"),
-        (Step::Clone, "clone3 into new user, PID, mount, network, IPC, UTS and cgroup namespaces, with an init as process 1".into(), "sight of the host's processes, mounts, network, shared memory and name; what the program leaves running ends with init"),
+        (Step::Clone, "new user, PID, mount, network, IPC, UTS and cgroup namespaces, by clone3, with an init as process 1".into(), "sight of the host's processes, mounts, network, shared memory and name; what the program leaves running ends with init"),
         (Step::InitDescriptors, "all descriptors closed but those that are needed".into(), "a directory of the host that was left open (CVE-2024-21626)"),
         (Step::Hostname, format!("host name {}", policy.hostname), "the host's name"),
         (Step::Root, root(policy), "sight of any other file; set-user-id programs and devices in what is shown"),

@@ -76,6 +76,20 @@ impl Rlimits {
     }
 }
 
+/// Raises this process's hard limit of core files to 1 where it is 0, which takes CAP_SYS_RESOURCE; else warns where a crash
+/// starts a helper on the host.
+pub(crate) fn let_core_be_one(warnings: &mut Vec<String>) {
+    let Ok((soft, 0)) = getrlimit(Resource::RLIMIT_CORE) else { return };
+    let starts_helper = || std::fs::read("/proc/sys/kernel/core_pattern").map_or(true, |it| it.starts_with(b"|"));
+    if setrlimit(Resource::RLIMIT_CORE, soft, 1).is_err() && starts_helper() {
+        warnings.push(
+            "limits: the caller's hard limit of core files is 0, at which a program that crashes has the host's core_pattern \
+             start its helper: let who has CAP_SYS_RESOURCE raise it to 1 (`prlimit --core=0:1`, or limits.conf)"
+                .to_owned(),
+        );
+    }
+}
+
 /// The CPUs that the program may run on, if not all.
 pub(crate) fn cpus(limits: &Limits) -> Option<CpuSet> {
     let mut set = CpuSet::new();

@@ -12,10 +12,12 @@
 //! It belongs to the user namespace of its maker: no capability of the sandbox's could be one over it.
 
 use std::fs::File;
+use std::path::Path;
 use std::thread::JoinHandle;
 
 use nix::errno::Errno;
 use nix::sched::{CloneFlags, setns, unshare};
+use nix::unistd::{Pid, gettid};
 
 use crate::sys;
 
@@ -33,11 +35,12 @@ pub(crate) enum Networks {
     Beside(Thread),
 }
 
-/// It has ended when it is asked for its network, or is dropped: who makes sandboxes has one thread.
+/// It is gone when it has been asked for its network, or is dropped: who makes a sandbox has one thread.
 #[derive(Debug)]
-pub(crate) struct Thread(Option<JoinHandle<Result<File, Errno>>>);
+pub(crate) struct Thread(Option<JoinHandle<(Pid, Result<File, Errno>)>>);
 
 /// This process is in a network that its next child is to have.
+#[must_use]
 pub(crate) struct Entered {
     /// Where it comes from, if it goes back.
     home: Option<File>,
@@ -46,10 +49,11 @@ pub(crate) struct Entered {
 impl Networks {
     /// Begins to make one, in a thread.
     pub(crate) fn beside() -> Networks {
-        let thread = std::thread::Builder::new().spawn(|| {
+        let network = || {
             make()?;
             File::open("/proc/thread-self/ns/net").map_err(|error| Errno::from_raw(error.raw_os_error().unwrap_or(0)))
-        });
+        };
+        let thread = std::thread::Builder::new().spawn(move || (gettid(), network()));
         Networks::Beside(Thread(thread.ok()))
     }
 
@@ -60,10 +64,13 @@ impl Networks {
 
     /// Makes the next one. What fails is tried again when it is needed.
     pub(crate) fn make_ahead(&mut self) {
-        if let Networks::Ahead { is_made } = self
-            && !*is_made
-        {
-            *is_made = make().is_ok();
+        if self.is_due() {
+            match make() {
+                Ok(()) => *self = Networks::Ahead { is_made: true },
+                // A root that has not the right never gets it.
+                Err(Errno::EPERM) => *self = Networks::Cloned,
+                Err(_) => {}
+            }
         }
     }
 
@@ -80,7 +87,12 @@ impl Networks {
 
 impl Thread {
     fn network(&mut self) -> Option<File> {
-        self.0.take()?.join().ok()?.ok()
+        let (id, network) = self.0.take()?.join().ok()?;
+        // The C library is done with it a moment before the kernel is.
+        while Path::new(&format!("/proc/self/task/{id}")).exists() {
+            std::thread::yield_now();
+        }
+        network.ok()
     }
 }
 

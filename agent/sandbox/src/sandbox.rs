@@ -185,7 +185,8 @@ impl Sandbox {
     /// Makes a sandbox as a child of this process, which must have one thread; others use a [`crate::Spawner`]. Signals
     /// have to be blocked by the caller if it wants to pass them on. The process leaves its session keyring for an empty
     /// one (keyrings are inherited, and are in no namespace), and no longer ignores SIGCHLD.
-    /// Root's has a thread meanwhile, which makes the network, and enters that for the moment of the clone.
+    /// While root makes one, a thread makes its network, and this process enters that for the moment of the clone. A hard
+    /// limit of core files of 0 becomes 1 if it may (`limits.rs` says why).
     ///
     /// # Errors
     /// A refused request, a process with threads, or a failed step before clone3.

@@ -7,7 +7,7 @@ mod support;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr, UnixListener};
 use std::path::Path;
@@ -17,14 +17,18 @@ use holdfast_sandbox::{
     Prepared, Request, Sandbox, Seccomp, Spawner, Stdio, Step, Tmpfs,
 };
 use nix::sys::signal::Signal;
-use support::{Fixture, is_root, need_root, uid_of, until};
+use support::{Fixture, Who, breached, is_root, need_root, uid_of, until};
 
 fn spawner() -> Spawner {
     Spawner::start(env!("CARGO_BIN_EXE_holdfast-sandbox").as_ref()).unwrap()
 }
 
 fn pid_of(spawner: &Spawner) -> String {
-    let told = std::fs::read_to_string(format!("/proc/self/fdinfo/{}", spawner.pidfd().as_raw_fd())).unwrap();
+    pid_behind(spawner.pidfd())
+}
+
+fn pid_behind(pidfd: BorrowedFd<'_>) -> String {
+    let told = std::fs::read_to_string(format!("/proc/self/fdinfo/{}", pidfd.as_raw_fd())).unwrap();
     told.lines().find_map(|line| line.strip_prefix("Pid:")).unwrap().trim().to_owned()
 }
 
@@ -211,17 +215,13 @@ fn a_sandbox_of_a_spawner_reaches_no_listener_of_the_host_nor_of_another() {
         &Request { program: "python3".to_owned(), args: vec!["-c".to_owned(), listen.to_owned()], ..shell("") },
     );
     assert_eq!(BufReader::new(output).lines().next().unwrap().unwrap(), "up");
-    // The first is born beside the other, and the second when a network was made ahead.
-    for _ in 0..2 {
-        for words in [
-            &["tcp", "127.0.0.1", &port][..],
-            &["abstract", &name],
-            &["tcp", "127.0.0.1", "7777"],
-            &["abstract", "other"],
-        ] {
-            let (outcome, said) = run(&spawner, &attack(words));
-            assert!(outcome.code == Some(10) && said.starts_with("held"), "{words:?}: {outcome:?} {said}");
-        }
+    let hosts: [&[&str]; 2] = [&["tcp", "127.0.0.1", &port], &["abstract", &name]];
+    for words in hosts {
+        breached(&mut fixture.attack_outside(Who::Caller, words), words);
+    }
+    for words in hosts.into_iter().chain([&["tcp", "127.0.0.1", "7777"][..], &["abstract", "other"]]) {
+        let (outcome, said) = run(&spawner, &attack(words));
+        assert!(outcome.code == Some(10) && said.starts_with("held"), "{words:?}: {outcome:?} {said}");
     }
 }
 
@@ -381,8 +381,15 @@ fn a_sandbox_made_ahead_has_the_walls_of_each_policy() {
     let pinned = Policy { limits: Limits { cpus_allowed: vec![0], ..policy().limits }, ..policy() };
     let predictable = Policy { aslr: false, ..policy() };
     let tracing = Policy { allow: vec![Allow::Ptrace], ..policy() };
+    let nested = Policy { nested: true, ..policy() };
+    let waiting = spawner.prepare(&policy(), &[]).unwrap();
+    let init = pid_behind(waiting.pidfd());
+    let status = || std::fs::read_to_string(format!("/proc/{init}/status")).unwrap();
+    until("the filter is there before the program", || status().contains("Seccomp_filters:\t1"));
     let filters = |text: &str| text.matches("Seccomp_filters:\t2").count();
-    for (policy, expected) in [(policy(), 0), (strict, 0), (own, 1), (pinned, 0), (predictable, 0), (tracing, 0)] {
+    for (policy, expected) in
+        [(policy(), 0), (strict, 0), (own, 1), (pinned, 0), (predictable, 0), (tracing, 0), (nested, 0)]
+    {
         let (outcome, text) = run(&spawner, &Request { policy: policy.clone(), ..shell(script) });
         let (ahead, text_ahead) = run_prepared(spawner.prepare(&policy, &[]).unwrap(), script);
         assert_eq!(text, text_ahead, "{policy:?}");
@@ -412,7 +419,7 @@ fn the_clock_of_a_sandbox_made_ahead_begins_with_its_program() {
     assert_eq!((outcome.ended_by, outcome.code), (EndedBy::Exited, Some(3)));
 }
 
-fn readable<'fd>(fd: &'fd std::os::fd::BorrowedFd<'fd>) -> nix::poll::PollFd<'fd> {
+fn readable<'fd>(fd: &'fd BorrowedFd<'fd>) -> nix::poll::PollFd<'fd> {
     nix::poll::PollFd::new(fd.as_fd(), nix::poll::PollFlags::POLLIN)
 }
 

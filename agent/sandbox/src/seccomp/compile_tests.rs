@@ -124,6 +124,21 @@ fn all_that_init_may_the_program_may() {
     }
 }
 
+/// A sandbox made ahead has the filter before its program's process does what is left: what is refused it fails at, but
+/// what is ignored it would go without. The limit of core files is set before.
+#[test]
+fn nothing_but_the_limit_of_core_files_is_ignored() {
+    let answers = WORKLOAD.answers(&[TRACING, PINNED, NESTED, STRICT, UNTRUNCATED]);
+    let ignores = |rule: &Rule<'_>| {
+        let cases: Vec<_> = rule.cases.iter().filter(|case| case.then == Action::Ignore).collect();
+        assert!(cases.iter().all(|case| case.checks.iter().any(|check| check.value == libc::RLIMIT_CORE)));
+        rule.otherwise == Action::Ignore || !cases.is_empty()
+    };
+    let mut named: Vec<_> = answers.named.iter().filter(|(_, rule)| ignores(rule)).map(|(name, _)| *name).collect();
+    named.sort_unstable();
+    assert_eq!(named, ["prlimit64", "setrlimit"]);
+}
+
 #[test]
 fn tables_are_sorted_and_agree_with_the_c_library() {
     for arch in ARCHES {

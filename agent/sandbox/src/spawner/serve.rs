@@ -222,7 +222,12 @@ impl Serving {
                 self.live.insert(pid, Live { _locks: locks, door, leaf: leaf.map(|leaf| (leaf, result)) });
                 (Answer::Started { pid, warnings }, Some(pidfd))
             }
-            Err(failure) => (Answer::Failed(failure), None),
+            Err(failure) => {
+                if matches!(self.network, Due::Not) && maker.networks.is_due() {
+                    self.network = Due::Now;
+                }
+                (Answer::Failed(failure), None)
+            }
         }
     }
 

@@ -3,6 +3,7 @@
 // no threads: 0 is the command, 1 its first child. Exit 0 where it was killed and nothing is left of the family, 1 where it made fewer
 // calls, 3 where something lives on ten seconds after the kill.
 #define _GNU_SOURCE
+#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,7 +19,7 @@ static pid_t family[MOST];
 static int members;
 
 // No process has its number.
-static int is_thread(pid_t pid) { return syscall(SYS_tgkill, pid, pid, 0) != 0; }
+static int is_thread(pid_t pid) { return syscall(SYS_tgkill, pid, pid, 0) != 0 && errno == ESRCH; }
 
 static int member(pid_t pid) {
     for (int at = 0; at < members; at++)

@@ -21,7 +21,7 @@ use crate::exec::{Surroundings, Workload};
 use crate::idmap::{IdSource, Ids, RangeLock, User};
 use crate::init::{self, Descriptors};
 use crate::kept::{BoxLock, Kept};
-use crate::network::{Entered, Networks};
+use crate::network::Networks;
 use crate::outcome::SetupFailure;
 use crate::policy::{Allow, Landlock, Limits, LimitsMode, Network, Policy, Seccomp};
 use crate::request::Request;
@@ -129,7 +129,7 @@ impl Filters {
     }
 }
 
-/// A process that makes sandboxes, and is their parent. It has one thread, but for one of `network.rs`.
+/// A process that makes sandboxes: single-threaded, and their parent.
 #[derive(Debug)]
 pub(crate) struct Maker {
     pub(crate) ids: IdSource,
@@ -237,8 +237,8 @@ impl Maker {
         let ready = self.enterable.then(enter::ready).transpose().map_err(own)?;
         let (mapped, map_written) = pipe2(OFlag::O_CLOEXEC).map_err(own)?;
         let loopback = request.policy.net == Network::Loopback;
-        let network = loopback.then(|| self.networks.enter()).flatten();
-        let namespaces = if network.is_some() { NAMESPACES & !libc::CLONE_NEWNET } else { NAMESPACES };
+        let is_born_there = loopback && self.networks.take();
+        let namespaces = if is_born_there { NAMESPACES & !libc::CLONE_NEWNET } else { NAMESPACES };
         let plan = Plan {
             root,
             user,
@@ -247,7 +247,7 @@ impl Maker {
             filters,
             landlock,
             hostname: request.policy.hostname.clone().into_bytes(),
-            loopback: loopback && network.is_none(),
+            loopback: loopback && !is_born_there,
             wall: request.policy.limits.wall,
             wall_grace: request.policy.limits.wall_grace,
             cpu_seconds: limits::cpu_seconds(&request.policy.limits),
@@ -265,24 +265,9 @@ impl Maker {
         let keep = kept(&fds, &plan);
         let stack = &mut self.stack;
         let cloned = sys::clone3(namespaces, leaf.as_ref().map(AsFd::as_fd), || init::run(&plan, fds, &keep, stack));
-        let left = network.map_or(Ok(()), Entered::leave).map_err(|errno| {
-            SetupFailure::new(
-                Step::Clone,
-                errno as i32,
-                Some("this process can't leave the sandbox's network".to_owned()),
-            )
-        });
-        let (pid, pidfd) = match (cloned, left.clone()) {
-            (Ok(cloned), _) => cloned,
-            (Err(_), Err(failure)) => return Err(failure),
-            (Err(errno), Ok(())) => return Err(SetupFailure::new(Step::Clone, errno as i32, None)),
-        };
-        let admitted = left.and_then(|()| {
-            let open = |ready| Door::of(pid, lock.is_some(), &request.policy, &plan.root, ready);
-            let door = ready.map(open).transpose().map_err(own)?;
-            admit(pid, ids, user, &map_written).map(|()| door)
-        });
-        match admitted {
+        let (pid, pidfd) = cloned.map_err(|errno| SetupFailure::new(Step::Clone, errno as i32, None))?;
+        let door = ready.map(|ready| Door::of(pid, lock.is_some(), &request.policy, &plan.root, ready)).transpose();
+        match door.map_err(own).and_then(|door| admit(pid, ids, user, &map_written).map(|()| door)) {
             Ok(door) => {
                 let locks = Locks { _range: lock, _kept: kept_box.map(|kept| kept.lock) };
                 Ok(Started { pid, pidfd, locks, leaf, door, warnings })

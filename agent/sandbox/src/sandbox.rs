@@ -21,9 +21,8 @@ use crate::enter::{Door, ExecRequest};
 use crate::entered::Entered;
 use crate::error::{Context, Error, Result};
 use crate::init::TOO_MUCH_OUTPUT;
-use crate::network::Networks;
 use crate::outcome::{Outcome, SetupFailure};
-use crate::policy::{LimitsMode, Network, PolicyError};
+use crate::policy::{LimitsMode, PolicyError};
 use crate::request::{Request, check_words};
 use crate::runtime::{Claim, Name};
 use crate::step::Step;
@@ -185,8 +184,7 @@ impl Sandbox {
     /// Makes a sandbox as a child of this process, which must have one thread; others use a [`crate::Spawner`]. Signals
     /// have to be blocked by the caller if it wants to pass them on. The process leaves its session keyring for an empty
     /// one (keyrings are inherited, and are in no namespace), and no longer ignores SIGCHLD.
-    /// While root makes one, a thread makes its network, and this process enters that for the moment of the clone. A hard
-    /// limit of core files of 0 becomes 1 if it may (`limits.rs` says why).
+    /// A hard limit of core files of 0 becomes 1 if it may (`limits.rs` says why).
     ///
     /// # Errors
     /// A refused request, a process with threads, or a failed step before clone3.
@@ -211,9 +209,6 @@ impl Sandbox {
         let (result, init_result) = pipe2(OFlag::O_CLOEXEC).context("pipe2 for a result")?;
         let mut maker = Maker::new(true)?;
         maker.enterable = claim.is_some();
-        if maker.ids.is_ranged() && request.policy.net == Network::Loopback {
-            maker.networks = Networks::beside();
-        }
         let Started { pid, pidfd, locks, leaf, door, warnings } =
             maker.start(request, Told::Now(stdio), init_result.as_fd())?;
         drop(init_result);

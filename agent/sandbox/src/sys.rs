@@ -51,8 +51,7 @@ const CLONE_INTO_CGROUP: u64 = 1 << 33;
 /// the handlers of signals.
 ///
 /// `child` runs in the child and does not return. It must be async-signal-safe: the caller may hold locks of the C
-/// library, though a caller with one thread holds none; a child that may run while there is a second (`network.rs`) takes
-/// none.
+/// library, though a caller with one thread, which is all that this crate allows, holds none.
 pub(crate) fn clone3(
     namespaces: c_int,
     cgroup: Option<BorrowedFd<'_>>,

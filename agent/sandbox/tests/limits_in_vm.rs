@@ -26,7 +26,7 @@ use holdfast_sandbox::{
     Bind, EndedBy, ExecRequest, LimitKind, Limits, LimitsMode, Outcome, Policy, Request, Source, Spawner,
 };
 use nix::sys::memfd::{MFdFlags, memfd_create};
-use nix::sys::resource::{UsageWho, getrusage};
+use nix::sys::resource::{Resource, UsageWho, getrusage, setrlimit};
 use nix::sys::time::TimeValLike;
 
 const SANDBOX: &str = env!("CARGO_BIN_EXE_holdfast-sandbox");
@@ -37,7 +37,7 @@ const MIB: usize = 1 << 20;
 const MEMORY: [&str; 2] = ["--memory", "64M"];
 const TWICE: &str = "128";
 
-const CASES: [(&str, fn()); 20] = [
+const CASES: [(&str, fn()); 21] = [
     ("a_fork_bomb_gets_no_more_than_its_limit_and_it_is_told", fork_bomb),
     ("memory_beyond_the_limit_ends_the_sandbox_and_nothing_else", memory_hog),
     ("memory_that_belongs_to_no_process_counts", memfd_hog),
@@ -47,6 +47,7 @@ const CASES: [(&str, fn()); 20] = [
     ("figures_are_the_programs_and_not_the_setups", figures),
     ("results_are_those_of_the_work_that_was_done", results),
     ("the_program_sees_its_own_limits_and_can_not_change_them", own_limits),
+    ("a_caller_without_core_files_is_given_one_byte_or_warned_of_the_helper", no_core),
     ("a_killed_runner_leaves_a_cgroup_that_the_next_one_removes", killed_runner),
     ("who_is_killed_at_any_system_call_leaves_no_cgroup_that_the_next_one_does_not_remove", killed_anywhere),
     ("a_spawner_tells_the_same_and_leaves_nothing", spawner),
@@ -66,6 +67,10 @@ fn main() {
     match words.as_slice() {
         ["--inside"] => inside(),
         ["--attack", attack @ ..] => run_attack(attack),
+        ["--no-core", program @ ..] => {
+            setrlimit(Resource::RLIMIT_CORE, 0, 0).unwrap();
+            panic!("{program:?}: {}", Command::new(program[0]).args(&program[1..]).exec());
+        }
         ["--join", group, program @ ..] => enter(group, &mut Command::new(program[0]), &program[1..]),
         ["--enter", group, program @ ..] => {
             enter(group, Command::new(program[0]).uid(NOBODY).gid(NOBODY), &program[1..]);
@@ -223,6 +228,21 @@ fn own_limits() {
     let (printed, outcome) = attack(&["--memory", "64M", "--pids", "10", "--cpu", "1.5"], &["limits"]);
     assert_eq!(outcome.code, Some(0), "{printed}: {outcome:?}");
     assert_eq!(printed.lines().collect::<Vec<_>>(), ["67108864", "0", "11", "150000 100000", "0::/", "EACCES", "fs"]);
+}
+
+/// Root can raise its hard limit, and the kernel starts no helper; nobody can't.
+fn no_core() {
+    let fixture = support::Fixture::new();
+    fs::write("/proc/sys/kernel/core_pattern", "|/no/such/helper").unwrap();
+    let own = std::env::current_exe().unwrap();
+    for (who, is_held) in [(support::Who::Caller, true), (support::Who::Nobody, false)] {
+        let mut command = fixture.wrapped(who, &[own.to_str().unwrap(), "--no-core"]);
+        command.args(["--limits", "rlimit-only", "--ro"]).arg(format!("{}:/attack", fixture.path("attack").display()));
+        let output = command.args(["--", "/attack", "core-limit"]).output().unwrap();
+        let is_warned = String::from_utf8_lossy(&output.stderr).contains("core_pattern");
+        assert_eq!((output.status.code() == Some(10), is_warned), (is_held, !is_held), "{output:?}");
+    }
+    fs::write("/proc/sys/kernel/core_pattern", "core").unwrap();
 }
 
 fn killed_runner() {

@@ -269,7 +269,7 @@ impl Shared {
 
 /// Makes it in the host's user namespace, mounted nowhere.
 fn make(memory: &Memory, step: Step) -> Result<OwnedFd, SetupFailure> {
-    // Modes are as they are said; no other thread makes files.
+    // Modes are as they are said; this process has one thread.
     let mask = umask(Mode::empty());
     let made = build::memory(memory, User::ROOT, step);
     umask(mask);

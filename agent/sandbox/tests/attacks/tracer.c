@@ -1,15 +1,13 @@
 // Kills one process of a family at its Nth system call: `tracer WHICH N COMMAND...`. With `hold` before them it stops it after
-// that call instead, lets go of it and prints its process id. WHICH counts processes as they come, but
-// no threads: 0 is the command, 1 its first child. Exit 0 where it was killed and nothing is left of the family, 1 where it made fewer
+// that call instead, lets go of it and prints its process id. WHICH counts processes as they come: 0
+// is the command, 1 its first child. Exit 0 where it was killed and nothing is left of the family, 1 where it made fewer
 // calls, 3 where something lives on ten seconds after the kill.
 #define _GNU_SOURCE
-#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ptrace.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -18,13 +16,10 @@ enum { MOST = 16 };
 static pid_t family[MOST];
 static int members;
 
-// No process has its number.
-static int is_thread(pid_t pid) { return syscall(SYS_tgkill, pid, pid, 0) != 0 && errno == ESRCH; }
-
 static int member(pid_t pid) {
     for (int at = 0; at < members; at++)
         if (family[at] == pid) return at;
-    if (members == MOST || is_thread(pid)) return MOST;
+    if (members == MOST) return MOST;
     family[members] = pid;
     return members++;
 }

@@ -217,7 +217,7 @@ impl Maker {
         let size = request.policy.limits.disk;
         let kept_box = directory.map(|directory| Kept::open(directory, ids, user, size)).transpose()?;
         let (root, mut warnings) = rootfs::plan(request, ids, kept_box.as_ref(), &mut self.shared)?;
-        limits::let_core_be_one(&mut warnings);
+        limits::let_core_be_one()?;
         let leaf = self.leaf(&request.policy.limits)?;
         let stdio = match told {
             Told::Now(stdio) => Some(stdio),

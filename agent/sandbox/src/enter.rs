@@ -261,7 +261,7 @@ impl Maker {
         let failed = |errno: Errno| SetupFailure::new(Step::Request, errno as i32, None);
         let policy = entrance.policy;
         let mut warnings = Vec::new();
-        limits::let_core_be_one(&mut warnings);
+        limits::let_core_be_one()?;
         let landlock = self.second_wall(policy, Some(stdio), &mut warnings)?;
         let untruncated = landlock.as_ref().is_some_and(|rules| rules.leaves_truncate);
         let ranged = self.ids.is_ranged();

@@ -76,17 +76,16 @@ impl Rlimits {
     }
 }
 
-/// Raises this process's hard limit of core files to 1 where it is 0, which takes CAP_SYS_RESOURCE; else warns where a crash
-/// starts a helper on the host.
-pub(crate) fn let_core_be_one(warnings: &mut Vec<String>) {
-    let Ok((soft, 0)) = getrlimit(Resource::RLIMIT_CORE) else { return };
-    let starts_helper = || std::fs::read("/proc/sys/kernel/core_pattern").map_or(true, |it| it.starts_with(b"|"));
-    if setrlimit(Resource::RLIMIT_CORE, soft, 1).is_err() && starts_helper() {
-        warnings.push(
-            "limits: the caller's hard limit of core files is 0, at which a program that crashes has the host's core_pattern \
-             start its helper: let who has CAP_SYS_RESOURCE raise it to 1 (`prlimit --core=0:1`, or limits.conf)"
-                .to_owned(),
-        );
+/// Raises this process's hard limit of core files to 1 where it is 0, which takes CAP_SYS_RESOURCE. Where that may not be
+/// and a crash would reach something on the host (core(5): a helper, or a socket), nothing runs.
+pub(crate) fn let_core_be_one() -> Result<(), SetupFailure> {
+    let Ok((soft, 0)) = getrlimit(Resource::RLIMIT_CORE) else { return Ok(()) };
+    let is_file = || {
+        std::fs::read("/proc/sys/kernel/core_pattern").is_ok_and(|it| !it.starts_with(b"|") && !it.starts_with(b"@"))
+    };
+    match setrlimit(Resource::RLIMIT_CORE, soft, 1) {
+        Err(_) if !is_file() => Err(SetupFailure::new(Step::Limits, 0, Some("core files".to_owned()))),
+        _ => Ok(()),
     }
 }
 

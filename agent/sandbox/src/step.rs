@@ -227,6 +227,8 @@ const HINTS: &[Row] = &[
     (Step::Loopback, &[], "the loopback interface can't be brought up: `--net none` (net = \"none\") runs without one"),
     (Step::Stdio, &[libc::EISDIR], "from a directory the program could walk over the host's files: give a file, a pipe or /dev/null"),
     (Step::Cwd, &[], "the working directory does not exist inside, or can't be entered: name another by --cwd"),
+    (Step::Limits, &[0], "the caller's hard limit is 0, at which the kernel hands a program that crashes to the host's core_pattern: have it raised to 1 by who \
+        has CAP_SYS_RESOURCE (`prlimit --core=0:1`, or limits.conf)"),
     (Step::Limits, &[libc::EINVAL], "none of those CPUs is there, or the caller may not use them: see /sys/devices/system/cpu/online"),
     (Step::Limits, &[libc::EPERM], "a limit is above the caller's own hard limit: ask for less (see `ulimit -Ha`)"),
     (Step::Landlock, &[libc::ENOSYS], "the kernel lacks Landlock of ABI 2: Linux 5.19 or later with `landlock` in its boot parameter lsm= has it; \

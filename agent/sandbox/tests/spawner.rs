@@ -228,15 +228,15 @@ fn a_sandbox_of_a_spawner_reaches_no_listener_of_the_host_nor_of_another() {
 #[test]
 fn files_are_made_inside_and_belong_to_the_program() {
     let mut request =
-        shell("cat /tmp/in/a /work/b /scratch/c; stat -c '%U %a' /tmp/in/a /work /work/b; echo more >> /tmp/in/a");
+        shell("cat /tmp/in/a /input/b /scratch/c; stat -c '%U %a' /tmp/in/a /input /input/b; echo more >> /tmp/in/a");
     request.policy.tmpfs = vec![Tmpfs { target: "/scratch".into(), size: 1 << 20 }];
     let file = |path: &str, mode, data: &[u8]| InputFile { path: path.into(), mode, data: data.to_vec() };
     let big = vec![b'x'; 3 << 20];
     request.files = vec![
         file("/tmp/in/a", 0o640, b"one\n"),
-        file("/work/b", 0o755, b"two\n"),
+        file("/input/b", 0o755, b"two\n"),
         file("/scratch/c", 0o600, b"three\n"),
-        file("/work/big", 0o600, &big),
+        file("/input/big", 0o600, &big),
     ];
     let (outcome, text) = run(&spawner(), &request);
     assert_eq!(text, "one\ntwo\nthree\nsandbox 640\nsandbox 755\nsandbox 755\n");

@@ -32,7 +32,7 @@ const EXAMPLES: &str = "\
 Examples:
   holdfast-agent serve
   holdfast-agent run --rm --limits rlimit-only --wall 10s -- python3 -c 'print(6 * 7)'
-  holdfast-agent run --file solution.py:/work/solution.py -- python3 /work/solution.py < input.txt
+  holdfast-agent run --file solution.py:/tmp/solution.py -- python3 /tmp/solution.py < input.txt
   holdfast-agent ps --all
   holdfast-agent logs 3f9a1c02b7de
   holdfast-agent inspect 3f9a1c02b7de";

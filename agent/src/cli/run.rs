@@ -248,7 +248,7 @@ fn file(value: &str) -> Result<File, CliError> {
     let (source, target) = value
         .split_once(':')
         .filter(|(source, target)| !source.is_empty() && target.starts_with('/'))
-        .ok_or_else(|| usage("--file", value, "write HOST:INSIDE, INSIDE absolute, such as main.py:/work/main.py"))?;
+        .ok_or_else(|| usage("--file", value, "write HOST:INSIDE, INSIDE absolute, such as main.py:/tmp/main.py"))?;
     let path = PathBuf::from(source);
     let read = || {
         let file = std::fs::File::open(&path)?;
